@@ -1,0 +1,91 @@
+//! What may be set, and from which layer it came.
+
+pub mod secret;
+pub mod sections;
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The public listener.
+    pub http: sections::Http,
+    /// The listener of metrics and probes.
+    pub admin: sections::Admin,
+    /// What is answered.
+    pub api: sections::Api,
+    /// Where pings rest.
+    pub store: sections::Store,
+    /// From request to row.
+    pub ingest: sections::Ingest,
+    /// What of a device's identity is kept.
+    pub privacy: sections::Privacy,
+    /// How the server is seen.
+    pub telemetry: sections::Telemetry,
+    /// How the server stops.
+    pub shutdown: sections::Shutdown,
+}
+
+impl Default for sections::Http {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            max_body: ByteSize::mib(16),
+            max_inflated_body: ByteSize::mib(16),
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Default for sections::Admin {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8081).into() }
+    }
+}
+
+impl Default for sections::Store {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: 5432,
+            database: None,
+            user: None,
+            password: None,
+            password_file: None,
+            ssl_mode: sections::SslMode::default(),
+            ssl_root_cert: None,
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            pooler: sections::Pooler::default(),
+        }
+    }
+}
+
+impl Default for sections::Ingest {
+    fn default() -> Self {
+        Self { max_batch: 500, queue_capacity: 10_000, lanes: 1, mode_rules: Vec::new() }
+    }
+}
+
+impl Default for sections::Log {
+    fn default() -> Self {
+        Self { format: sections::LogFormat::default(), filter: "info".into() }
+    }
+}
+
+impl Default for sections::Shutdown {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(5), grace: Duration::from_secs(25) }
+    }
+}

@@ -1,0 +1,251 @@
+//! The sections of the configuration, one struct each; their fields are the keys (docs/configuration.md).
+
+use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// `http`: the public listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address of the public listener.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Cap of a statistics body as sent.
+    #[schemars(with = "String", extend("x-live" = true))]
+    pub max_body: ByteSize,
+    /// Cap of a statistics body after inflating.
+    #[schemars(with = "String", extend("x-live" = true))]
+    pub max_inflated_body: ByteSize,
+    /// Open connections; beyond, the one longest idle gives way.
+    pub max_connections: usize,
+    /// From the first byte of a header to its last.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub header_timeout: Duration,
+    /// From the header's end to the body's.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub body_timeout: Duration,
+    /// Between requests, and for a client that does not read its reply.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub idle_timeout: Duration,
+    /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
+    #[schemars(with = "Vec<String>", extend("x-live" = true))]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// `admin`: the listener of metrics and probes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address of the admin listener.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+/// `api`: what is answered.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// The reply to a pingback.
+    #[schemars(extend("x-live" = true))]
+    pub reply: Reply,
+}
+
+/// `api.reply`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Empty below 0.11, `{id, messages}` from there.
+    #[default]
+    ByVersion,
+    /// Always empty: the letter of the first specification.
+    Empty,
+}
+
+/// `store`: where pings rest. Neither `url` nor `host` means the embedded store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite://PATH` or `postgres://…`; a URL of PostgreSQL may hold a password.
+    pub url: Option<Secret>,
+    /// Host or socket directory of PostgreSQL, instead of `url`.
+    pub host: Option<String>,
+    /// Port of PostgreSQL.
+    pub port: u16,
+    /// Database of PostgreSQL.
+    pub database: Option<String>,
+    /// User of PostgreSQL.
+    pub user: Option<String>,
+    /// Password of PostgreSQL.
+    pub password: Option<Secret>,
+    /// File that holds the password; read again when the server refuses it.
+    pub password_file: Option<PathBuf>,
+    /// TLS towards PostgreSQL.
+    pub ssl_mode: SslMode,
+    /// PEM file of the authorities to trust.
+    pub ssl_root_cert: Option<PathBuf>,
+    /// Connections kept to PostgreSQL.
+    pub max_connections: u32,
+    /// Longest wait for a connection.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub acquire_timeout: Duration,
+    /// Longest run of one statement.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub statement_timeout: Duration,
+    /// What stands between us and PostgreSQL.
+    pub pooler: Pooler,
+}
+
+/// `store.ssl_mode`, as libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    /// No TLS.
+    Disable,
+    /// TLS if the server offers it.
+    #[default]
+    Prefer,
+    /// TLS, any certificate.
+    Require,
+    /// TLS, a certificate of a trusted authority.
+    VerifyCa,
+    /// The same, for the right host name.
+    VerifyFull,
+}
+
+/// `store.pooler`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooler {
+    /// A direct connection.
+    #[default]
+    None,
+    /// PgBouncer in transaction mode.
+    Transaction,
+}
+
+/// `ingest`: from request to row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Rows of one commit at most.
+    #[schemars(extend("x-live" = true))]
+    pub max_batch: usize,
+    /// Rows that may wait for a commit; beyond, 503.
+    pub queue_capacity: usize,
+    /// Writers at work side by side (PostgreSQL).
+    pub lanes: usize,
+    /// Modes for installations that do not send one: the first rule that matches.
+    #[schemars(extend("x-live" = true))]
+    pub mode_rules: Vec<ModeRule>,
+}
+
+/// One entry of `ingest.mode_rules`: matches by network or by instance.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModeRule {
+    /// Networks of senders.
+    #[schemars(with = "Vec<String>")]
+    pub networks: Vec<IpNet>,
+    /// Instance ids.
+    pub instances: Vec<String>,
+    /// The mode to store.
+    pub mode: String,
+}
+
+impl ModeRule {
+    /// Whether the sender falls under this rule.
+    #[must_use]
+    pub fn matches(&self, address: IpAddr, instance_id: &str) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+            || self.instances.iter().any(|instance| instance == instance_id)
+    }
+}
+
+/// `privacy`: what of a device's identity is kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// How hardware identifiers and addresses are stored.
+    #[schemars(extend("x-live" = true))]
+    pub identifiers: Identifiers,
+    /// The key of the pseudonyms, at least 32 characters; from the environment only.
+    pub key: Option<Secret>,
+    /// File that holds the key.
+    pub key_file: Option<PathBuf>,
+    /// Address of the notice that users agreed to; needed for `raw`.
+    #[schemars(extend("x-live" = true))]
+    pub notice_url: Option<String>,
+    /// Version of that notice, stored with each row; needed for `raw`.
+    #[schemars(extend("x-live" = true))]
+    pub notice_version: Option<String>,
+}
+
+/// `privacy.identifiers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Identifiers {
+    /// Keyed hashes, and the network instead of the address.
+    #[default]
+    Pseudonymous,
+    /// As sent and as seen; needs a notice.
+    Raw,
+    /// Nothing.
+    None,
+}
+
+/// `telemetry`: how the server is seen.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Logs.
+    pub log: Log,
+}
+
+/// `telemetry.log`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which lines: directives as `info` or `nutritionfacts=debug,sqlx=warn`.
+    #[schemars(extend("x-live" = true))]
+    pub filter: String,
+}
+
+/// `telemetry.log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// One line of text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `shutdown`: how the server stops.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// Readiness is off but all is served, so that load balancers forget us. SIGINT skips it.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub delay: Duration,
+    /// Time to finish what is under way, after the delay; then the stop is hard.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub grace: Duration,
+}

@@ -1,0 +1,119 @@
+//! A statistics report: the counts of channels and facilities of one installation (PROTOCOL.md section 7).
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Timestamp;
+
+/// One row of `statistics` with its rows of `channel_statistics` and `facility_statistics`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatisticsReport {
+    /// UUIDv7 of `received_at`.
+    pub id: Uuid,
+    /// The moment of arrival, by our clock.
+    pub received_at: Timestamp,
+    /// The pingback's id as it was echoed, cleaned; `''` if absent or no scalar.
+    pub pi: String,
+    /// `pi` read as a UUID; the store keeps it as `pingback_id` only if such a pingback exists.
+    pub pingback: Option<Uuid>,
+    /// One per readable entry of `c`.
+    pub channels: Vec<ChannelRow>,
+    /// One per readable entry of `f`.
+    pub facilities: Vec<FacilityRow>,
+}
+
+/// What channel and facility entries have in common.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Usage {
+    /// `ss`: summary logs started.
+    pub summaries_started: i64,
+    /// `sc`: summary logs completed.
+    pub summaries_completed: i64,
+    /// `sk`: a JSON object (its text), content kind to sessions.
+    pub sessions_by_kind: String,
+    /// `suc`: sessions of users.
+    pub user_sessions: i64,
+    /// `sac`: sessions of anonymous visitors.
+    pub anonymous_sessions: i64,
+    /// `sut`: minutes spent by users.
+    pub user_minutes: i64,
+    /// `sat`: minutes spent by anonymous visitors.
+    pub anonymous_minutes: i64,
+    /// `dsl`: a JSON object (its text).
+    pub learner_demographics: String,
+    /// `dsnl`: a JSON object (its text).
+    pub non_learner_demographics: String,
+    /// `uwl`: distinct users with sessions.
+    pub users: i64,
+    /// `vwl`: distinct visitors with sessions.
+    pub visitors: i64,
+    /// `sacnv`: anonymous sessions without a visitor id.
+    pub anonymous_sessions_without_visitor: i64,
+}
+
+/// One row of `channel_statistics` (PROTOCOL.md 7.2).
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ChannelRow {
+    /// Index in the list as sent, from 0.
+    pub position: i32,
+    /// `ci`: the first 10 digits of the channel id.
+    pub channel_id: String,
+    /// `v`.
+    pub version: i64,
+    /// `u`: last update of the channel.
+    pub updated: Option<NaiveDate>,
+    /// `pi`: a JSON list (its text) of strings.
+    pub popular_ids: String,
+    /// `pc`: a JSON list (its text) of integers.
+    pub popular_counts: String,
+    /// `s`: MiB.
+    pub storage_mib: f64,
+    /// The shared columns.
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+/// One row of `facility_statistics` (PROTOCOL.md 7.3).
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct FacilityRow {
+    /// Index in the list as sent, from 0.
+    pub position: i32,
+    /// `fi`: a hash made by the device.
+    pub facility_id: String,
+    /// `s`: a JSON object (its text).
+    pub settings: String,
+    /// `lc`.
+    pub learners: i64,
+    /// `llc`.
+    pub learner_logins: i64,
+    /// `cc`.
+    pub coaches: i64,
+    /// `clc`.
+    pub coach_logins: i64,
+    /// `f`.
+    pub first_used: Option<NaiveDate>,
+    /// `l`.
+    pub last_used: Option<NaiveDate>,
+    /// `lec`.
+    pub lessons: i64,
+    /// `ec`.
+    pub exams: i64,
+    /// `elc`.
+    pub exam_logs: i64,
+    /// `alc`.
+    pub attempt_logs: i64,
+    /// `ealc`.
+    pub exam_attempt_logs: i64,
+    /// `crc`.
+    pub classes: i64,
+    /// `grc`.
+    pub groups: i64,
+    /// `dis`: a JSON object (its text), client device to login sessions.
+    pub devices: String,
+    /// `sh`: a hash made by the device.
+    pub user_subset: String,
+    /// The shared columns.
+    #[serde(flatten)]
+    pub usage: Usage,
+}

@@ -1,0 +1,23 @@
+//! nutritionfacts: the telemetry server of Kolibri.
+//!
+//! Floors, from the top; a module imports only from lower floors, never from a sibling (`tests/floors.rs`):
+//!
+//! ```text
+//! 6  cli                    the only place that knows everyone
+//! 5  http                   how the world speaks to us
+//! 4  ingest                 what the service does
+//! 3  store                  where rows rest
+//! 2  telemetry  lifecycle   how we are seen, how we start and stop
+//! 1  config                 what may be set, from which layer it came
+//! 0  domain                 the words and the pure rules
+//! ```
+//!
+//! The walk of one ping:
+//!
+//! ```text
+//! bytes ─ http/body ─ domain::pingback ─ ingest ─ writer queue ─ one statement ─ COMMIT ─ reply
+//! ```
+
+pub mod config;
+pub mod domain;
+pub mod store;

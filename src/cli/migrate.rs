@@ -15,6 +15,7 @@ impl Options {
     /// # Errors
     ///
     /// If the store cannot be reached, or refuses a migration.
+    #[expect(clippy::unused_async, reason = "until it is built")]
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
         Err(Failure::running(format!("migrate is not built yet; the configuration {} is right", loaded.hash)))
     }

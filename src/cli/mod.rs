@@ -120,8 +120,12 @@ impl fmt::Display for Failure {
             Self::Checked => f.write_str("what was checked is wrong"),
             Self::Running(error) => {
                 error.fmt(f)?;
-                let causes = std::iter::successors(error.source(), |error| error.source());
-                causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
             }
         }
     }

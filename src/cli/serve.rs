@@ -15,6 +15,7 @@ impl Options {
     /// # Errors
     ///
     /// Whatever keeps it from starting, or ends it before its time.
+    #[expect(clippy::unused_async, reason = "until it is built")]
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
         Err(Failure::running(format!("serve is not built yet; the configuration {} is right", loaded.hash)))
     }

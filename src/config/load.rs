@@ -230,8 +230,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 fn merge(set: BTreeMap<String, (Value, String)>) -> (Config, BTreeMap<String, String>) {
     let mut origins: BTreeMap<String, String> =
         Key::all().into_iter().map(|(path, _)| (path, DEFAULT.to_owned())).collect();
-    // A structure of texts, numbers and lists always has a JSON form.
-    let mut values = serde_json::to_value(Config::default()).expect("the defaults have a JSON form");
+    let mut values = Config::default().values();
     for (path, (value, layer)) in set {
         let node = path.split('.').fold(&mut values, |node, name| &mut node[name]);
         *node = value;
@@ -243,8 +242,7 @@ fn merge(set: BTreeMap<String, (Value, String)>) -> (Config, BTreeMap<String, St
 }
 
 fn hash(config: &Config) -> String {
-    // As in `merge`.
-    let text = serde_json::to_vec(config).expect("a configuration has a JSON form");
+    let text = config.values().to_string();
     Sha256::digest(text).iter().take(8).fold(String::new(), |mut hash, byte| {
         let _ = write!(hash, "{byte:02x}");
         hash

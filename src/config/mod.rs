@@ -95,6 +95,14 @@ impl Default for sections::Store {
     }
 }
 
+impl Config {
+    /// As a tree, secrets redacted.
+    fn values(&self) -> serde_json::Value {
+        // Only texts, numbers and lists; paths come from UTF-8 text.
+        serde_json::to_value(self).expect("a configuration has a JSON form")
+    }
+}
+
 impl sections::Store {
     /// Whether pings rest in PostgreSQL, not in the embedded store.
     pub fn is_postgres(&self) -> bool {

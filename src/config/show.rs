@@ -9,8 +9,7 @@ use super::load::Loaded;
 /// The effective configuration as YAML, secrets redacted; with the layer of each key as a comment, if asked for.
 #[must_use]
 pub fn yaml(loaded: &Loaded, with_origins: bool) -> String {
-    // A structure of texts, numbers and lists always has a JSON form.
-    let values = serde_json::to_value(&loaded.config).expect("a configuration has a JSON form");
+    let values = loaded.config.values();
     let mut text = String::new();
     section(&mut text, &values, "", with_origins.then_some(&loaded.origins));
     text

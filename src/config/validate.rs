@@ -10,6 +10,7 @@ use super::{
     layer::variable,
     load::DEFAULT,
     privacy::{KEY_LENGTH, MAKE_A_KEY},
+    secret::Secret,
     sections::{Identifiers, Store},
 };
 
@@ -69,7 +70,7 @@ fn listeners(config: &Config, check: &mut Check<'_>) {
 }
 
 fn store(store: &Store, check: &mut Check<'_>) {
-    let url = store.url.as_ref().map(|url| url.expose());
+    let url = store.url.as_ref().map(Secret::expose);
     if url
         .is_some_and(|url| !["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)))
     {

@@ -7,34 +7,40 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, Shared};
+use super::{Failure, Shared, With};
 use crate::config::{load, schema, yaml};
 
 /// What to do with the configuration.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Print the effective configuration as YAML, secrets redacted
-    Show {
-        /// Say beside each key which layer set it
-        #[arg(long)]
-        origins: bool,
-    },
+    Show(With<Show>),
     /// Print all that is wrong; exit 1 if anything is, 2 if a file cannot be read
     ///
     /// Checks what `serve` would start with, environment and flags included.
-    Check {
-        /// Files to check instead of those of `--config` and `NUTRITIONFACTS_CONFIG`
-        #[arg(value_name = "FILE", conflicts_with = "config")]
-        files: Vec<PathBuf>,
-    },
+    Check(With<Check>),
     /// Print the JSON Schema of a configuration file
     Schema,
+}
+
+#[derive(Args)]
+struct Show {
+    /// Say beside each key which layer set it
+    #[arg(long)]
+    origins: bool,
+}
+
+#[derive(Args)]
+struct Check {
+    /// Files to check instead of those of `--config` and `NUTRITIONFACTS_CONFIG`
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 impl Options {
@@ -45,8 +51,8 @@ impl Options {
     /// If the configuration is wrong, or nobody reads what is printed.
     pub fn run(self, shared: Shared) -> Result<(), Failure> {
         match self.command {
-            Command::Show { origins } => print(&yaml(&shared.load()?, origins)),
-            Command::Check { files } => check(shared, files),
+            Command::Show(with) => print(&yaml(&shared.and(with.shared).load()?, with.options.origins)),
+            Command::Check(with) => check(shared.and(with.shared), with.options.files),
             Command::Schema => print(&format!("{:#}\n", schema())),
         }
     }

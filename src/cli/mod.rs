@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat};
 
 /// The telemetry server of Kolibri.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "nutritionfacts", version, subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
@@ -20,34 +20,53 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run the server
-    Serve(serve::Options),
+    Serve(With<serve::Options>),
     /// Apply the store's migrations, then end; safe to run many at once
-    Migrate(migrate::Options),
+    Migrate(With<migrate::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
 }
 
+/// A command's own flags together with the common ones.
+///
+/// The common flags may stand before the command, behind it, or both. clap's `global` would do for the first two, but
+/// of both it silently drops those before, and with them a whole layer of configuration.
+#[derive(Args)]
+pub struct With<T: Args> {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(flatten)]
+    options: T,
+}
+
 /// Flags common to all commands.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 pub struct Shared {
     /// Configuration file; may be repeated, the later over the earlier; replaces `NUTRITIONFACTS_CONFIG`
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Sets one key of the configuration; may be repeated
-    #[arg(long, global = true, value_name = "KEY.PATH=VALUE")]
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// How a line of log looks
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
     /// Which lines to log, as `info` or `nutritionfacts=debug,sqlx=warn`
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }
 
 impl Shared {
+    /// These flags, then those that stand further right.
+    fn and(mut self, right: Self) -> Self {
+        self.config.extend(right.config);
+        self.set.extend(right.set);
+        Self { log_format: right.log_format.or(self.log_format), log: right.log.or(self.log), ..self }
+    }
+
     /// The layers of the configuration, lowest first.
     fn layers(&self) -> Vec<Layer> {
         let format = self.log_format.map(|format| {
@@ -139,8 +158,8 @@ impl fmt::Display for Failure {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let Cli { shared, command } = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
     match command {
-        Command::Serve(options) => block_on(options.run(shared.load()?)),
-        Command::Migrate(options) => block_on(options.run(shared.load()?)),
+        Command::Serve(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
     }
 }

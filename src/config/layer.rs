@@ -1,5 +1,7 @@
 //! A layer: one file, one variable or one flag, and how its text becomes values.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -34,23 +36,30 @@ impl Source {
 }
 
 /// A named set of values; of two layers the later one wins, key by key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Layer {
     pub(super) name: String,
     pub(super) source: Source,
     content: Content,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Content {
     Yaml(String),
     Text { path: Vec<String>, text: String },
     Broken { problem: String, unreadable: bool },
 }
 
+/// Without its content, which may hold secrets.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Layer {
     /// A file, from its text.
-    pub fn file(path: impl std::fmt::Display, text: impl Into<String>) -> Self {
+    pub fn file(path: impl fmt::Display, text: impl Into<String>) -> Self {
         Self { name: format!("file {path}"), source: Source::File, content: Content::Yaml(text.into()) }
     }
 

@@ -1,27 +1,24 @@
 //! From layers to a configuration: a pure function, called at start and whenever a watched layer changes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
     Config,
-    complaint::{Complaint, printable},
-    layer::{Layer, Source, variable},
-    path::{Path, Step},
-    schema::{Key, join},
-    units, validate,
+    complaint::Complaint,
+    layer::Layer,
+    schema::Key,
+    validate,
+    walk::{Set, Walk},
 };
 
 /// The origin of a key that no layer sets.
 pub const DEFAULT: &str = "default";
 
-/// The effective configuration, and where it came from.
-#[derive(Debug, Clone)]
+/// The effective configuration, and where it came from. Serialises without secrets, for `GET /config`.
+#[derive(Debug, Clone, Serialize)]
 pub struct Loaded {
     /// What is in force.
     pub config: Config,
@@ -57,177 +54,8 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     if walk.complaints.is_empty() { Ok(Loaded { hash: hash(&config), config, origins }) } else { Err(walk.complaints) }
 }
 
-/// What was found on the walk through the layers.
-#[derive(Default)]
-struct Walk {
-    /// The last good value of each key, and the layer it came from.
-    set: BTreeMap<String, (Value, String)>,
-    complaints: Vec<Complaint>,
-    /// Keys that were meant to be set, but to what is not known.
-    doubtful: BTreeSet<String>,
-    /// Whether a whole layer is unknown.
-    blind: bool,
-}
-
-impl Walk {
-    fn layer(&mut self, layer: &Layer, values: &Value) {
-        self.node(layer, Key::root(), &Path::default(), values);
-    }
-
-    fn node(&mut self, layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) {
-        match (value, key.properties()) {
-            // `http:` with all its keys commented out.
-            (Value::Null, Some(_)) => {}
-            (Value::Object(values), Some(properties)) => {
-                for (name, value) in values {
-                    match key.property(name) {
-                        Some(below) => self.node(layer, below, &path.down(Step::Key(name)), value),
-                        None => self.unknown(layer, properties, path, name),
-                    }
-                }
-            }
-            _ => self.leaf(layer, key, path, value),
-        }
-    }
-
-    fn leaf(&mut self, layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) {
-        let before = self.complaints.len();
-        match (value, key.items()) {
-            (Value::Array(values), Some(items)) => {
-                for (index, value) in values.iter().enumerate() {
-                    self.node(layer, items, &path.down(Step::Item(index)), value);
-                }
-            }
-            _ => {
-                if let Err(complaint) = check(layer, key, path, value) {
-                    self.complaints.push(complaint);
-                }
-            }
-        }
-        if path.in_list() {
-            return; // the list is the key, and decides
-        }
-        let path = path.to_string();
-        if self.complaints.len() == before {
-            self.set.insert(path, (value.clone(), layer.name.clone()));
-        } else {
-            self.doubtful.insert(path);
-        }
-    }
-
-    fn unknown(&mut self, layer: &Layer, known: &Map<String, Value>, path: &Path<'_>, name: &str) {
-        let at = path.to_string();
-        let complaint = Complaint::new(&layer.name, join(&at, printable(name)), "unknown key");
-        let remedy = if let Some(meant) = nearest(name, known.keys().map(String::as_str)) {
-            self.doubtful.insert(join(&at, meant));
-            let meant = if path.in_list() { meant.to_owned() } else { layer.spell(&join(&at, meant)) };
-            format!("did you mean `{meant}`?")
-        } else {
-            let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
-            format!("known here: {}", names.join(", "))
-        };
-        self.complaints.push(complaint.remedy(remedy));
-    }
-}
-
-/// Whether a layer may set this key to this value. The type of the key itself has the last word: the value is right when
-/// a configuration of nothing else can be made of it.
-fn check(layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) -> Result<(), Complaint> {
-    let complaint = |problem: String| Complaint::new(&layer.name, path.to_string(), problem);
-    if let Some(sources) = key.sources()
-        && !sources.contains(&layer.source.name())
-        && !value.is_null()
-    {
-        let remedy = format!(
-            "{}set it by {}",
-            if layer.source == Source::Flag { "flags are visible in `ps`; " } else { "" },
-            sources
-                .iter()
-                .map(|source| if *source == "environment" {
-                    variable(&path.to_string())
-                } else {
-                    format!("a {source}")
-                })
-                .collect::<Vec<_>>()
-                .join(" or "),
-        );
-        return Err(complaint(format!("must not be set by a {}", layer.source.name())).remedy(remedy));
-    }
-    let got = kind(value);
-    let wrong = || complaint(format!("got {got}, allowed is {}", key.allowed()));
-    if !allowed_type(key, value) {
-        let quote =
-            matches!(value, Value::Number(_) | Value::Bool(_)) && key.takes("string") && key.text("x-kind").is_none();
-        return Err(if quote { wrong().remedy("put it in quotes") } else { wrong() });
-    }
-    if let Some(text) = value.as_str() {
-        if text.is_empty() && key.number("minLength").is_some() {
-            return Err(complaint("got empty text, allowed is text".into()).remedy("leave the key out to unset it"));
-        }
-        let names = key.names();
-        if !names.is_empty() && !names.contains(&text) {
-            return Err(match nearest(text, names.into_iter()) {
-                Some(meant) => wrong().remedy(format!("did you mean `{meant}`?")),
-                None => wrong(),
-            });
-        }
-    }
-    if !in_range(key, value) || serde_json::from_value::<Config>(path.around(value.clone())).is_err() {
-        return Err(wrong());
-    }
-    Ok(())
-}
-
-fn allowed_type(key: Key<'_>, value: &Value) -> bool {
-    key.takes(match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    })
-}
-
-fn in_range(key: Key<'_>, value: &Value) -> bool {
-    let limit = |keyword| key.text(keyword).and_then(units::magnitude);
-    let (from, to, is) = if key.text("x-kind").is_some() {
-        let is = value.as_str().map_or_else(|| value.as_u64().map(u128::from), units::magnitude);
-        (limit("x-min"), limit("x-max"), is)
-    } else {
-        let number = |keyword| key.number(keyword).map(u128::from);
-        (number("minimum"), number("maximum"), value.as_u64().map(u128::from))
-    };
-    // A value without a number is for the type to judge.
-    (from.is_none() && to.is_none())
-        || value.is_null()
-        || is.is_none_or(|is| from.is_none_or(|from| from <= is) && to.is_none_or(|to| is <= to))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The name that was probably meant: at most one letter in three is wrong.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
-    known
-        .map(|known| (distance(known), known))
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
-        .min()
-        .map(|(_, known)| known)
-}
-
 /// Puts the values over the defaults. They were checked one by one, so that together they make a configuration.
-fn merge(set: BTreeMap<String, (Value, String)>) -> (Config, BTreeMap<String, String>) {
+fn merge(set: Set) -> (Config, BTreeMap<String, String>) {
     let mut origins: BTreeMap<String, String> =
         Key::all().into_iter().map(|(path, _)| (path, DEFAULT.to_owned())).collect();
     let mut values = Config::default().values();
@@ -247,4 +75,120 @@ fn hash(config: &Config) -> String {
         let _ = write!(hash, "{byte:02x}");
         hash
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn file(text: impl Into<String>) -> Result<Loaded, Vec<Complaint>> {
+        load(&[Layer::file("x", text)])
+    }
+
+    #[test]
+    fn no_layer_means_the_defaults() {
+        let loaded = load(&[]).unwrap();
+        assert_eq!(loaded.config, Config::default());
+        assert!(loaded.origins.values().all(|origin| origin == DEFAULT));
+    }
+
+    #[test]
+    fn the_hash_tells_configurations_apart_but_not_secrets_or_layers() {
+        let hash = |text: &str| file(text).unwrap().hash;
+        assert_eq!(hash("api: {reply: empty}"), load(&[Layer::flag("--set", "api.reply", "empty")]).unwrap().hash);
+        assert_ne!(hash("api: {reply: empty}"), hash(""));
+        assert_eq!(hash("").len(), 16);
+        let store = |password: &str| {
+            hash(&format!("store: {{host: a, user: b, database: c, password: {password}}}\nprivacy: {{key_file: k}}"))
+        };
+        assert_eq!(store("one"), store("two"));
+    }
+
+    #[test]
+    fn nothing_unsets_what_a_lower_layer_set() {
+        let lower = Layer::file("a", "geo: 1");
+        assert!(load(&[lower]).is_err());
+        let layers = [Layer::file("a", "store: {url: 'sqlite://a.db'}"), Layer::file("b", "store: {url: ~}")];
+        let loaded = load(&layers).unwrap();
+        assert_eq!((loaded.config.store.url, loaded.origins["store.url"].as_str()), (None, "file b"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_even_where_a_higher_layer_hides_it() {
+        let layers = [Layer::file("a", "ingest: {lanes: x}"), Layer::flag("--set", "ingest.lanes", "2")];
+        assert_eq!(load(&layers).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn a_key_in_doubt_draws_no_further_complaint() {
+        let complaints = load(&[
+            Layer::file("a", "privacy: {key_fiel: /run/k}"),
+            Layer::variable("DATABASE_URL", "store.url", "postgres://db/n"),
+        ])
+        .unwrap_err();
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+    }
+
+    #[test]
+    fn the_empty_files_of_a_chart_change_nothing() {
+        assert_eq!(file("http:\nstore: {}\n").unwrap().config, Config::default());
+    }
+
+    /// Any tree, with our own keys often enough that the walk goes deep.
+    fn tree() -> impl Strategy<Value = Value> {
+        let mut names: Vec<String> =
+            Key::all().iter().flat_map(|(path, _)| path.split('.').map(str::to_owned).collect::<Vec<_>>()).collect();
+        names.extend(["networks", "instances", "mode", "netwroks"].map(str::to_owned));
+        let text = prop_oneof![
+            any::<String>(),
+            prop::sample::select(vec!["5s", "1 MiB", "10.0.0.0/8", "127.0.0.1:80", "raw", "info", "99999 GiB", "1y"])
+                .prop_map(str::to_owned),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (0_u32..20).prop_map(Value::from),
+            any::<f64>().prop_map(|float| json!(float)),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec((prop::sample::select(names.clone()), inner), 0..6)
+                    .prop_map(|pairs| Value::Object(Map::from_iter(pairs))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_loads_or_draws_complaints(text in any::<String>(), yaml in "[a-z:{}\\[\\], \n\t*&!'\"#|>0-9-]{0,60}") {
+            for text in [text, yaml] {
+                if let Err(complaints) = file(text) {
+                    prop_assert!(!complaints.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn any_tree_loads_or_draws_complaints(tree in tree()) {
+            if let Err(complaints) = file(tree.to_string()) {
+                prop_assert!(!complaints.is_empty());
+            }
+        }
+
+        #[test]
+        fn any_flag_loads_or_draws_complaints(key in "[a-z._]{0,20}", known in 0_usize..30, text in any::<String>()) {
+            let keys = Key::all();
+            for key in [&key, &keys[known % keys.len()].0] {
+                if let Err(complaints) = load(&[Layer::flag("--set", key, text.clone())]) {
+                    prop_assert!(!complaints.is_empty());
+                }
+            }
+        }
+    }
 }

@@ -15,6 +15,8 @@ mod show;
 mod sources;
 mod units;
 mod validate;
+mod value;
+mod walk;
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -180,10 +180,10 @@ mod tests {
         for (path, allowed) in [
             ("http.listen", "an address with a port such as `127.0.0.1:8080`"),
             ("http.max_body", "a size such as `16 MiB` from 1 KiB to 64 MiB"),
-            ("http.header_timeout", "a time such as `30s`, at least 1ms"),
+            ("http.header_timeout", "a time such as `30s` from 1ms to 24h"),
             ("http.trusted_proxies", "a list, each item a network such as `10.0.0.0/8`"),
             ("ingest.max_batch", "a whole number from 1 to 10000"),
-            ("ingest.queue_capacity", "a whole number, at least 1"),
+            ("ingest.queue_capacity", "a whole number from 1 to 1000000"),
             ("store.port", "a whole number from 1 to 65535"),
             ("store.pooler", "`none` or `transaction`"),
             ("store.password", "text"),

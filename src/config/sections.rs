@@ -25,7 +25,7 @@ pub struct Http {
     #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_inflated_body: ByteSize,
     /// Open connections; beyond, the one longest idle gives way.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// From the first byte of a header to its last.
     #[serde(with = "humantime_serde")]
@@ -104,7 +104,7 @@ pub struct Store {
     #[schemars(length(min = 1))]
     pub ssl_root_cert: Option<PathBuf>,
     /// Connections kept to PostgreSQL.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: u32,
     /// Longest wait for a connection.
     #[serde(with = "humantime_serde")]
@@ -154,7 +154,7 @@ pub struct Ingest {
     #[schemars(range(min = 1, max = 10_000), extend("x-live" = true))]
     pub max_batch: usize,
     /// Rows that may wait for a commit; beyond, 503.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub queue_capacity: usize,
     /// Writers at work side by side (PostgreSQL).
     #[schemars(range(min = 1, max = 16))]

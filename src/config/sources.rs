@@ -13,7 +13,7 @@ use super::layer::{Layer, PREFIX, Source};
 const CONVENTIONAL: [(&str, &str); 2] = [("DATABASE_URL", "store.url"), ("RUST_LOG", "telemetry.log.filter")];
 
 /// What the command line says about the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Flags {
     /// Files, the later over the earlier; if any, `NUTRITIONFACTS_CONFIG` counts for nothing.
     pub files: Vec<PathBuf>,

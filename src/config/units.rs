@@ -41,13 +41,15 @@ pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A time that may be zero.
+/// A time that may be zero. Longer ones than a day are mistakes, and far longer ones overflow the clock.
 pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "pattern": "^(0|( *[0-9]+(\\.[0-9]+)? *[a-zA-Zµ]+)+)$",
         "examples": ["30s", "1m 30s"],
         "x-kind": "a time",
+        "x-min": "0s",
+        "x-max": "24h",
     })
 }
 
@@ -71,10 +73,11 @@ pub(super) fn serialize_size<S: Serializer>(size: &ByteSize, serializer: S) -> R
     serializer.serialize_str(&format!("{count} {unit}"))
 }
 
-/// A size or time as one number, to compare it with the `x-min` and `x-max` of the schema.
-pub(super) fn magnitude(text: &str) -> Option<u128> {
-    if let Ok(size) = text.parse::<ByteSize>() {
-        return Some(size.as_u64().into());
+/// A size or time as one number, to compare it with the `x-min` and `x-max` of the schema. The kind decides, since `1m`
+/// is either.
+pub(super) fn magnitude(kind: &str, text: &str) -> Option<u128> {
+    if kind == "a size" {
+        return text.parse().ok().map(|size: ByteSize| size.as_u64().into());
     }
     let time: serde_json::Result<Time> = serde_json::from_value(serde_json::json!({ "time": text }));
     time.ok().map(|Time { time }| time.as_nanos())
@@ -104,8 +107,9 @@ mod tests {
 
     #[test]
     fn sizes_and_times_are_compared_as_numbers() {
-        assert_eq!(magnitude("1 KiB"), Some(1024));
-        assert_eq!(magnitude("2s"), Some(2_000_000_000));
-        assert_eq!(magnitude("soon"), None);
+        assert_eq!(magnitude("a size", "1 KiB"), Some(1024));
+        assert_eq!(magnitude("a size", "1m"), Some(1_000_000));
+        assert_eq!(magnitude("a time", "1m"), Some(60_000_000_000));
+        assert_eq!(magnitude("a time", "soon"), None);
     }
 }

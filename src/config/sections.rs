@@ -1,6 +1,6 @@
 //! The sections of the configuration, one struct each; their fields are the keys (docs/configuration.md).
 
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
@@ -40,7 +40,7 @@ pub struct Http {
     #[schemars(schema_with = "units::timeout")]
     pub idle_timeout: Duration,
     /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
-    #[schemars(schema_with = "units::networks", extend("x-live" = true))]
+    #[schemars(schema_with = "mode::networks", extend("x-live" = true))]
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -164,28 +164,6 @@ pub struct Ingest {
     pub mode_rules: Vec<ModeRule>,
 }
 
-/// One entry of `ingest.mode_rules`: matches by network or by instance.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModeRule {
-    /// Networks of senders.
-    #[schemars(schema_with = "units::networks")]
-    pub networks: Vec<IpNet>,
-    /// Instance ids.
-    pub instances: Vec<String>,
-    /// The mode to store.
-    pub mode: String,
-}
-
-impl ModeRule {
-    /// Whether the sender falls under this rule.
-    #[must_use]
-    pub fn matches(&self, address: IpAddr, instance_id: &str) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
-            || self.instances.iter().any(|instance| instance == instance_id)
-    }
-}
-
 /// `privacy`: what of a device's identity is kept.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -205,19 +183,6 @@ pub struct Privacy {
     /// Version of that notice, stored with each row; needed for `raw`.
     #[schemars(length(min = 1), extend("x-live" = true))]
     pub notice_version: Option<String>,
-}
-
-/// `privacy.identifiers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Identifiers {
-    /// Keyed hashes, and the network instead of the address.
-    #[default]
-    Pseudonymous,
-    /// As sent and as seen; needs a notice.
-    Raw,
-    /// Nothing.
-    None,
 }
 
 /// `telemetry`: how the server is seen.

@@ -16,19 +16,6 @@ pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A list of networks.
-pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "items": {
-            "type": "string",
-            "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
-            "examples": ["10.0.0.0/8", "fd00::/8"],
-            "x-kind": "a network",
-        },
-    })
-}
-
 /// The cap of a body: all bodies together have 64 MiB, so a higher cap could never be used.
 pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

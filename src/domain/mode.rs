@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// One entry of `ingest.mode_rules`: matches by network or by instance.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct ModeRule {
     /// Networks of senders.
-    #[schemars(with = "Vec<String>")]
+    #[schemars(schema_with = "networks")]
     pub networks: Vec<IpNet>,
     /// Instance ids.
     pub instances: Vec<String>,
@@ -24,6 +24,20 @@ impl ModeRule {
         self.networks.iter().any(|network| network.contains(&address))
             || self.instances.iter().any(|instance| instance == instance_id)
     }
+}
+
+/// The schema of a list of networks.
+#[must_use]
+pub fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
+            "examples": ["10.0.0.0/8", "fd00::/8"],
+            "x-kind": "a network",
+        },
+    })
 }
 
 /// The mode to store for a sender that sends none: `dev` when its version says so, else the first rule that matches.

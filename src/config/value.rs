@@ -19,20 +19,8 @@ pub(super) fn check(layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value)
         && !sources.contains(&layer.source.name())
         && !value.is_null()
     {
-        let remedy = format!(
-            "{}set it by {}",
-            if layer.source == Source::Flag { "flags are visible in `ps`; " } else { "" },
-            sources
-                .iter()
-                .map(|source| if *source == "environment" {
-                    variable(&path.to_string())
-                } else {
-                    format!("a {source}")
-                })
-                .collect::<Vec<_>>()
-                .join(" or "),
-        );
-        return Err(complaint(format!("must not be set by a {}", layer.source.name())).remedy(remedy));
+        let problem = format!("must not be set by a {}", layer.source.name());
+        return Err(complaint(problem).remedy(set_it_elsewhere(layer.source, &sources, &path.to_string())));
     }
     let got = kind(value);
     let wrong = || complaint(format!("got {got}, allowed is {}", key.allowed()));
@@ -61,6 +49,15 @@ pub(super) fn check(layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value)
     } else {
         Err(complaint(format!("got {got} out of range, allowed is {}", key.allowed())))
     }
+}
+
+fn set_it_elsewhere(source: Source, sources: &[&str], key: &str) -> String {
+    let why = if source == Source::Flag { "flags are visible in `ps`; " } else { "" };
+    let elsewhere: Vec<_> = sources
+        .iter()
+        .map(|source| if *source == Source::Environment.name() { variable(key) } else { format!("a {source}") })
+        .collect();
+    format!("{why}set it by {}", elsewhere.join(" or "))
 }
 
 fn allowed_type(key: Key<'_>, value: &Value) -> bool {

@@ -104,7 +104,11 @@ fn check_statistics(file: &str, body: &Map<String, Value>, reply: &Reply, row: &
         assert_eq!(stored.len(), sent.len(), "{file}: {table}");
         for (position, (sent, stored)) in sent.iter().zip(&stored).enumerate() {
             assert_eq!(stored["position"], position, "{file}: {table}");
-            model::assert_columns(&model::entry(fields, sent.as_object().unwrap()), stored, &format!("{file}: {table}"));
+            model::assert_columns(
+                &model::entry(fields, sent.as_object().unwrap()),
+                stored,
+                &format!("{file}: {table}"),
+            );
         }
     }
 }

@@ -113,7 +113,11 @@ fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
         };
         assert_eq!(added, wanted, "rows after {name}");
     }
-    assert_eq!(differing, DIFFERENT.into_iter().map(|(name, ..)| name).collect(), "the table lists what differs and nothing else");
+    assert_eq!(
+        differing,
+        DIFFERENT.into_iter().map(|(name, ..)| name).collect(),
+        "the table lists what differs and nothing else"
+    );
     server.assert_well();
 }
 

@@ -1,6 +1,6 @@
 //! INTERFACE.md's rules once more, as simply as can be: what a body should become in the store.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -122,8 +122,11 @@ pub fn pingback(body: &Map<String, Value>) -> Row {
     row.insert("uptime".into(), number(body.get("uptime")).into());
     row.insert("client_time".into(), client_time(body.get("timestamp")));
     row.insert("privacy_notice".into(), "".into());
-    let mut extra: Map<String, Value> =
-        body.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str())).map(|(key, value)| (clean(key), cleaned(value))).collect();
+    let mut extra: Map<String, Value> = body
+        .iter()
+        .filter(|(key, _)| !KNOWN.contains(&key.as_str()))
+        .map(|(key, value)| (clean(key), cleaned(value)))
+        .collect();
     if !cut.is_empty() {
         extra.insert("_cut".into(), json!(cut));
     }
@@ -142,7 +145,9 @@ fn value(kind: Kind, value: Option<&Value>) -> Value {
         Text => text(value).into(),
         Number => number(value).into(),
         Float => value.and_then(Value::as_f64).unwrap_or_default().into(),
-        Date => value.filter(|date| date.as_str().is_some_and(|text| text.parse::<NaiveDate>().is_ok())).cloned().into(),
+        Date => {
+            value.filter(|date| date.as_str().is_some_and(|text| text.parse::<NaiveDate>().is_ok())).cloned().into()
+        }
         List => value.filter(|list| list.is_array()).cloned().unwrap_or_else(|| json!([])),
         Object => value.filter(|object| object.is_object()).cloned().unwrap_or_else(|| json!({})),
     }
@@ -156,7 +161,9 @@ pub fn wants_silence(version: &str) -> bool {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
         Some((digits.parse().ok()?, part[digits.len()..].to_owned()))
     };
-    let (Some((major, rest)), Some((minor, more))) = (leading(parts.next()), leading(parts.next())) else { return true };
+    let (Some((major, rest)), Some((minor, more))) = (leading(parts.next()), leading(parts.next())) else {
+        return true;
+    };
     let Some((patch, suffix)) = leading(parts.next()) else { return true };
     if !rest.is_empty() || !more.is_empty() {
         return true;
@@ -180,7 +187,9 @@ fn cleaned(value: &Value) -> Value {
     match value {
         Value::String(text) => clean(text).into(),
         Value::Array(list) => list.iter().map(cleaned).collect(),
-        Value::Object(object) => object.iter().map(|(key, value)| (clean(key), cleaned(value))).collect::<Map<_, _>>().into(),
+        Value::Object(object) => {
+            object.iter().map(|(key, value)| (clean(key), cleaned(value))).collect::<Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }
@@ -197,6 +206,7 @@ fn number(value: Option<&Value>) -> i64 {
 
 fn client_time(value: Option<&Value>) -> Value {
     let moment = value.and_then(Value::as_str).and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let moment = moment.filter(|moment| (1..=9999).contains(&moment.with_timezone(&Utc).year()));
     moment.map_or(Value::Null, |moment| moment.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Micros, true).into())
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Far beyond what anything takes on a slow machine: reaching it means that the condition never comes true.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// Polls until the condition yields something.
 ///

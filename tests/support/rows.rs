@@ -93,7 +93,8 @@ impl Rows {
                 assert!(!columns.is_empty(), "no table {table}");
                 let pairs: Vec<String> = columns.iter().map(|name| format!("'{name}', \"{name}\"")).collect();
                 let clause = condition.map_or("?1 = ''".into(), |(column, _)| format!("\"{column}\" = ?1"));
-                let sql = format!("SELECT json_object({}) FROM \"{table}\" WHERE {clause} ORDER BY 1", pairs.join(", "));
+                let sql =
+                    format!("SELECT json_object({}) FROM \"{table}\" WHERE {clause} ORDER BY 1", pairs.join(", "));
                 sqlx::query_scalar(AssertSqlSafe(sql)).bind(text).fetch_all(connection).await.unwrap()
             }),
         };

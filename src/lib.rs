@@ -18,6 +18,7 @@
 //! bytes ─ http/body ─ domain::pingback ─ ingest ─ writer queue ─ one statement ─ COMMIT ─ reply
 //! ```
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod store;

@@ -1,3 +1,19 @@
 //! The command line: see [`nutritionfacts`].
 
-fn main() {}
+use std::{env, process::ExitCode};
+
+use nutritionfacts::cli::{self, Failure};
+
+fn main() -> ExitCode {
+    match try_main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            failure.exit_code()
+        }
+    }
+}
+
+fn try_main() -> Result<(), Failure> {
+    cli::run(env::args_os())
+}

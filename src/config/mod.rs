@@ -1,13 +1,38 @@
 //! What may be set, and from which layer it came.
+//!
+//! `sources` reads files, environment and flags into layers; `load`, a pure function, makes a configuration or a list
+//! of complaints of them; what a key may be stands in the `schema`, what must hold between keys in `validate`.
 
+mod complaint;
+mod layer;
+mod load;
+mod path;
+mod privacy;
+mod schema;
 pub mod secret;
 pub mod sections;
+mod show;
+mod sources;
+mod units;
+mod validate;
+mod value;
+mod walk;
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    complaint::Complaint,
+    layer::{Layer, Source},
+    load::{DEFAULT, Loaded, load},
+    privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
+    schema::{Key, live_keys, schema},
+    show::yaml,
+    sources::{Flags, layers},
+};
 
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +94,21 @@ impl Default for sections::Store {
             statement_timeout: Duration::from_secs(10),
             pooler: sections::Pooler::default(),
         }
+    }
+}
+
+impl Config {
+    /// As a tree, secrets redacted.
+    fn values(&self) -> serde_json::Value {
+        // Only texts, numbers and lists; paths come from UTF-8 text.
+        serde_json::to_value(self).expect("a configuration has a JSON form")
+    }
+}
+
+impl sections::Store {
+    /// Whether pings rest in PostgreSQL, not in the embedded store.
+    pub fn is_postgres(&self) -> bool {
+        self.host.is_some() || self.url.as_ref().is_some_and(|url| url.expose().starts_with("postgres"))
     }
 }
 

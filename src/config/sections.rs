@@ -1,43 +1,46 @@
 //! The sections of the configuration, one struct each; their fields are the keys (docs/configuration.md).
 
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secret::Secret;
+use super::{secret::Secret, units};
 
 /// `http`: the public listener.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// Address of the public listener.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::address")]
     pub listen: SocketAddr,
     /// Cap of a statistics body as sent.
-    #[schemars(with = "String", extend("x-live" = true))]
+    #[serde(serialize_with = "units::serialize_size")]
+    #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_body: ByteSize,
     /// Cap of a statistics body after inflating.
-    #[schemars(with = "String", extend("x-live" = true))]
+    #[serde(serialize_with = "units::serialize_size")]
+    #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_inflated_body: ByteSize,
     /// Open connections; beyond, the one longest idle gives way.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// From the first byte of a header to its last.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub header_timeout: Duration,
     /// From the header's end to the body's.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub body_timeout: Duration,
     /// Between requests, and for a client that does not read its reply.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub idle_timeout: Duration,
     /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
-    #[schemars(with = "Vec<String>", extend("x-live" = true))]
+    #[schemars(schema_with = "mode::networks", extend("x-live" = true))]
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -46,7 +49,7 @@ pub struct Http {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address of the admin listener.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::address")]
     pub listen: SocketAddr,
 }
 
@@ -75,32 +78,41 @@ pub enum Reply {
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `sqlite://PATH` or `postgres://…`; a URL of PostgreSQL may hold a password.
+    #[serde(serialize_with = "super::secret::serialize_url")]
     pub url: Option<Secret>,
     /// Host or socket directory of PostgreSQL, instead of `url`.
+    #[schemars(length(min = 1))]
     pub host: Option<String>,
     /// Port of PostgreSQL.
+    #[schemars(range(min = 1))]
     pub port: u16,
     /// Database of PostgreSQL.
+    #[schemars(length(min = 1))]
     pub database: Option<String>,
     /// User of PostgreSQL.
+    #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// Password of PostgreSQL.
+    /// Password of PostgreSQL; not by flag, which `ps` shows.
+    #[schemars(extend("x-sources" = ["file", "environment"]))]
     pub password: Option<Secret>,
     /// File that holds the password; read again when the server refuses it.
+    #[schemars(length(min = 1))]
     pub password_file: Option<PathBuf>,
     /// TLS towards PostgreSQL.
     pub ssl_mode: SslMode,
     /// PEM file of the authorities to trust.
+    #[schemars(length(min = 1))]
     pub ssl_root_cert: Option<PathBuf>,
     /// Connections kept to PostgreSQL.
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: u32,
     /// Longest wait for a connection.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub acquire_timeout: Duration,
     /// Longest run of one statement.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub statement_timeout: Duration,
     /// What stands between us and PostgreSQL.
     pub pooler: Pooler,
@@ -139,37 +151,17 @@ pub enum Pooler {
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
     /// Rows of one commit at most.
-    #[schemars(extend("x-live" = true))]
+    #[schemars(range(min = 1, max = 10_000), extend("x-live" = true))]
     pub max_batch: usize,
     /// Rows that may wait for a commit; beyond, 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub queue_capacity: usize,
     /// Writers at work side by side (PostgreSQL).
+    #[schemars(range(min = 1, max = 16))]
     pub lanes: usize,
     /// Modes for installations that do not send one: the first rule that matches.
     #[schemars(extend("x-live" = true))]
     pub mode_rules: Vec<ModeRule>,
-}
-
-/// One entry of `ingest.mode_rules`: matches by network or by instance.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModeRule {
-    /// Networks of senders.
-    #[schemars(with = "Vec<String>")]
-    pub networks: Vec<IpNet>,
-    /// Instance ids.
-    pub instances: Vec<String>,
-    /// The mode to store.
-    pub mode: String,
-}
-
-impl ModeRule {
-    /// Whether the sender falls under this rule.
-    #[must_use]
-    pub fn matches(&self, address: IpAddr, instance_id: &str) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
-            || self.instances.iter().any(|instance| instance == instance_id)
-    }
 }
 
 /// `privacy`: what of a device's identity is kept.
@@ -180,28 +172,17 @@ pub struct Privacy {
     #[schemars(extend("x-live" = true))]
     pub identifiers: Identifiers,
     /// The key of the pseudonyms, at least 32 characters; from the environment only.
+    #[schemars(extend("x-sources" = ["environment"]))]
     pub key: Option<Secret>,
     /// File that holds the key.
+    #[schemars(length(min = 1))]
     pub key_file: Option<PathBuf>,
     /// Address of the notice that users agreed to; needed for `raw`.
-    #[schemars(extend("x-live" = true))]
+    #[schemars(length(min = 1), extend("x-live" = true))]
     pub notice_url: Option<String>,
     /// Version of that notice, stored with each row; needed for `raw`.
-    #[schemars(extend("x-live" = true))]
+    #[schemars(length(min = 1), extend("x-live" = true))]
     pub notice_version: Option<String>,
-}
-
-/// `privacy.identifiers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Identifiers {
-    /// Keyed hashes, and the network instead of the address.
-    #[default]
-    Pseudonymous,
-    /// As sent and as seen; needs a notice.
-    Raw,
-    /// Nothing.
-    None,
 }
 
 /// `telemetry`: how the server is seen.
@@ -219,7 +200,7 @@ pub struct Log {
     /// How a line looks.
     pub format: LogFormat,
     /// Which lines: directives as `info` or `nutritionfacts=debug,sqlx=warn`.
-    #[schemars(extend("x-live" = true))]
+    #[schemars(length(min = 1), extend("x-live" = true))]
     pub filter: String,
 }
 
@@ -242,10 +223,10 @@ pub enum LogFormat {
 pub struct Shutdown {
     /// Readiness is off but all is served, so that load balancers forget us. SIGINT skips it.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::duration")]
     pub delay: Duration,
     /// Time to finish what is under way, after the delay; then the stop is hard.
     #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "units::timeout")]
     pub grace: Duration,
 }

@@ -1,8 +1,10 @@
 //! The words of the service and its pure rules: no async, no I/O, no database, web or cluster library.
 
+pub mod extra;
 pub mod json;
 pub mod mode;
 pub mod pingback;
+pub mod platform;
 pub mod privacy;
 pub mod statistics;
 pub mod text;

@@ -1,1 +1,71 @@
-//! (being written)
+//! The run mode: what tells an ordinary installation (`''`) from all others (QUESTIONS.md "Who counts").
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// One entry of `ingest.mode_rules`: matches by network or by instance.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModeRule {
+    /// Networks of senders.
+    #[schemars(schema_with = "networks")]
+    pub networks: Vec<IpNet>,
+    /// Instance ids.
+    pub instances: Vec<String>,
+    /// The mode to store.
+    pub mode: String,
+}
+
+impl ModeRule {
+    fn matches(&self, address: IpAddr, instance_id: &str) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+            || self.instances.iter().any(|instance| instance == instance_id)
+    }
+}
+
+/// The schema of a list of networks.
+#[must_use]
+pub fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$",
+            "examples": ["10.0.0.0/8", "fd00::/8"],
+            "x-kind": "a network",
+        },
+    })
+}
+
+/// The mode to store for a sender that sends none: `dev` when its version says so, else the first rule that matches.
+#[must_use]
+pub fn unsent<'a>(version: &str, rules: &'a [ModeRule], address: IpAddr, instance_id: &str) -> &'a str {
+    if version.contains("dev") {
+        return "dev";
+    }
+    rules.iter().find(|rule| rule.matches(address, instance_id)).map_or("", |rule| &rule.mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rule_that_matches() {
+        let rule = |networks: &[&str], instances: &[&str], mode: &str| ModeRule {
+            networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+            instances: instances.iter().map(ToString::to_string).collect(),
+            mode: mode.into(),
+        };
+        let rules = [rule(&["10.0.0.0/8"], &[], "office"), rule(&["10.1.0.0/16", "2001:db8::/32"], &["abc"], "lab")];
+        let unsent = |version, address: &str, instance| unsent(version, &rules, address.parse().unwrap(), instance);
+        assert_eq!(unsent("0.16.0.dev0+git.1", "192.0.2.1", ""), "dev");
+        assert_eq!(unsent("0.16.0", "10.1.2.3", ""), "office");
+        assert_eq!(unsent("0.16.0", "2001:db8::1", ""), "lab");
+        assert_eq!(unsent("0.16.0", "192.0.2.1", "abc"), "lab");
+        assert_eq!(unsent("0.16.0", "192.0.2.1", "abcd"), "");
+    }
+}

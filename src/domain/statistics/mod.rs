@@ -1,10 +1,14 @@
 //! A statistics report: the counts of channels and facilities of one installation (PROTOCOL.md section 7).
 
+mod read;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Timestamp;
+
+pub use read::Envelope;
 
 /// One row of `statistics` with its rows of `channel_statistics` and `facility_statistics`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,0 +1,169 @@
+//! The command line: the only place that knows everyone.
+
+pub mod config;
+pub mod migrate;
+pub mod serve;
+
+use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat};
+
+/// The telemetry server of Kolibri.
+#[derive(Parser)]
+#[command(name = "nutritionfacts", version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(With<serve::Options>),
+    /// Apply the store's migrations, then end; safe to run many at once
+    Migrate(With<migrate::Options>),
+    /// Show, check and describe the configuration
+    Config(config::Options),
+}
+
+/// A command's own flags together with the common ones.
+///
+/// The common flags may stand before the command, behind it, or both. clap's `global` would do for the first two, but
+/// of both it silently drops those before, and with them a whole layer of configuration.
+#[derive(Args)]
+pub struct With<T: Args> {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(flatten)]
+    options: T,
+}
+
+/// Flags common to all commands.
+#[derive(Clone, Default, Args)]
+pub struct Shared {
+    /// Configuration file; may be repeated, the later over the earlier; replaces `NUTRITIONFACTS_CONFIG`
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Sets one key of the configuration; may be repeated
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// How a line of log looks
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// Which lines to log, as `info` or `nutritionfacts=debug,sqlx=warn`
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Shared {
+    /// These flags, then those that stand further right.
+    fn and(mut self, right: Self) -> Self {
+        self.config.extend(right.config);
+        self.set.extend(right.set);
+        Self { log_format: right.log_format.or(self.log_format), log: right.log.or(self.log), ..self }
+    }
+
+    /// The layers of the configuration, lowest first.
+    fn layers(&self) -> Vec<Layer> {
+        let format = self.log_format.map(|format| {
+            let name = match format {
+                LogFormat::Auto => "auto",
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            };
+            ("--log-format", "telemetry.log.format", name.to_owned())
+        });
+        let filter = self.log.clone().map(|filter| ("--log", "telemetry.log.filter", filter));
+        let shorthands = format.into_iter().chain(filter).collect();
+        layers(&Flags { files: self.config.clone(), set: self.set.clone(), shorthands })
+    }
+
+    /// The effective configuration.
+    fn load(&self) -> Result<Loaded, Failure> {
+        load(&self.layers()).map_err(Failure::Config)
+    }
+}
+
+/// Why a command ended without having done its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was called the wrong way, or asked for help.
+    Usage(clap::Error),
+    /// The configuration is wrong.
+    Config(Vec<Complaint>),
+    /// What was to be checked is wrong; the command has said why.
+    Checked,
+    /// It failed while running.
+    Running(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// A failure while running.
+    pub fn running(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Running(error.into())
+    }
+
+    /// What the process ends with: 1 if it failed while running, 2 for usage and configuration.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(error) => u8::try_from(error.exit_code()).map_or(ExitCode::from(2), ExitCode::from),
+            Self::Config(_) => ExitCode::from(2),
+            Self::Checked | Self::Running(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Tells the reader of the terminal; help goes to stdout.
+    pub fn report(&self) {
+        match self {
+            // Nothing can be done when the terminal is gone.
+            Self::Usage(error) => drop(error.print()),
+            Self::Checked => {}
+            Self::Config(_) | Self::Running(_) => eprintln!("nutritionfacts: {self}"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Config(complaints) => {
+                f.write_str("the configuration is wrong")?;
+                complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
+            }
+            Self::Checked => f.write_str("what was checked is wrong"),
+            Self::Running(error) => {
+                error.fmt(f)?;
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+///
+/// Why it did not do its work; the caller reports it and ends the process with its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let Cli { shared, command } = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
+    match command {
+        Command::Serve(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Config(options) => options.run(shared),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?.block_on(command)
+}

@@ -1,0 +1,173 @@
+//! `nutritionfacts serve`: the server. What is built, and how it is wired.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use tokio::sync::watch;
+
+use super::{Failure, privacy_key};
+use crate::{
+    config::{Loaded, sections},
+    domain::{Clock, Timestamp, privacy::Privacy},
+    http::{
+        self,
+        body::Budget,
+        connection::Deadlines,
+        serve::{Listener, bind},
+        state::AppState,
+    },
+    ingest::{Ingest, health::Health},
+    lifecycle::{End, Lifecycle},
+    maintenance,
+    store::{MigrationError, Store},
+    telemetry::{self, metrics::Metrics},
+};
+
+/// The admin listener has few clients, who have nothing to gain from many connections.
+const MAX_ADMIN_CONNECTIONS: usize = 100;
+/// Between two tries to migrate while the database is away.
+const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
+
+/// `serve` takes no flags of its own.
+#[derive(Debug, Args)]
+pub struct Options {}
+
+/// The clock on the wall.
+#[derive(Debug, Clone, Copy)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now()
+    }
+}
+
+impl Options {
+    /// Runs until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from starting, or ends it before its time.
+    pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
+        let config = Arc::new(loaded.config);
+        let _filter = telemetry::start(&config.telemetry.log);
+        let metrics = Metrics::new();
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
+        metrics.config_info.with_label_values(&[&loaded.hash]).set(1);
+        let open_files = raise_open_files();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = revision(), config = loaded.hash, open_files, "starting");
+
+        let lifecycle = Lifecycle::default();
+        let store = Store::open(&config.store).await.map_err(Failure::running)?;
+        let privacy = watch::Sender::new(privacy(&config.privacy, &store)?);
+        let (_config_sender, config) = watch::channel(config);
+        let health = Health::new(&store, &metrics);
+        let ingest = Ingest::start(&store, SystemClock, config.clone(), privacy.subscribe(), health.clone(), &metrics, &lifecycle);
+
+        let state = AppState {
+            ingest: ingest.clone(),
+            config: config.clone(),
+            health: health.clone(),
+            lifecycle: lifecycle.clone(),
+            metrics: metrics.clone(),
+            budget: Budget::default(),
+        };
+        let settings = config.borrow().clone();
+        // Both are bound before anything else happens, so that probes are answered while migrations run.
+        for listener in [public(&settings.http, &state)?, admin(&settings, &state)?] {
+            lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
+        }
+        lifecycle.spawn_essential("store", keep_store(store.clone(), health, lifecycle.clone()));
+
+        let finish = async {
+            ingest.close();
+        };
+        let end = lifecycle.run(settings.shutdown.delay, settings.shutdown.grace, finish).await.map_err(Failure::running)?;
+        store.close().await;
+        match end {
+            End::Soft => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            End::Hard(reason) => Err(Failure::running(format!("stopped before all was finished: {reason}"))),
+            End::Failed(reason) => Err(Failure::running(reason)),
+        }
+    }
+}
+
+fn public(http: &sections::Http, state: &AppState) -> Result<Listener, Failure> {
+    let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
+    listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)
+}
+
+fn admin(config: &crate::config::Config, state: &AppState) -> Result<Listener, Failure> {
+    let deadlines = Deadlines { header: config.http.header_timeout, idle: config.http.idle_timeout };
+    listener("admin", config.admin.listen, http::admin(state.clone()), deadlines, MAX_ADMIN_CONNECTIONS)
+}
+
+fn listener(
+    name: &'static str,
+    address: std::net::SocketAddr,
+    router: axum::Router,
+    deadlines: Deadlines,
+    max_connections: usize,
+) -> Result<Listener, Failure> {
+    let socket = bind(address)
+        .map_err(|error| Failure::running(format!("cannot listen on {address} ({name}.listen): {error}")))?;
+    let address = socket.local_addr().map_err(Failure::running)?;
+    tracing::info!(listener = name, %address, "listening");
+    Ok(Listener { name, socket, router, deadlines, max_connections, route: http::route })
+}
+
+/// Migrates, however long the database is away; then probes it and prepares its months, until the stop.
+async fn keep_store(store: Store, health: Health, lifecycle: Lifecycle) {
+    let work = async {
+        let mut said = String::new();
+        while let Err(error) = store.migrate(SystemClock.now()).await {
+            if !error.is_transient() {
+                return lifecycle.fail(describe(&error));
+            }
+            // The same problem once, not once a second.
+            let problem = describe(&error);
+            if problem != said {
+                tracing::warn!(problem, "cannot reach the store yet: senders get 503 until it is there");
+                said = problem;
+            }
+            tokio::time::sleep(MIGRATE_PAUSE.mul_f32(0.5 + fastrand::f32())).await;
+        }
+        health.set(true, "");
+        lifecycle.set_started();
+        tracing::info!(store = store.kind(), "ready");
+        tokio::join!(health.probe(store.clone()), maintenance::run(store.clone(), SystemClock));
+    };
+    tokio::select! {
+        () = work => {}
+        () = lifecycle.stop().cancelled() => {}
+    }
+}
+
+fn describe(error: &MigrationError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The commit that was built, if the build was told (`NUTRITIONFACTS_REVISION`).
+fn revision() -> &'static str {
+    option_env!("NUTRITIONFACTS_REVISION").unwrap_or("unknown")
+}
+
+/// Ten thousand connections need as many file descriptors; the soft limit is often 1,024.
+fn raise_open_files() -> u64 {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0)
+}
+
+/// The privacy rules, with the key that they need.
+fn privacy(privacy: &sections::Privacy, store: &Store) -> Result<Privacy, Failure> {
+    privacy_key::rules(privacy, store.folder().map(PathBuf::from)).map_err(Failure::running)
+}

@@ -1,0 +1,226 @@
+//! A layer: one file, one variable or one flag, and how its text becomes values.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{
+    complaint::{Complaint, printable},
+    schema::Key,
+};
+
+/// What the variables that set a key begin with. Two underscores, since Kubernetes makes `NUTRITIONFACTS_PORT` and the
+/// like for every container that stands beside a service of that name.
+pub(super) const PREFIX: &str = "NUTRITIONFACTS__";
+
+/// What kind of thing a layer is; decides which keys it may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A file of YAML.
+    File,
+    /// A variable of the environment.
+    Environment,
+    /// A flag of the command line, which other users of the machine can see in `ps`.
+    Flag,
+}
+
+impl Source {
+    /// Its name in `x-sources` of the schema.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        }
+    }
+}
+
+/// A named set of values; of two layers the later one wins, key by key.
+#[derive(Clone)]
+pub struct Layer {
+    pub(super) name: String,
+    pub(super) source: Source,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Yaml(String),
+    Text { path: Vec<String>, text: String },
+    Broken { problem: String, unreadable: bool },
+}
+
+/// Without its content, which may hold secrets.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Layer {
+    /// A file, from its text.
+    pub fn file(path: impl fmt::Display, text: impl Into<String>) -> Self {
+        Self { name: format!("file {path}"), source: Source::File, content: Content::Yaml(text.into()) }
+    }
+
+    /// A variable of the environment that sets one key (`http.listen`).
+    pub fn variable(name: &str, key: &str, text: impl Into<String>) -> Self {
+        Self::text(format!("environment {name}"), Source::Environment, key, text.into())
+    }
+
+    /// A flag that sets one key.
+    pub fn flag(name: &str, key: &str, text: impl Into<String>) -> Self {
+        Self::text(name.to_owned(), Source::Flag, key, text.into())
+    }
+
+    fn text(name: String, source: Source, key: &str, text: String) -> Self {
+        let path = key.split('.').map(str::to_owned).collect();
+        Self { name, source, content: Content::Text { path, text } }
+    }
+
+    /// A layer that could not be read, or is not of the form it should have.
+    pub(super) fn broken(
+        name: impl Into<String>,
+        source: Source,
+        problem: impl Into<String>,
+        unreadable: bool,
+    ) -> Self {
+        Self { name: name.into(), source, content: Content::Broken { problem: problem.into(), unreadable } }
+    }
+
+    /// Its values as a tree, `Null` if it has none.
+    pub(super) fn values(&self) -> Result<Value, Complaint> {
+        match &self.content {
+            Content::Broken { problem, unreadable } => {
+                Err(Complaint { unreadable: *unreadable, ..Complaint::of_layer(&self.name, problem) })
+            }
+            Content::Yaml(text) => {
+                yaml(text).map_err(|(place, problem)| Complaint::of_layer(&self.name, format!("{place}{problem}")))
+            }
+            Content::Text { text, .. } if text.is_empty() => Ok(Value::Null),
+            Content::Text { path, text } => {
+                let value = self.read(path, text)?;
+                Ok(path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)]))))
+            }
+        }
+    }
+
+    /// Text is read as YAML only where the key is of another type, so that a password `0123` stays itself.
+    fn read(&self, path: &[String], text: &str) -> Result<Value, Complaint> {
+        let mut key = Key::root();
+        for (depth, name) in path.iter().enumerate() {
+            match key.property(name) {
+                Some(below) => key = below,
+                None if key.properties().is_none() => {
+                    let shown: Vec<_> = path.iter().map(|name| printable(name)).collect();
+                    let problem = format!("`{}` has no keys below it", path[..depth].join("."));
+                    let remedy =
+                        if key.items().is_some() { "give the list as a whole, as `[…]`" } else { "cut it there" };
+                    return Err(Complaint::new(&self.name, shown.join("."), problem).remedy(remedy));
+                }
+                // Found again, with what it may have meant, when the tree is walked.
+                None => return Ok(Value::String(text.to_owned())),
+            }
+        }
+        if key.takes("string") {
+            return Ok(Value::String(text.to_owned()));
+        }
+        // A syntax error says no more than that it is text: the walk names what is allowed.
+        Ok(yaml(text).unwrap_or_else(|_| Value::String(text.to_owned())))
+    }
+
+    /// The name of a key, as one would write it in this layer.
+    pub(super) fn spell(&self, path: &str) -> String {
+        match self.content {
+            Content::Text { .. } if self.source == Source::Environment => variable(path),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// The variable that sets a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// Reads YAML into a tree, or tells line and column with the reason. The parser's own message is not passed on, since
+/// it may quote the text, and so a secret.
+fn yaml(text: &str) -> Result<Value, (String, String)> {
+    use serde_saphyr::Error;
+    if text.chars().all(char::is_whitespace) {
+        return Ok(Value::Null);
+    }
+    let options = serde_saphyr::options! { strict_booleans: true, leading_zero_numbers_as_strings: true };
+    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
+        let error = error.without_snippet();
+        let problem = match error {
+            Error::DuplicateMappingKey { key: Some(key), .. } => {
+                format!("the key `{}` stands there twice", printable(key))
+            }
+            Error::DuplicateMappingKey { .. } => "a key stands there twice".into(),
+            Error::MultipleDocuments { .. } => "a second YAML document begins; one file holds one".into(),
+            Error::UnknownAnchor { .. } => "an alias without its anchor; text that begins with `*` needs quotes".into(),
+            _ => "this is not valid YAML".into(),
+        };
+        let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+        (place.unwrap_or_default(), problem)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(key: &str, text: &str) -> Value {
+        Layer::flag("--set", key, text).values().unwrap()
+    }
+
+    #[test]
+    fn text_is_read_by_the_type_of_its_key() {
+        assert_eq!(set("store.password", "0123"), json!({"store": {"password": "0123"}}));
+        assert_eq!(set("store.host", "true"), json!({"store": {"host": "true"}}));
+        assert_eq!(set("store.pooler", "none"), json!({"store": {"pooler": "none"}}));
+        assert_eq!(set("http.max_body", "2097152"), json!({"http": {"max_body": "2097152"}}));
+        assert_eq!(set("ingest.lanes", "2"), json!({"ingest": {"lanes": 2}}));
+        assert_eq!(set("http.trusted_proxies", "[10.0.0.0/8]"), json!({"http": {"trusted_proxies": ["10.0.0.0/8"]}}));
+        assert_eq!(set("shutdown", "{delay: 1s}"), json!({"shutdown": {"delay": "1s"}}));
+        assert_eq!(set("store.host", ""), Value::Null);
+    }
+
+    #[test]
+    fn a_file_may_be_empty_or_hold_only_comments() {
+        for text in ["", " \n", "# nothing\n", "---\n", "---\n# nothing\n...\n", "\u{feff}"] {
+            assert_eq!(
+                Layer::file("x", text).values().unwrap_or_else(|c| panic!("{text:?}: {c}")),
+                Value::Null,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn yaml_is_the_strict_kind() {
+        let yes = Layer::file("x", "a: yes\nb: 0123\nc: true\nd: ~\n").values().unwrap();
+        assert_eq!(yes, json!({"a": "yes", "b": "0123", "c": true, "d": null}));
+    }
+
+    #[test]
+    fn broken_yaml_is_named_by_line_and_column_and_never_quoted() {
+        for text in [
+            "http: [hunter2",
+            "a: 'hunter2",
+            "a: b: hunter2",
+            "password: *hunter2",
+            "a: !!int hunter2",
+            "a: {b: hunter2]",
+        ] {
+            let complaint = Layer::file("x", text).values().unwrap_err().to_string();
+            assert!(!complaint.contains("hunter2"), "{complaint}");
+            assert!(complaint.starts_with("file x: line 1, column "), "{text}: {complaint}");
+        }
+        let twice = Layer::file("x", "http: {}\nhttp: {}\n").values().unwrap_err();
+        assert_eq!(twice.to_string(), "file x: line 2, column 1: the key `http` stands there twice");
+    }
+}

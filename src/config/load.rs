@@ -1,0 +1,194 @@
+//! From layers to a configuration: a pure function, called at start and whenever a watched layer changes.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Config,
+    complaint::Complaint,
+    layer::Layer,
+    schema::Key,
+    validate,
+    walk::{Set, Walk},
+};
+
+/// The origin of a key that no layer sets.
+pub const DEFAULT: &str = "default";
+
+/// The effective configuration, and where it came from. Serialises without secrets, for `GET /config`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// The layer that set each key (`http.listen`), or [`DEFAULT`].
+    pub origins: BTreeMap<String, String>,
+    /// Sixteen hexadecimal digits that are the same wherever the same configuration is in force. Secrets do not enter.
+    pub hash: String,
+}
+
+/// Merges the layers, the later over the earlier, key by key; a list is replaced, never appended to.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once: in each layer by itself, and in the sum.
+pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
+    let mut walk = Walk::default();
+    for layer in layers {
+        match layer.values() {
+            Ok(values) => walk.layer(layer, &values),
+            Err(complaint) => {
+                walk.complaints.push(complaint);
+                walk.blind = true;
+            }
+        }
+    }
+    let (config, origins) = merge(walk.set);
+    // A rule about several keys says nothing while one of them is in doubt.
+    if !walk.blind {
+        let broken = validate::check(&config, &origins).into_iter();
+        let broken = broken.filter(|broken| !broken.keys.iter().any(|key| walk.doubtful.contains(*key)));
+        walk.complaints.extend(broken.map(|broken| broken.complaint));
+    }
+    if walk.complaints.is_empty() { Ok(Loaded { hash: hash(&config), config, origins }) } else { Err(walk.complaints) }
+}
+
+/// Puts the values over the defaults. They were checked one by one, so that together they make a configuration.
+fn merge(set: Set) -> (Config, BTreeMap<String, String>) {
+    let mut origins: BTreeMap<String, String> =
+        Key::all().into_iter().map(|(path, _)| (path, DEFAULT.to_owned())).collect();
+    let mut values = Config::default().values();
+    for (path, (value, layer)) in set {
+        let node = path.split('.').fold(&mut values, |node, name| &mut node[name]);
+        *node = value;
+        origins.insert(path, layer);
+    }
+    // Each value was tried in a configuration of nothing else, and no type of a section looks at two keys at once.
+    let config = serde_json::from_value(values).expect("good values make a configuration");
+    (config, origins)
+}
+
+fn hash(config: &Config) -> String {
+    let text = config.values().to_string();
+    Sha256::digest(text).iter().take(8).fold(String::new(), |mut hash, byte| {
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn file(text: impl Into<String>) -> Result<Loaded, Vec<Complaint>> {
+        load(&[Layer::file("x", text)])
+    }
+
+    #[test]
+    fn no_layer_means_the_defaults() {
+        let loaded = load(&[]).unwrap();
+        assert_eq!(loaded.config, Config::default());
+        assert!(loaded.origins.values().all(|origin| origin == DEFAULT));
+    }
+
+    #[test]
+    fn the_hash_tells_configurations_apart_but_not_secrets_or_layers() {
+        let hash = |text: &str| file(text).unwrap().hash;
+        assert_eq!(hash("api: {reply: empty}"), load(&[Layer::flag("--set", "api.reply", "empty")]).unwrap().hash);
+        assert_ne!(hash("api: {reply: empty}"), hash(""));
+        assert_eq!(hash("").len(), 16);
+        let store = |password: &str| {
+            hash(&format!("store: {{host: a, user: b, database: c, password: {password}}}\nprivacy: {{key_file: k}}"))
+        };
+        assert_eq!(store("one"), store("two"));
+    }
+
+    #[test]
+    fn nothing_unsets_what_a_lower_layer_set() {
+        let lower = Layer::file("a", "geo: 1");
+        assert!(load(&[lower]).is_err());
+        let layers = [Layer::file("a", "store: {url: 'sqlite://a.db'}"), Layer::file("b", "store: {url: ~}")];
+        let loaded = load(&layers).unwrap();
+        assert_eq!((loaded.config.store.url, loaded.origins["store.url"].as_str()), (None, "file b"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_even_where_a_higher_layer_hides_it() {
+        let layers = [Layer::file("a", "ingest: {lanes: x}"), Layer::flag("--set", "ingest.lanes", "2")];
+        assert_eq!(load(&layers).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn a_key_in_doubt_draws_no_further_complaint() {
+        let complaints = load(&[
+            Layer::file("a", "privacy: {key_fiel: /run/k}"),
+            Layer::variable("DATABASE_URL", "store.url", "postgres://db/n"),
+        ])
+        .unwrap_err();
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+    }
+
+    #[test]
+    fn the_empty_files_of_a_chart_change_nothing() {
+        assert_eq!(file("http:\nstore: {}\n").unwrap().config, Config::default());
+    }
+
+    /// Any tree, with our own keys often enough that the walk goes deep.
+    fn tree() -> impl Strategy<Value = Value> {
+        let mut names: Vec<String> =
+            Key::all().iter().flat_map(|(path, _)| path.split('.').map(str::to_owned).collect::<Vec<_>>()).collect();
+        names.extend(["networks", "instances", "mode", "netwroks"].map(str::to_owned));
+        let text = prop_oneof![
+            any::<String>(),
+            prop::sample::select(vec!["5s", "1 MiB", "10.0.0.0/8", "127.0.0.1:80", "raw", "info", "99999 GiB", "1y"])
+                .prop_map(str::to_owned),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (0_u32..20).prop_map(Value::from),
+            any::<f64>().prop_map(|float| json!(float)),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec((prop::sample::select(names.clone()), inner), 0..6)
+                    .prop_map(|pairs| Value::Object(Map::from_iter(pairs))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_loads_or_draws_complaints(text in any::<String>(), yaml in "[a-z:{}\\[\\], \n\t*&!'\"#|>0-9-]{0,60}") {
+            for text in [text, yaml] {
+                if let Err(complaints) = file(text) {
+                    prop_assert!(!complaints.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn any_tree_loads_or_draws_complaints(tree in tree()) {
+            if let Err(complaints) = file(tree.to_string()) {
+                prop_assert!(!complaints.is_empty());
+            }
+        }
+
+        #[test]
+        fn any_flag_loads_or_draws_complaints(key in "[a-z._]{0,20}", known in 0_usize..30, text in any::<String>()) {
+            let keys = Key::all();
+            for key in [&key, &keys[known % keys.len()].0] {
+                if let Err(complaints) = load(&[Layer::flag("--set", key, text.clone())]) {
+                    prop_assert!(!complaints.is_empty());
+                }
+            }
+        }
+    }
+}

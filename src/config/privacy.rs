@@ -1,0 +1,62 @@
+//! The key of the pseudonyms, from the environment or a file.
+
+use super::{
+    secret::{Secret, SecretFileError},
+    sections::Privacy,
+};
+
+/// A key has at least so many characters, without the whitespace around it.
+pub const KEY_LENGTH: usize = 32;
+
+/// The command that makes a key.
+pub const MAKE_A_KEY: &str = "head -c 32 /dev/urandom | base64";
+
+/// The key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+    /// It is too short to be a secret.
+    #[error("the privacy key has less than {KEY_LENGTH} characters; make one with `{MAKE_A_KEY}`")]
+    Short,
+}
+
+impl Privacy {
+    /// The key from `key` or `key_file`, trimmed; none if neither is set, as the embedded store makes its own.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or the key is shorter than [`KEY_LENGTH`] characters.
+    pub fn read_key(&self) -> Result<Option<Secret>, KeyError> {
+        let key = match (&self.key, &self.key_file) {
+            (Some(key), _) => Secret::from(key.expose().trim().to_owned()),
+            (None, Some(file)) => Secret::read(file)?,
+            (None, None) => return Ok(None),
+        };
+        if key.expose().chars().count() < KEY_LENGTH { Err(KeyError::Short) } else { Ok(Some(key)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_trimmed_and_long_enough() {
+        let key = |text: &str| Privacy { key: Some(Secret::from(text.to_owned())), ..Privacy::default() }.read_key();
+        assert_eq!(key(&format!(" {}\n", "k".repeat(32))).unwrap().unwrap().expose(), "k".repeat(32));
+        assert!(matches!(key(&format!(" {}\n", "k".repeat(31))), Err(KeyError::Short)));
+        assert!(Privacy::default().read_key().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_key_is_read_from_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{}\n", "k".repeat(44))).unwrap();
+        let privacy = Privacy { key_file: Some(file.path().to_owned()), ..Privacy::default() };
+        assert_eq!(privacy.read_key().unwrap().unwrap().expose().len(), 44);
+        let nowhere = Privacy { key_file: Some("/nowhere".into()), ..Privacy::default() };
+        assert!(matches!(nowhere.read_key(), Err(KeyError::File(_))));
+    }
+}

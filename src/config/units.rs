@@ -1,0 +1,102 @@
+//! Values with a unit or a shape: how each is described in the schema, and written so that it reads back exactly.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serializer;
+
+/// A listen address.
+pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": r"^(([0-9]{1,3}\.){3}[0-9]{1,3}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$",
+        "examples": ["127.0.0.1:8080", "[::]:8080"],
+        "x-kind": "an address with a port",
+    })
+}
+
+/// The cap of a body: all bodies together have 64 MiB, so a higher cap could never be used.
+pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "integer"],
+        "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgG][iI]?)?[bB]?$",
+        "examples": ["16 MiB"],
+        "x-kind": "a size",
+        "x-min": "1 KiB",
+        "x-max": "64 MiB",
+    })
+}
+
+/// A time that may be zero. Longer ones than a day are mistakes, and far longer ones overflow the clock.
+pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": "^(0|( *[0-9]+(\\.[0-9]+)? *[a-zA-Zµ]+)+)$",
+        "examples": ["30s", "1m 30s"],
+        "x-kind": "a time",
+        "x-min": "0s",
+        "x-max": "24h",
+    })
+}
+
+/// A limit of time; zero would refuse everything.
+pub(super) fn timeout(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = duration(generator);
+    schema.insert("x-min".into(), "1ms".into());
+    schema
+}
+
+/// Writes a size in the largest unit that keeps it exact. `bytesize` itself rounds to one decimal, so that what
+/// `config show` prints would not be what is in force.
+// The signature is serde's.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(super) fn serialize_size<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes = size.as_u64();
+    let (count, unit) = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        .into_iter()
+        .find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit))
+        .map_or((bytes, "B"), |(unit, name)| (bytes / unit, name));
+    serializer.serialize_str(&format!("{count} {unit}"))
+}
+
+/// A size or time as one number, to compare it with the `x-min` and `x-max` of the schema. The kind decides, since `1m`
+/// is either.
+pub(super) fn magnitude(kind: &str, text: &str) -> Option<u128> {
+    if kind == "a size" {
+        return text.parse().ok().map(|size: ByteSize| size.as_u64().into());
+    }
+    let time: serde_json::Result<Time> = serde_json::from_value(serde_json::json!({ "time": text }));
+    time.ok().map(|Time { time }| time.as_nanos())
+}
+
+#[derive(serde::Deserialize)]
+struct Time {
+    #[serde(with = "humantime_serde")]
+    time: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_exactly() {
+        for (bytes, text) in
+            [(16 << 20, "16 MiB"), (1_500_000, "1500000 B"), (1536, "1536 B"), (2048, "2 KiB"), (0, "0 B")]
+        {
+            let size = ByteSize::b(bytes);
+            let written = serialize_size(&size, serde_json::value::Serializer).unwrap();
+            assert_eq!(written, text);
+            assert_eq!(text.parse::<ByteSize>().unwrap(), size);
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_are_compared_as_numbers() {
+        assert_eq!(magnitude("a size", "1 KiB"), Some(1024));
+        assert_eq!(magnitude("a size", "1m"), Some(1_000_000));
+        assert_eq!(magnitude("a time", "1m"), Some(60_000_000_000));
+        assert_eq!(magnitude("a time", "soon"), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! How the world speaks to us: two listeners, their routes, and what stands around each request.
+
+mod admin;
+pub mod body;
+mod client_ip;
+pub mod connection;
+mod error;
+mod probes;
+mod reports;
+pub mod serve;
+pub mod state;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use body::Caps;
+use state::AppState;
+
+/// A body that no route wants is read up to so many bytes (times four), so that the connection can go on.
+const UNWANTED_BODY: usize = 1024 * 1024;
+
+/// The public listener: pings, probes, and who we are.
+pub fn public(state: AppState) -> Router {
+    Router::new()
+        .route("/api/v1/pingback", post(reports::pingback))
+        .route("/api/v1/pingback/", post(reports::pingback))
+        .route("/api/v1/statistics", post(reports::statistics))
+        .route("/api/v1/statistics/", post(reports::statistics))
+        .route("/", get(probes::name))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/health_check", get(probes::health_check))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+/// The admin listener: metrics and probes.
+pub fn admin(state: AppState) -> Router {
+    Router::new()
+        .route("/metrics", get(admin::metrics))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/startupz", get(probes::startupz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+/// The label `route` of a path: a path that is not ours must not become a label.
+#[must_use]
+pub fn route(path: &str) -> &'static str {
+    match path {
+        "/api/v1/pingback" | "/api/v1/pingback/" => "/api/v1/pingback",
+        "/api/v1/statistics" | "/api/v1/statistics/" => "/api/v1/statistics",
+        "/" => "/",
+        "/livez" => "/livez",
+        "/readyz" => "/readyz",
+        "/startupz" => "/startupz",
+        "/health_check" => "/health_check",
+        "/metrics" => "/metrics",
+        _ => "unmatched",
+    }
+}
+
+async fn not_found(State(state): State<AppState>, request: Request) -> Response {
+    unwanted(&state, request, error::plain(StatusCode::NOT_FOUND, "Not found.")).await
+}
+
+/// axum adds `Allow`.
+async fn method_not_allowed(State(state): State<AppState>, request: Request) -> Response {
+    unwanted(&state, request, StatusCode::METHOD_NOT_ALLOWED.into_response()).await
+}
+
+/// Answers after the request's body has been read, as a client that still sends would lose the reply.
+async fn unwanted(state: &AppState, request: Request, mut response: Response) -> Response {
+    let timeout = state.config.borrow().http.body_timeout;
+    let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout };
+    if !body::discard(request.into_body(), caps).await {
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,127 @@
+//! `POST /api/v1/pingback` and `/api/v1/statistics` (PROTOCOL.md sections 4 to 7).
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use uuid::Uuid;
+
+use super::{
+    body::{self, BodyError, Caps, Share, Text},
+    client_ip::client_ip,
+    error::Refusal,
+    serve::Peer,
+    state::AppState,
+};
+use crate::{
+    config::sections::Reply,
+    domain::{
+        pingback::Pingback,
+        statistics::Envelope,
+        version::Version,
+    },
+    ingest::Outcome,
+};
+
+/// A pingback has some 500 bytes (PROTOCOL.md 3.3); this is its cap, as sent and inflated.
+const MAX_PINGBACK: usize = 1024 * 1024;
+/// Memory of a row made of an entry of a statistics list, at least; real ones are not much larger than their text.
+const ROW: usize = 512;
+
+/// Keeps a pingback, and answers what its sender's version can digest.
+pub async fn pingback(State(state): State<AppState>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
+    match keep_pingback(&state, peer, &headers, body).await {
+        Ok((response, outcome)) => {
+            state.metrics.pingbacks_total.with_label_values(&[label(outcome)]).inc();
+            response
+        }
+        Err(refusal) => {
+            state.metrics.pingbacks_total.with_label_values(&[refusal.outcome()]).inc();
+            refusal.into_response()
+        }
+    }
+}
+
+async fn keep_pingback(state: &AppState, peer: Peer, headers: &HeaderMap, body: Body) -> Result<(Response, Outcome), Refusal> {
+    let caps = caps(state);
+    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
+    let mut share = state.budget.share()?;
+    let text = text(body, caps, &mut share).await?;
+    let pingback = Pingback::read(text.as_str())?;
+    let held = text.as_str().len();
+    drop(text);
+    share.shrink(held);
+    let version = Version::read(&pingback.version);
+    let (address, reply) = {
+        let config = state.config.borrow();
+        (client_ip(peer.0, headers, &config.http.trusted_proxies), config.api.reply)
+    };
+    let (id, outcome) = state.ingest.pingback(pingback, address, share.into_permit()).await?;
+    state.metrics.count_release(version.and_then(Version::release_line));
+    let takes_json = reply == Reply::ByVersion && version.is_some_and(Version::takes_json);
+    Ok((if takes_json { json(pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
+}
+
+fn pingback_reply(id: Uuid) -> String {
+    format!(r#"{{"id": "{id}", "messages": []}}"#)
+}
+
+/// Keeps a statistics report.
+pub async fn statistics(State(state): State<AppState>, body: Body) -> Response {
+    match keep_statistics(&state, body).await {
+        Ok(outcome) => {
+            state.metrics.statistics_total.with_label_values(&[label(outcome)]).inc();
+            json(r#"{"messages": []}"#.into())
+        }
+        Err(refusal) => {
+            state.metrics.statistics_total.with_label_values(&[refusal.outcome()]).inc();
+            refusal.into_response()
+        }
+    }
+}
+
+async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusal> {
+    let caps = caps(state);
+    let mut share = state.budget.share()?;
+    let bytes = body::read(body, caps, &mut share).await?;
+    let heavy = body::is_heavy(&bytes);
+    let ingest = state.ingest.clone();
+    let read = move || {
+        let text = body::text(bytes, caps.inflated, &mut share)?;
+        let envelope = Envelope::read(text.as_str())?;
+        // Rows may take much more memory than their text.
+        share.cover(text.as_str().len() + envelope.rows() * ROW)?;
+        let (id, received_at) = ingest.arrive()?;
+        Ok::<_, Refusal>((envelope.into_report(id, received_at), share))
+    };
+    // Megabytes take milliseconds, in which other pings would wait.
+    let (report, share) = if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
+    Ok(state.ingest.statistics(report, share.into_permit()).await?)
+}
+
+async fn text(body: Body, caps: Caps, share: &mut Share) -> Result<Text, BodyError> {
+    let bytes = body::read(body, caps, share).await?;
+    body::text(bytes, caps.inflated, share)
+}
+
+fn caps(state: &AppState) -> Caps {
+    let http = &state.config.borrow().http;
+    let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    Caps { sent: bytes(http.max_body), inflated: bytes(http.max_inflated_body), timeout: http.body_timeout }
+}
+
+fn label(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Stored => "stored",
+        Outcome::SetAside => "set_aside",
+    }
+}
+
+fn json(text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,236 @@
+//! A listener and its connections, in hyper, because `axum::serve` keeps idle and half-sent ones for ever.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http};
+use bytes::Bytes;
+use http_body::Frame;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::Instant,
+};
+use tower::ServiceExt;
+
+use super::connection::{Activity, Deadlines, Request, Socket};
+use crate::{lifecycle::Lifecycle, telemetry::metrics::Metrics};
+
+/// Longest header, all lines together, and their number.
+const MAX_HEADER: usize = 32 * 1024;
+const MAX_HEADERS: usize = 100;
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 4096;
+/// After an error of `accept` that concerns us, not the client: most often no file descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address of the client's end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// A bound socket and how it is to be served.
+pub struct Listener {
+    /// `public` or `admin`: the label of its metrics.
+    pub name: &'static str,
+    /// Bound.
+    pub socket: TcpListener,
+    /// What is served.
+    pub router: Router,
+    /// Of each connection.
+    pub deadlines: Deadlines,
+    /// Beyond, the connection longest idle gives way.
+    pub max_connections: usize,
+    /// The label `route` of a path.
+    pub route: fn(&str) -> &'static str,
+}
+
+/// Binds a listener; `[::]` is `0.0.0.0` where IPv6 is off.
+///
+/// # Errors
+/// The address is in use or not ours.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listen = |address: SocketAddr| {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    match listen(address) {
+        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        result => result,
+    }
+}
+
+impl Listener {
+    /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
+    pub async fn run(self, lifecycle: Lifecycle, metrics: Metrics) {
+        let open = Open::default();
+        let served = Arc::new(Served { metrics, name: self.name, router: self.router, route: self.route });
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = lifecycle.stop().cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let activity = Activity::new();
+                    if open.add(&activity, self.max_connections) {
+                        let served = served.clone();
+                        lifecycle.connections().spawn(connection(stream, peer, activity, self.deadlines, served, lifecycle.clone()));
+                    }
+                }
+                Err(error) if is_of_client(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, listener = self.name, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_of_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// The open connections, so that the longest idle can be found.
+#[derive(Default)]
+struct Open(Mutex<Vec<Weak<Activity>>>);
+
+impl Open {
+    /// Takes a connection in, asking the longest idle to leave if there are too many; false if none is idle.
+    fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that have ended are swept out only when the list is full, so that a sweep is paid for by many.
+        if open.len() >= max {
+            open.retain(|connection| connection.strong_count() > 0);
+        }
+        if open.len() >= max {
+            let idle = open.iter().enumerate().filter_map(|(index, connection)| {
+                let activity = connection.upgrade()?;
+                Some((activity.idle_since()?, index, activity))
+            });
+            let Some((_, index, longest)) = idle.min_by_key(|(since, ..)| *since) else { return false };
+            longest.leave();
+            open.swap_remove(index);
+        }
+        open.push(Arc::downgrade(activity));
+        true
+    }
+}
+
+struct Served {
+    metrics: Metrics,
+    name: &'static str,
+    router: Router,
+    route: fn(&str) -> &'static str,
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>, lifecycle: Lifecycle) {
+    let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
+    gauge.inc();
+    // Replies are one small write: waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        served.clone().answer(request, activity.request())
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Deadlines are ours, as hyper's run on idle connections too.
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS).half_close(true);
+    builder.http2().max_header_list_size(u32::try_from(MAX_HEADER).unwrap_or(u32::MAX)).max_concurrent_streams(256);
+    let socket = Socket::new(stream, activity.clone(), deadlines);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            // What went wrong on the wire is the client's affair, and a stranger's storm must not fill the log.
+            _ = connection.as_mut() => break,
+            () = lifecycle.stop().cancelled(), if !leaving => {}
+            () = activity.left.notified(), if !leaving => {}
+        }
+        leaving = true;
+        activity.leave();
+        if activity.is_http2() {
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+    gauge.dec();
+}
+
+impl Served {
+    async fn answer(self: Arc<Self>, request: http::Request<Incoming>, under_way: Request) -> Result<http::Response<Tracked>, Infallible> {
+        let started = Instant::now();
+        let route = (self.route)(request.uri().path());
+        let method = method(request.method());
+        let response = self.router.clone().oneshot(request.map(Body::new)).await?;
+        self.metrics.http_requests_total.with_label_values(&[self.name, route, method, response.status().as_str()]).inc();
+        let tracked = UnderWay { _request: under_way, started, route, served: self };
+        Ok(response.map(|body| Tracked { body, _under_way: tracked }))
+    }
+}
+
+fn method(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}
+
+/// Ends with the reply.
+struct UnderWay {
+    _request: Request,
+    started: Instant,
+    route: &'static str,
+    served: Arc<Served>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed().as_secs_f64();
+        self.served.metrics.http_request_duration_seconds.with_label_values(&[self.route]).observe(duration);
+    }
+}
+
+/// The body of a reply; the request is under way until it is dropped.
+struct Tracked {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,30 @@
+//! What handlers share. It lies below them, so that no handler needs the router.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::body::Budget;
+use crate::{
+    config::Config,
+    ingest::{Ingest, health::Health},
+    lifecycle::Lifecycle,
+    telemetry::metrics::Metrics,
+};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Takes pings.
+    pub ingest: Ingest,
+    /// The effective configuration.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Whether the store takes rows.
+    pub health: Health,
+    /// Whether the process starts, runs or stops.
+    pub lifecycle: Lifecycle,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The memory for bodies.
+    pub budget: Budget,
+}

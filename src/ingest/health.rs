@@ -1,0 +1,66 @@
+//! Whether the store takes rows, as far as we know: writers see failures first, a probe sees recovery.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{store::Store, telemetry::metrics::Metrics};
+
+/// Between probes of a store that is up, and of one that is down.
+const CALM: Duration = Duration::from_secs(5);
+const ALERT: Duration = Duration::from_millis(250);
+
+/// Shared knowledge; cheap to clone.
+#[derive(Clone)]
+pub struct Health {
+    up: Arc<watch::Sender<bool>>,
+    store: &'static str,
+    metrics: Metrics,
+}
+
+impl Health {
+    /// Down until [`Self::set`] says otherwise: the store is not migrated yet.
+    #[must_use]
+    pub fn new(store: &Store, metrics: &Metrics) -> Self {
+        let health = Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() };
+        health.metrics.store_up.with_label_values(&[health.store]).set(0);
+        health
+    }
+
+    /// Whether it is worth trying.
+    #[must_use]
+    pub fn up(&self) -> bool {
+        *self.up.borrow()
+    }
+
+    /// Takes note, and says a change once.
+    pub fn set(&self, up: bool, reason: &str) {
+        let changed = self.up.send_if_modified(|known| std::mem::replace(known, up) != up);
+        if changed {
+            self.metrics.store_up.with_label_values(&[self.store]).set(up.into());
+            if up {
+                tracing::info!(store = self.store, "store is up");
+            } else {
+                tracing::warn!(store = self.store, reason, "store is down: senders get 503 until it is back");
+            }
+        }
+    }
+
+    /// Probes for ever, more often while the store is down.
+    pub async fn probe(self, store: Store) {
+        let mut known = self.up.subscribe();
+        loop {
+            let pause = if self.up() { CALM } else { ALERT };
+            // A writer that finds the store down shortens the pause.
+            let _ = tokio::time::timeout(pause, known.changed()).await;
+            match store.health().await {
+                Ok(()) => self.set(true, ""),
+                Err(error) => self.set(false, &error.to_string()),
+            }
+            let (idle, used) = store.connections();
+            for (state, count) in [("idle", idle), ("used", used)] {
+                self.metrics.store_connections.with_label_values(&[state]).set(count.into());
+            }
+        }
+    }
+}

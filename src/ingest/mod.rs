@@ -1,0 +1,121 @@
+//! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
+
+pub mod health;
+mod writer;
+
+use std::{net::IpAddr, sync::Arc};
+
+use chrono::SubsecRound;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use uuid::Uuid;
+
+use crate::{
+    config::Config,
+    domain::{
+        Clock, Timestamp, new_id,
+        pingback::{Arrival, Pingback, PingbackRow},
+        privacy::Privacy,
+        statistics::StatisticsReport,
+    },
+    lifecycle::Lifecycle,
+    store::Store,
+    telemetry::metrics::Metrics,
+};
+use health::Health;
+use writer::Writer;
+
+/// What became of a ping that was answered with success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Committed.
+    Stored,
+    /// The store refuses this row: it was committed to `set_aside`. A sender cannot mend it, so it hears of nothing.
+    SetAside,
+}
+
+/// The ping could not be kept; the sender comes again in 15 minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ping cannot be kept now")]
+pub struct Unavailable;
+
+/// What the memory of a ping is counted against until it is committed.
+pub type Weight = OwnedSemaphorePermit;
+
+/// Takes pings; cheap to clone.
+#[derive(Clone)]
+pub struct Ingest(Arc<Inner>);
+
+struct Inner {
+    clock: Box<dyn Clock>,
+    config: watch::Receiver<Arc<Config>>,
+    privacy: watch::Receiver<Privacy>,
+    health: Health,
+    pingbacks: Writer<PingbackRow>,
+    statistics: Writer<StatisticsReport>,
+}
+
+impl Ingest {
+    /// Starts the writers.
+    pub fn start(
+        store: &Store,
+        clock: impl Clock,
+        config: watch::Receiver<Arc<Config>>,
+        privacy: watch::Receiver<Privacy>,
+        health: Health,
+        metrics: &Metrics,
+        lifecycle: &Lifecycle,
+    ) -> Self {
+        let capacity = config.borrow().ingest.queue_capacity;
+        metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
+        let writing = writer::Writing { store: store.clone(), config: config.clone(), health: health.clone(), metrics: metrics.clone() };
+        Self(Arc::new(Inner {
+            clock: Box::new(clock),
+            privacy,
+            health,
+            pingbacks: Writer::start(&writing, lifecycle),
+            statistics: Writer::start(&writing, lifecycle),
+            config,
+        }))
+    }
+
+    /// Keeps a pingback; returns its id after the commit.
+    ///
+    /// # Errors
+    /// The store is away or the queue is full.
+    pub async fn pingback(&self, pingback: Pingback, address: IpAddr, weight: Weight) -> Result<(Uuid, Outcome), Unavailable> {
+        let (id, received_at) = self.arrive()?;
+        let arrival = Arrival { id, received_at, address };
+        let row = {
+            let (config, privacy) = (self.0.config.borrow(), self.0.privacy.borrow());
+            pingback.into_row(arrival, &config.ingest.mode_rules, &privacy)
+        };
+        let outcome = self.0.pingbacks.write(row, weight).await?;
+        Ok((id, outcome))
+    }
+
+    /// Keeps a statistics report.
+    ///
+    /// # Errors
+    /// The store is away or the queue is full.
+    pub async fn statistics(&self, report: StatisticsReport, weight: Weight) -> Result<Outcome, Unavailable> {
+        self.0.statistics.write(report, weight).await
+    }
+
+    /// Lets the writers finish what is queued, and end.
+    pub fn close(&self) {
+        self.0.pingbacks.close();
+        self.0.statistics.close();
+    }
+
+    /// The id and the moment of a report that arrives now.
+    ///
+    /// # Errors
+    /// The store is known to be away.
+    pub fn arrive(&self) -> Result<(Uuid, Timestamp), Unavailable> {
+        if !self.0.health.up() {
+            return Err(Unavailable);
+        }
+        let now = self.0.clock.now().trunc_subsecs(6);
+        Ok((new_id(now, fastrand::u128(..)), now))
+    }
+}

@@ -1,0 +1,272 @@
+//! The queue and the group commit: what is queued is taken, written by one statement, and answered after the commit.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, Unavailable, Weight, health::Health};
+use crate::{
+    config::Config,
+    domain::{pingback::PingbackRow, statistics::StatisticsReport},
+    lifecycle::Lifecycle,
+    store::{SetAside, Store, StoreError, Write},
+    telemetry::metrics::Metrics,
+};
+
+/// A batch is tried again for this long; a client waits for 60 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest pause between two tries; a random part of it is taken.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A kind of row that goes through a queue of its own.
+pub trait Row: Send + Sync + Sized + 'static {
+    /// The name of the queue's tasks.
+    const NAME: &'static str;
+
+    /// What decides about the lane: rows that touch the same row of `instances` must share one.
+    fn key(&self) -> &str;
+
+    /// The store's operation.
+    fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The row as it is set aside.
+    fn set_aside(&self, reason: String) -> SetAside;
+}
+
+impl Row for PingbackRow {
+    const NAME: &'static str = "pingback writer";
+
+    fn key(&self) -> &str {
+        &self.instance_id
+    }
+
+    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
+        store.write_pingbacks(rows, write).await
+    }
+
+    fn set_aside(&self, reason: String) -> SetAside {
+        SetAside {
+            id: self.id,
+            received_at: self.received_at,
+            kind: "pingback",
+            instance_id: self.instance_id.clone(),
+            reason,
+            row: serde_json::to_string(self).unwrap_or_default(),
+        }
+    }
+}
+
+impl Row for StatisticsReport {
+    const NAME: &'static str = "statistics writer";
+
+    fn key(&self) -> &str {
+        &self.pi
+    }
+
+    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
+        store.write_statistics(rows, write).await
+    }
+
+    fn set_aside(&self, reason: String) -> SetAside {
+        SetAside {
+            id: self.id,
+            received_at: self.received_at,
+            kind: "statistics",
+            instance_id: String::new(),
+            reason,
+            row: serde_json::to_string(self).unwrap_or_default(),
+        }
+    }
+}
+
+/// What the writers need.
+#[derive(Clone)]
+pub struct Writing {
+    pub store: Store,
+    pub config: watch::Receiver<Arc<Config>>,
+    pub health: Health,
+    pub metrics: Metrics,
+}
+
+struct Job<R> {
+    row: R,
+    waiting: Waiting,
+}
+
+struct Waiting {
+    answer: oneshot::Sender<Result<Outcome, Unavailable>>,
+    /// Given back when the row is committed, not when its sender goes away.
+    _weight: Weight,
+}
+
+/// The queues of one kind of row.
+pub struct Writer<R> {
+    lanes: Vec<mpsc::Sender<Job<R>>>,
+    metrics: Metrics,
+    closed: CancellationToken,
+}
+
+impl<R: Row> Writer<R> {
+    /// Starts a task for each lane.
+    pub fn start(writing: &Writing, lifecycle: &Lifecycle) -> Self {
+        let (count, capacity) = {
+            let ingest = &writing.config.borrow().ingest;
+            // SQLite has one writer: more lanes would only wait for each other.
+            let count = if writing.store.kind() == "sqlite" { 1 } else { ingest.lanes.max(1) };
+            (count, ingest.queue_capacity)
+        };
+        let closed = CancellationToken::new();
+        let lanes = (0..count)
+            .map(|_| {
+                let (sender, queue) = mpsc::channel(capacity.div_ceil(count));
+                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, closed.clone()));
+                sender
+            })
+            .collect();
+        Self { lanes, metrics: writing.metrics.clone(), closed }
+    }
+
+    /// Queues the row, and waits for its commit.
+    pub async fn write(&self, row: R, weight: Weight) -> Result<Outcome, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let lane = self.lane(row.key());
+        self.metrics.ingest_queue_rows.inc();
+        if lane.try_send(Job { row, waiting: Waiting { answer, _weight: weight } }).is_err() {
+            self.metrics.ingest_queue_rows.dec();
+            return Err(Unavailable);
+        }
+        answered.await.unwrap_or(Err(Unavailable))
+    }
+
+    /// Takes no further rows; what is queued is still written.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    fn lane(&self, key: &str) -> &mpsc::Sender<Job<R>> {
+        if self.lanes.len() == 1 {
+            return &self.lanes[0];
+        }
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        // The remainder is below the count, which is a usize.
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder of a usize")]
+        let index = (hasher.finish() % self.lanes.len() as u64) as usize;
+        &self.lanes[index]
+    }
+}
+
+async fn run<R: Row>(writing: Writing, mut queue: mpsc::Receiver<Job<R>>, closed: CancellationToken) {
+    let (mut jobs, mut rows, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        let max_batch = writing.config.borrow().ingest.max_batch;
+        let taken = tokio::select! {
+            biased;
+            taken = queue.recv_many(&mut jobs, max_batch) => taken,
+            () = closed.cancelled(), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            return;
+        }
+        writing.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
+        for job in jobs.drain(..) {
+            rows.push(job.row);
+            waiting.push(Some(job.waiting));
+        }
+        writing.commit(&rows, &mut waiting).await;
+        rows.clear();
+        waiting.clear();
+    }
+}
+
+impl Writing {
+    /// Writes a batch, splitting it where the store refuses a row, and answers each sender as soon as its row is safe.
+    async fn commit<R: Row>(&self, rows: &[R], waiting: &mut [Option<Waiting>]) {
+        let deadline = Instant::now() + PATIENCE;
+        self.metrics.ingest_batch_rows.observe(f64::from(u32::try_from(rows.len()).unwrap_or(u32::MAX)));
+        let mut write = Write::New;
+        let mut parts = vec![0..rows.len()];
+        while let Some(part) = parts.pop() {
+            let batch = &rows[part.clone()];
+            let result = match self.write_patiently(batch, &mut write, deadline).await {
+                Err(StoreError::Rejected { .. }) if batch.len() > 1 => {
+                    let middle = part.start + batch.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                    continue;
+                }
+                Err(StoreError::Rejected { reason }) => self.set_aside(&batch[0], reason, deadline).await,
+                Err(StoreError::Unavailable { .. }) => Err(Unavailable),
+                Ok(()) => Ok(Outcome::Stored),
+            };
+            for waiting in waiting[part].iter_mut().filter_map(Option::take) {
+                // A sender that has gone away does not hear the answer.
+                let _ = waiting.answer.send(result);
+            }
+        }
+    }
+
+    /// Tries until it is written, refused, or the patience is at an end.
+    ///
+    /// After the first failure nobody knows what was written: from then on rows may be there already.
+    async fn write_patiently<R: Row>(&self, rows: &[R], write: &mut Write, deadline: Instant) -> Result<(), StoreError> {
+        loop {
+            if !self.health.up() {
+                return Err(StoreError::Unavailable { reason: "known to be down".into(), timeout: false });
+            }
+            let started = Instant::now();
+            let result = R::write(&self.store, rows, *write).await;
+            let kind = self.store.kind();
+            let class = match &result {
+                Ok(()) => {
+                    self.metrics.store_commit_duration_seconds.with_label_values(&[kind]).observe(started.elapsed().as_secs_f64());
+                    return result;
+                }
+                Err(StoreError::Rejected { .. }) => {
+                    self.metrics.store_errors_total.with_label_values(&[kind, "rejected"]).inc();
+                    return result;
+                }
+                Err(StoreError::Unavailable { timeout: true, .. }) => "timeout",
+                Err(StoreError::Unavailable { .. }) if Instant::now() < deadline => "retried",
+                Err(StoreError::Unavailable { .. }) => "unavailable",
+            };
+            self.metrics.store_errors_total.with_label_values(&[kind, class]).inc();
+            *write = Write::Replay;
+            // A store that is really away refuses the probe as well, and everyone waiting hears of it at once.
+            if Instant::now() >= deadline || self.store.health().await.is_err() {
+                if let Err(error) = &result {
+                    self.health.set(false, &error.to_string());
+                }
+                return result;
+            }
+            tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
+        }
+    }
+
+    async fn set_aside<R: Row>(&self, row: &R, reason: String, deadline: Instant) -> Result<Outcome, Unavailable> {
+        let row = row.set_aside(reason);
+        loop {
+            match self.store.set_aside(&row).await {
+                Ok(()) => {
+                    tracing::warn!(kind = row.kind, reason = row.reason, id = %row.id, "row set aside: the store refuses it");
+                    return Ok(Outcome::SetAside);
+                }
+                Err(error) if Instant::now() >= deadline || !self.health.up() => {
+                    self.health.set(false, &error.to_string());
+                    return Err(Unavailable);
+                }
+                Err(_) => tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Every metric once; its doc comment is its HELP text.
+//!
+//! No label takes a value from a sender, unless it is on a fixed list.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+const PREFIX: &str = "nutritionfacts";
+
+/// From 100 µs to some seconds: a commit takes milliseconds, a client waits 60 s.
+const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
+
+trait Metric: Sized + Clone + Collector + 'static {
+    fn make(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
+}
+
+macro_rules! metric {
+    ($type:ty, |$opts:ident, $labels:ident| $make:expr) => {
+        impl Metric for $type {
+            fn make(name: &str, help: &str, $labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+                let $opts = Opts::new(name, help).namespace(PREFIX);
+                $make
+            }
+        }
+    };
+}
+
+metric!(IntCounterVec, |opts, labels| IntCounterVec::new(opts, labels));
+metric!(IntGauge, |opts, _labels| IntGauge::with_opts(opts));
+metric!(IntGaugeVec, |opts, labels| IntGaugeVec::new(opts, labels));
+
+impl Metric for Histogram {
+    fn make(name: &str, help: &str, _: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        Histogram::with_opts(HistogramOpts::new(name, help).namespace(PREFIX).buckets(buckets.to_vec()))
+    }
+}
+
+impl Metric for HistogramVec {
+    fn make(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        HistogramVec::new(HistogramOpts::new(name, help).namespace(PREFIX).buckets(buckets.to_vec()), labels)
+    }
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $name:ident: $type:ty $([$($label:literal),*])? $({$buckets:expr})?,)+) => {
+        /// All metrics, handed to whoever has something to count.
+        #[derive(Debug, Clone)]
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub $name: $type,)+
+        }
+
+        impl Metrics {
+            fn register() -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                $(
+                    let help = concat!($($help),+).trim();
+                    let $name = <$type as Metric>::make(stringify!($name), help, &[$($($label),*)?], metrics!(@buckets $($buckets)?))?;
+                    registry.register(Box::new($name.clone()))?;
+                )+
+                #[cfg(target_os = "linux")]
+                registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+                Ok(Self { registry, $($name,)+ })
+            }
+        }
+    };
+    (@buckets) => { &[] };
+    (@buckets $buckets:expr) => { &$buckets };
+}
+
+metrics! {
+    /// 1, labelled with the version and revision of this build.
+    build_info: IntGaugeVec ["version", "revision"],
+    /// Requests answered.
+    http_requests_total: IntCounterVec ["listener", "route", "method", "status"],
+    /// From a request's header to the end of its reply.
+    http_request_duration_seconds: HistogramVec ["route"] {SECONDS},
+    /// Open connections.
+    http_connections: IntGaugeVec ["listener"],
+    /// Pingbacks by what became of them.
+    pingbacks_total: IntCounterVec ["outcome"],
+    /// Statistics reports by what became of them.
+    statistics_total: IntCounterVec ["outcome"],
+    /// Pingbacks by release line of Kolibri.
+    pingbacks_by_release_total: IntCounterVec ["release"],
+    /// Rows waiting for a commit.
+    ingest_queue_rows: IntGauge,
+    /// Rows that may wait for a commit; beyond, senders get 503.
+    ingest_queue_capacity_rows: IntGauge,
+    /// Rows of one commit.
+    ingest_batch_rows: Histogram {ROWS},
+    /// One commit, from its first statement to its end.
+    store_commit_duration_seconds: HistogramVec ["store"] {SECONDS},
+    /// Failed writes: unavailable, rejected (a row was set aside), retried, timeout.
+    store_errors_total: IntCounterVec ["store", "class"],
+    /// Whether the store takes rows.
+    store_up: IntGaugeVec ["store"],
+    /// Connections to the database.
+    store_connections: IntGaugeVec ["state"],
+    /// 1, labelled with the hash of the effective configuration (of its redacted values).
+    config_info: IntGaugeVec ["hash"],
+}
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Panics
+    /// Two metrics have the same name, or one an invalid name: any test would show it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::register().expect("metric names are valid and differ")
+    }
+
+    /// Counts a pingback by its release line: `0.N`, else `other`.
+    pub fn count_release(&self, line: Option<usize>) {
+        let release = line.map_or_else(|| "other".to_owned(), |line| format!("0.{line}"));
+        self.pingbacks_by_release_total.with_label_values(&[&release]).inc();
+    }
+
+    /// All of them in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// The encoder fails, which it does only for metrics without a name.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(32 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

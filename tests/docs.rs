@@ -1,0 +1,71 @@
+//! The YAML in the documentation is what it claims to be.
+//!
+//! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a whole configuration file that
+//! the server would start with, in an environment of nothing else.
+
+use std::{fs, path::Path};
+
+use nutritionfacts::config::{Layer, load};
+
+/// A fenced block: where it stands, its info string, its text.
+struct Block {
+    place: String,
+    info: String,
+    text: String,
+}
+
+fn blocks(name: &str, page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.trim_start().strip_prefix("```") else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let text = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```");
+        let text: Vec<_> = text.map(|line| line.get(indent..).unwrap_or_default()).collect();
+        blocks.push(Block { place: format!("{name}:{}", number + 1), info: info.trim().into(), text: text.join("\n") });
+    }
+    blocks
+}
+
+fn pages() -> Vec<Block> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.chain([root.join("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md"));
+    // The README may not be there yet.
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    pages.flat_map(|path| blocks(&path.strip_prefix(root).unwrap().display().to_string(), &read(&path))).collect()
+}
+
+#[test]
+fn every_yaml_block_is_well_formed() {
+    for Block { place, info, text } in pages() {
+        if info.split(' ').next() == Some("yaml")
+            && let Err(error) = serde_saphyr::from_multiple::<serde_json::Value>(&text)
+        {
+            panic!("{place}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_configuration_in_the_documentation_loads() {
+    let mut found = 0;
+    for Block { place, info, text } in pages() {
+        if info == "yaml config" {
+            found += 1;
+            if let Err(complaints) = load(&[Layer::file(place, text)]) {
+                panic!("{}", complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+    assert!(found > 0, "no block is marked `yaml config`");
+}
+
+#[test]
+fn a_block_is_found_with_its_line_and_without_its_indent() {
+    let found = blocks("x", "text\n\n  ```yaml config\n  a:\n    b: 1\n  ```\n```\nno info\n```\n");
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].place.as_str(), found[0].info.as_str()), ("x:3", "yaml config"));
+    assert_eq!(found[0].text, "a:\n  b: 1");
+    assert_eq!(found[1].info, "");
+}

@@ -1,0 +1,46 @@
+//! Files that are made from the code are committed; this fails when one is stale.
+//!
+//! `UPDATE=1 cargo test --test generated` makes them anew.
+
+use std::{env, fmt::Write as _, fs, path::Path};
+
+use nutritionfacts::config::{Key, schema};
+
+/// Compares a file with what it should be, or writes it.
+#[track_caller]
+fn fresh(path: &str, expected: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&file, expected).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == expected, "{path} is stale; run `UPDATE=1 cargo test --test generated`");
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    fresh("docs/config.schema.json", &format!("{:#}\n", schema()));
+}
+
+#[test]
+fn the_table_of_keys_is_fresh() {
+    const PATH: &str = "docs/configuration.md";
+    const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test generated` -->\n";
+    const END: &str = "<!-- end of keys -->\n";
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PATH)).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has the mark where the table begins");
+    let (_, after) = rest.split_once(END).expect("the page has the mark where the table ends");
+    fresh(PATH, &format!("{before}{BEGIN}{}{END}{after}", table()));
+}
+
+fn table() -> String {
+    let mut table = "| key | allowed | default | live | what it is |\n|---|---|---|---|---|\n".to_owned();
+    for (path, key) in Key::all() {
+        let default = key.default().map(|value| format!("`{}`", value.to_string().trim_matches('"')));
+        let live = if key.is_live() { "yes" } else { "" };
+        let (allowed, default, description) = (key.allowed(), default.unwrap_or_default(), key.description());
+        let cells = [&format!("`{path}`"), &allowed, &default, live, description].map(|cell| cell.replace('|', "\\|"));
+        let _ = writeln!(table, "| {} |", cells.join(" | "));
+    }
+    table
+}

@@ -1,0 +1,37 @@
+# The commands of daily work; `just` alone lists them.
+
+_default:
+    @just --list
+
+# the server with the embedded store
+run *ARGS:
+    cargo run --release -- serve {{ ARGS }}
+
+# all tests, and what they need
+test *ARGS:
+    scripts/test {{ ARGS }}
+
+# format the sources
+fmt:
+    cargo fmt --all
+
+# formatting, then clippy with warnings as errors
+lint:
+    cargo fmt --all --check
+    cargo clippy --all-targets --locked -- -D warnings
+
+# licences, bans and sources of the dependencies
+deny:
+    cargo deny --all-features check bans licenses sources
+
+# the committed files that are made by the program
+generate:
+    cargo run --locked -- config schema > docs/config.schema.json
+
+# the documentation of the library
+doc:
+    cargo doc --no-deps --locked --open
+
+# everything that continuous integration checks
+ci:
+    .ci/run

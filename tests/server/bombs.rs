@@ -1,0 +1,131 @@
+//! Bodies that inflate to far more than they are: refused, and memory stays under the cap.
+
+use std::io::Write;
+
+use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
+
+use crate::{
+    bodies::zlib,
+    support::{
+        http::{PINGBACK, STATISTICS, post},
+        server::{Server, Setup},
+    },
+};
+
+const MIB: u64 = 1 << 20;
+const PINGBACK_CAP: usize = 1 << 20;
+
+/// A zlib stream of a GiB of this byte, after the given beginning; without its end, which nobody reads.
+fn zlib_of_a_gib(beginning: &[u8], byte: u8) -> Vec<u8> {
+    let mut compressor = Compress::new(Compression::best(), true);
+    let mut compressed = Vec::with_capacity(64 * 1024);
+    compressor.compress_vec(beginning, &mut compressed, FlushCompress::Full).unwrap();
+    // After a full flush a chunk depends on nothing before it: one serves for all.
+    let head = compressed.len();
+    compressor.compress_vec(&vec![byte; 1 << 20], &mut compressed, FlushCompress::Full).unwrap();
+    assert!(compressed.len() < compressed.capacity());
+    let chunk = compressed.split_off(head);
+    [compressed, chunk.repeat(1024)].concat()
+}
+
+fn warm_server() -> Server {
+    let server = Setup::sqlite().start();
+    for path in [PINGBACK, STATISTICS] {
+        for _ in 0..20 {
+            assert_eq!(server.ask(&post(path, br#"{"version": "0.19.5"}"#)).status, 200);
+        }
+    }
+    server
+}
+
+fn refused_within(path: &str, body: &[u8], cap: u64) {
+    let server = warm_server();
+    let (before, _) = server.memory();
+    let mut connection = server.connect();
+    let reply = connection.ask(&post(path, body));
+    let (_, highest) = server.memory();
+    assert_eq!((reply.status, reply.says_close()), (413, false), "{}", reply.text());
+    assert!(connection.is_open());
+    let grown = highest.saturating_sub(before);
+    assert!(grown <= cap + 4 * MIB, "{path}: {} KiB more, at the highest", grown / 1024);
+    server.assert_well();
+}
+
+#[test]
+fn a_gib_of_zeros_as_pingback() {
+    let bomb = zlib_of_a_gib(b"", 0);
+    assert!((PINGBACK_CAP / 2..2 * PINGBACK_CAP).contains(&bomb.len()), "{}", bomb.len());
+    // A pingback may be 1 MiB; a bomb of more than that is refused by its own length, so this one is shortened.
+    refused_within(PINGBACK, &bomb[..bomb.len().min(PINGBACK_CAP)], MIB);
+}
+
+#[test]
+fn a_gib_within_a_string_as_pingback() {
+    let bomb = zlib_of_a_gib(br#"{"version": ""#, b'x');
+    refused_within(PINGBACK, &bomb[..bomb.len().min(PINGBACK_CAP)], MIB);
+}
+
+#[test]
+fn a_gib_within_a_string_as_statistics() {
+    refused_within(STATISTICS, &zlib_of_a_gib(br#"{"pi": ""#, b'x'), 16 * MIB);
+}
+
+#[test]
+fn a_gzip_bomb_as_statistics() {
+    let mut encoder = GzEncoder::new(vec![], Compression::fast());
+    encoder.write_all(br#"{"pi": ""#).unwrap();
+    encoder.write_all(&vec![b'x'; 17 << 20]).unwrap();
+    refused_within(STATISTICS, &encoder.finish().unwrap(), 16 * MIB);
+}
+
+#[test]
+fn caps_are_exact() {
+    let server = warm_server();
+    let mut connection = server.connect();
+    let sized = |size: usize| {
+        let frame = r#"{"a": ""}"#.len();
+        format!(r#"{{"a": "{}"}}"#, "x".repeat(size - frame)).into_bytes()
+    };
+    for (path, cap) in [(PINGBACK, 1 << 20), (STATISTICS, 16 << 20)] {
+        for (size, expected) in [(cap, 200), (cap + 1, 413)] {
+            for body in [sized(size), zlib(&sized(size), 1)] {
+                let reply = connection.ask(&post(path, &body));
+                assert_eq!((reply.status, reply.says_close()), (expected, false), "{path}: {size} as {}", body.len());
+            }
+        }
+    }
+    // Thrown away up to four times the cap: the connection lives on.
+    let reply = connection.ask(&post(PINGBACK, &sized(3 << 20)));
+    assert_eq!((reply.status, reply.says_close()), (413, false));
+    assert!(connection.is_open());
+    server.assert_well();
+}
+
+#[test]
+fn far_beyond_the_cap_the_connection_ends() {
+    let server = warm_server();
+    let mut connection = server.connect();
+    connection.send(b"POST /api/v1/pingback HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n{").unwrap();
+    // The server may answer at once or after four MiB.
+    let _ = connection.send(&vec![b' '; 5 << 20]);
+    let reply = connection.reply();
+    assert_eq!((reply.status, reply.says_close()), (413, true));
+    assert!(connection.is_closed());
+    server.assert_well();
+}
+
+/// Many at once do not add up: the budget for bodies is one for all.
+#[test]
+fn many_bombs_at_once() {
+    let server = warm_server();
+    let bomb = zlib_of_a_gib(br#"{"pi": ""#, b'x');
+    let request = post(STATISTICS, &bomb);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..20).map(|_| scope.spawn(|| server.ask(&request).status)).collect();
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| [413, 503].contains(status)), "{statuses:?}");
+    let (_, highest) = server.memory();
+    assert!(highest < 160 * MIB, "{} MiB", highest / MIB);
+    server.assert_well();
+}

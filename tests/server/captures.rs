@@ -1,0 +1,150 @@
+//! What released Kolibri packages sent, byte for byte: the reply, and what is in the store afterwards.
+
+use std::{collections::BTreeMap, fs};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    model,
+    stores::on_both_stores,
+    support::{
+        http::{PINGBACK, Reply, STATISTICS},
+        rows::{Row, Rows},
+        server::Setup,
+    },
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kolibri/captures");
+
+#[derive(Deserialize)]
+struct Capture {
+    file: String,
+    path: String,
+    body: Option<Map<String, Value>>,
+}
+
+on_both_stores!(all_requests_of_released_packages);
+
+fn captures() -> Vec<Capture> {
+    let list = fs::read_to_string(format!("{FOLDER}/captures.jsonl")).unwrap();
+    list.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn all_requests_of_released_packages(setup: &Setup) {
+    let server = setup.start();
+    let mut rows = Rows::open(&setup.url);
+    let captures = captures();
+    assert_eq!(captures.len(), 141);
+    for capture in &captures {
+        let request = fs::read(format!("{FOLDER}/{}", capture.file)).unwrap();
+        let before = [rows.ids("pingbacks"), rows.ids("statistics")];
+        // As the clients do: a connection for each request.
+        let mut connection = server.connect();
+        let reply = connection.ask(&request);
+        assert!(!reply.says_close(), "{}: a client from 0.18 on throws this reply away", capture.file);
+        assert!(connection.is_open(), "{}", capture.file);
+        let mut new_in = |table: &str, before| -> Vec<Row> {
+            let ids = &rows.ids(table) - before;
+            ids.iter().map(|id| rows.one(table, "id", id)).collect()
+        };
+        let pingbacks = new_in("pingbacks", &before[0]);
+        let statistics = new_in("statistics", &before[1]);
+        match (capture.path.as_str(), &capture.body) {
+            (PINGBACK, Some(body)) => {
+                assert_eq!((pingbacks.len(), statistics.len()), (1, 0), "{}", capture.file);
+                check_pingback(&capture.file, body, &reply, &pingbacks[0]);
+            }
+            (STATISTICS, Some(body)) => {
+                assert_eq!((pingbacks.len(), statistics.len()), (0, 1), "{}", capture.file);
+                check_statistics(&capture.file, body, &reply, &statistics[0], &mut rows);
+            }
+            _ => {
+                assert_eq!(reply.status, 404, "{}", capture.file);
+                assert_eq!((pingbacks.len(), statistics.len()), (0, 0), "{}", capture.file);
+            }
+        }
+    }
+    check_instances(&mut rows);
+    server.assert_well();
+}
+
+/// PROTOCOL.md section 5: silence below 0.11, `{id, messages}` from there.
+fn check_pingback(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Row) {
+    assert_eq!(reply.status, 200, "{file}");
+    let release = file.split('/').next().unwrap();
+    let number: u32 = release.split('.').nth(1).unwrap().parse().unwrap();
+    if number < 11 {
+        assert_eq!((reply.header("content-length"), reply.body.len()), (Some("0"), 0), "{file}");
+    } else {
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{file}");
+        assert_eq!(reply.json(), serde_json::json!({"id": row["id"], "messages": []}), "{file}");
+    }
+    model::assert_columns(&model::pingback(body), row, file);
+    assert_eq!(row["ip"], "127.0.0.0/24", "{file}");
+    assert_eq!((&row["country"], &row["subdivision"]), (&"".into(), &"".into()), "{file}");
+    check_id(row);
+}
+
+fn check_statistics(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Row, rows: &mut Rows) {
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")), "{file}");
+    assert_eq!(reply.json(), serde_json::json!({"messages": []}), "{file}");
+    // The ids are those of the server that recorded: none is ours.
+    assert_eq!((&row["pi"], &row["pingback_id"]), (&model::text(body.get("pi")).into(), &Value::Null), "{file}");
+    check_id(row);
+    let id = row["id"].as_str().unwrap();
+    for (key, table, fields) in [
+        ("c", "channel_statistics", model::CHANNEL.as_slice()),
+        ("f", "facility_statistics", model::FACILITY.as_slice()),
+    ] {
+        let mut stored = rows.with(table, "statistics_id", id);
+        stored.sort_by_key(|row| row["position"].as_i64());
+        let sent = body[key].as_array().unwrap();
+        assert_eq!(stored.len(), sent.len(), "{file}: {table}");
+        for (position, (sent, stored)) in sent.iter().zip(&stored).enumerate() {
+            assert_eq!(stored["position"], position, "{file}: {table}");
+            model::assert_columns(
+                &model::entry(fields, sent.as_object().unwrap()),
+                stored,
+                &format!("{file}: {table}"),
+            );
+        }
+    }
+}
+
+/// A UUIDv7 of the moment of arrival.
+fn check_id(row: &Row) {
+    let id: Uuid = row["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(id.get_version_num(), 7);
+    let (seconds, nanoseconds) = id.get_timestamp().unwrap().to_unix();
+    let received: chrono::DateTime<chrono::Utc> = row["received_at"].as_str().unwrap().parse().unwrap();
+    let of_id = seconds * 1000 + u64::from(nanoseconds / 1_000_000);
+    assert_eq!(u64::try_from(received.timestamp_millis()).unwrap(), of_id);
+}
+
+/// Each ping counted once, first and last moments, and the latest description.
+fn check_instances(rows: &mut Rows) {
+    let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows.all("pingbacks") {
+        pings.entry(row["instance_id"].as_str().unwrap().to_owned()).or_default().push(row);
+    }
+    let instances = rows.all("instances");
+    assert_eq!(instances.len(), pings.len());
+    for instance in instances {
+        let own = &pings[instance["instance_id"].as_str().unwrap()];
+        assert_eq!(instance["pings"], own.len());
+        let moments = || own.iter().map(|row| row["received_at"].as_str().unwrap());
+        assert_eq!(instance["first_seen"], moments().min().unwrap());
+        assert_eq!(instance["last_seen"], moments().max().unwrap());
+        let latest = own.iter().max_by_key(|row| row["received_at"].as_str().unwrap()).unwrap();
+        for (column, value) in &instance {
+            if !["pings", "first_seen", "last_seen"].contains(&column.as_str()) {
+                assert_eq!(Some(value), latest.get(column), "instances.{column}");
+            }
+        }
+        for hidden in ["ip", "node_id", "system_id"] {
+            assert!(!instance.contains_key(hidden));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests that the previous public server answered: the same answer here, or a reason in docs/compatibility.md.
+
+use std::{collections::BTreeSet, fs};
+
+use crate::{
+    stores::on_both_stores,
+    support::{
+        http::{Connection, Reply},
+        rows::Rows,
+        server::Setup,
+    },
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kolibri/legacy-server");
+
+/// What a client can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Body {
+    Empty,
+    IdAndMessages(usize),
+    Messages,
+    Sorry,
+    Ok,
+    Other,
+}
+
+use Body::{Empty, IdAndMessages, Messages, Other, Sorry};
+
+/// Where we differ, and what we say instead.
+const DIFFERENT: [(&str, u16, Body); 26] = [
+    ("double-slash", 404, Empty),
+    ("gzip-body", 200, IdAndMessages(0)),
+    ("installer-81-chars", 200, IdAndMessages(0)),
+    ("instance-missing", 200, IdAndMessages(0)),
+    ("instance-too-long", 200, IdAndMessages(0)),
+    ("json-empty-object", 200, Empty),
+    ("json-list", 400, Sorry),
+    ("json-null", 400, Sorry),
+    ("jsonp-callback", 200, IdAndMessages(0)),
+    ("message-active", 200, IdAndMessages(0)),
+    ("message-staged-mode", 200, IdAndMessages(0)),
+    ("message-staged-mode-version", 200, IdAndMessages(0)),
+    ("mode-31-chars", 200, IdAndMessages(0)),
+    ("mode-msg", 200, IdAndMessages(0)),
+    ("nul-character", 200, IdAndMessages(0)),
+    ("platform-201-chars", 200, IdAndMessages(0)),
+    ("statistics-no-pi", 200, Messages),
+    ("statistics-unknown-pi", 200, Messages),
+    ("statistics-uuid-pi", 200, Messages),
+    ("timestamp-bad", 200, IdAndMessages(0)),
+    ("trailing-slash", 200, IdAndMessages(0)),
+    ("uptime-bad", 200, IdAndMessages(0)),
+    ("uptime-huge", 200, IdAndMessages(0)),
+    ("utf8-bom", 200, IdAndMessages(0)),
+    ("version-missing", 200, Empty),
+    ("version-two-part", 200, Empty),
+];
+
+on_both_stores!(as_the_previous_server_or_for_a_reason);
+
+fn kind(reply: &Reply) -> Body {
+    let json = reply.json();
+    let messages = json["messages"].as_array();
+    match (reply.text().as_str(), messages) {
+        ("", _) => Empty,
+        ("OK", _) => Body::Ok,
+        ("Sorry, please send a valid JSON object.", _) => Sorry,
+        (_, Some(messages)) if json.get("id").is_some() => IdAndMessages(messages.len()),
+        (_, Some(_)) => Messages,
+        _ => Other,
+    }
+}
+
+/// Reads a recorded reply as a client would.
+fn recorded(bytes: Vec<u8>) -> Reply {
+    use std::{io::Write, net::TcpListener, thread};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || listener.accept().unwrap().0.write_all(&bytes).unwrap());
+    let reply = Connection::open(address).reply();
+    server.join().unwrap();
+    reply
+}
+
+fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
+    let server = setup.start();
+    let mut rows = Rows::open(&setup.url);
+    let mut names: Vec<String> =
+        fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 51);
+    let mut differing = BTreeSet::new();
+    for name in &names {
+        let request = fs::read(format!("{FOLDER}/{name}/request.http")).unwrap();
+        let old = recorded(fs::read(format!("{FOLDER}/{name}/reply.http")).unwrap());
+        let before = [rows.count("pingbacks"), rows.count("statistics")];
+        let mut connection = server.connect();
+        let new = connection.ask(&request);
+        assert!(!new.says_close() && connection.is_open(), "{name}");
+
+        let (old, new) = ((old.status, kind(&old)), (new.status, kind(&new)));
+        let expected = DIFFERENT.into_iter().find(|(other, ..)| other == name).map(|(_, status, body)| (status, body));
+        assert_eq!(new, expected.unwrap_or(old), "{name}: the previous server said {old:?}");
+        if new != old {
+            differing.insert(name.as_str());
+        }
+
+        let added = [rows.count("pingbacks") - before[0], rows.count("statistics") - before[1]];
+        let wanted = match new {
+            (200, Messages) => [0, 1],
+            (200, Empty | IdAndMessages(_)) => [1, 0],
+            _ => [0, 0],
+        };
+        assert_eq!(added, wanted, "rows after {name}");
+    }
+    assert_eq!(
+        differing,
+        DIFFERENT.into_iter().map(|(name, ..)| name).collect(),
+        "the table lists what differs and nothing else"
+    );
+    server.assert_well();
+}
+
+#[test]
+fn the_documentation_lists_what_differs() {
+    let document = include_str!("../../docs/compatibility.md");
+    let listed: Vec<&str> =
+        document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)).collect();
+    let expected: Vec<&str> = DIFFERENT.into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(listed, expected, "docs/compatibility.md, in alphabetical order");
+}

@@ -1,0 +1,43 @@
+//! Each test of a topic on both stores.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::support::{
+    postgres::{self, Cluster},
+    server::{Server, Setup},
+};
+
+/// Stamps tests, functions of a fresh [`Setup`], on both stores.
+macro_rules! on_both_stores {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test] fn $test() { super::$test(&crate::support::server::Setup::sqlite()); })+
+        }
+        mod postgres {
+            $(#[test] fn $test() { super::$test(&crate::stores::postgres()); })+
+        }
+    };
+}
+pub(crate) use on_both_stores;
+
+/// An empty database in the PostgreSQL that this binary shares.
+pub fn postgres() -> Setup {
+    database_in(postgres::shared())
+}
+
+/// An empty database.
+pub fn database_in(cluster: &Cluster) -> Setup {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("server_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    Setup::postgres(&runtime.block_on(cluster.create_database(&name)))
+}
+
+/// One server for tests that look at replies only.
+pub fn shared() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Setup::sqlite().start())
+}

@@ -1,0 +1,215 @@
+//! The real program as a process of its own.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    eventually,
+    http::{Connection, Reply},
+};
+
+/// The key of the pseudonyms, known to the tests' own model.
+pub const KEY: &str = "a key for tests only, 32 or more characters";
+
+/// How to start a server; it can be started again with the same store.
+#[derive(Clone)]
+pub struct Setup {
+    pub url: String,
+    folder: Arc<TempDir>,
+    settings: Vec<String>,
+}
+
+impl Setup {
+    /// The embedded store in a folder of its own.
+    pub fn sqlite() -> Self {
+        let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
+        Self { url, folder: Arc::new(folder), settings: vec![] }
+    }
+
+    /// A database of PostgreSQL.
+    pub fn postgres(url: &str) -> Self {
+        Self { url: url.to_owned(), ..Self::sqlite() }
+    }
+
+    /// One `--set`.
+    pub fn set(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the program and waits until it can keep a ping.
+    pub fn start(&self) -> Server {
+        let server = self.launch();
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts the program and waits until it listens.
+    pub fn launch(&self) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
+        command.args(["serve", "--log-format", "json"]);
+        let listeners = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s"];
+        for setting in listeners.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            command.args(["--set", setting]);
+        }
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("NUTRITIONFACTS") || ["DATABASE_URL", "RUST_LOG"].contains(&&*text) {
+                command.env_remove(name);
+            }
+        }
+        command.env("NUTRITIONFACTS__STORE__URL", &self.url).env("NUTRITIONFACTS__PRIVACY__KEY", KEY);
+        command.current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let watchdog = Watchdog::over(child.id());
+        let log = Log::default();
+        log.follow(child.stdout.take().unwrap());
+        log.follow(child.stderr.take().unwrap());
+
+        let (public, admin) = eventually("the server listens", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status}: {}", log.text());
+            }
+            Some((log.address_of("public")?, log.address_of("admin")?))
+        });
+        Server { setup: self.clone(), public, admin, log, child, _watchdog: watchdog }
+    }
+}
+
+/// A server at work; dropping it kills it.
+pub struct Server {
+    pub setup: Setup,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    pub log: Log,
+    child: Child,
+    _watchdog: Watchdog,
+}
+
+impl Server {
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.public)
+    }
+
+    /// A request on a connection of its own.
+    pub fn ask(&self, bytes: &[u8]) -> Reply {
+        self.connect().ask(bytes)
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+    }
+
+    pub fn wait_until_ready(&self) {
+        eventually("the server is ready", || (self.get("/readyz").status == 200).then_some(()));
+    }
+
+    /// Resident memory in bytes: now, and at its highest so far.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let kib = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells the memory");
+            line.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap()
+        };
+        (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
+    }
+
+    /// SIGKILL; the setup starts it again.
+    pub fn kill(mut self) -> Setup {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.setup.clone()
+    }
+
+    /// SIGTERM, then its end.
+    pub fn stop(mut self) -> ExitStatus {
+        let command = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+        eventually("the server ends after SIGTERM", || self.child.try_wait().unwrap())
+    }
+
+    /// Nothing panicked so far, and the server still answers.
+    pub fn assert_well(&self) {
+        let text = self.log.text();
+        assert!(!text.contains("panicked"), "a panic: {text}");
+        assert_eq!(self.get("/readyz").status, 200);
+    }
+
+    pub fn data_folder(&self) -> PathBuf {
+        self.setup.folder().join("data")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Kills the process if this one ends without doing so (statics are never dropped).
+struct Watchdog(Child);
+
+impl Watchdog {
+    fn over(process: u32) -> Self {
+        let script = format!("cat >/dev/null; kill -KILL {process} 2>/dev/null");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // The process is gone and its number may be another's soon: the watchdog must not bark any more.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The lines that the server wrote.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn follow(&self, source: impl Read + Send + 'static) {
+        let lines = Arc::clone(&self.0);
+        thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+    }
+
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+
+    /// The fields (with `message`) of each line that is JSON.
+    pub fn events(&self) -> Vec<Value> {
+        let lines = self.0.lock().unwrap();
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.map(|mut event| if event["fields"].is_object() { event["fields"].take() } else { event }).collect()
+    }
+
+    fn address_of(&self, listener: &str) -> Option<SocketAddr> {
+        let events = self.events();
+        let event = events.iter().find(|event| event["message"] == "listening" && event["listener"] == listener)?;
+        event["address"].as_str()?.parse().ok()
+    }
+}

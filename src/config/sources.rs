@@ -26,7 +26,6 @@ pub struct Flags {
 /// All layers, lowest first: files, conventional variables, our variables, `--set`, the shorthands.
 #[must_use]
 pub fn layers(flags: &Flags) -> Vec<Layer> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     let environment: Vec<_> = env::vars_os().collect();
     let mut layers: Vec<_> = files(flags, &environment).iter().map(|path| read(path)).collect();
     layers.extend(variables(&environment));

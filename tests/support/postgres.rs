@@ -1,0 +1,246 @@
+//! Throw-away PostgreSQL servers: a real one, in a temporary folder, gone with the test process however that ends.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+/// `$1`: signal, `$2`: data folder. The postmaster is halted first, so that it starts no further child meanwhile.
+/// A killed process may stay a zombie where nobody reaps orphans (in a container): that counts as gone.
+const SIGNAL: &str = r#"
+signal() {
+    postmaster=$(head -n 1 "$2/postmaster.pid" 2>/dev/null) || return 0
+    [ "$1" = CONT ] || kill -STOP "$postmaster" 2>/dev/null
+    processes=$postmaster
+    for stat in /proc/[0-9]*/stat; do
+        read -r pid _ _ parent _ 2>/dev/null <"$stat" || continue
+        [ "$parent" = "$postmaster" ] && processes="$processes $pid"
+    done
+    kill "-$1" $processes 2>/dev/null
+    [ "$1" = KILL ] || return 0
+    for pid in $processes; do
+        while read -r _ _ state _ 2>/dev/null <"/proc/$pid/stat" && [ "$state" != Z ]; do sleep 0.01; done
+    done
+    rm -f "$2/postmaster.pid" "$2"/../.s.PGSQL.*
+}
+"#;
+
+/// A server of its own; dropping it stops it and removes its files.
+pub struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    /// Ends the server when our end of its standard input closes: also after a SIGKILL of the test process.
+    watchdog: Child,
+    port: u16,
+    password: Option<String>,
+}
+
+/// The one server of this test binary; each test makes its own database in it, and nobody kills or pauses it.
+pub fn shared() -> &'static Cluster {
+    static SHARED: OnceLock<Cluster> = OnceLock::new();
+    SHARED.get_or_init(Cluster::start)
+}
+
+impl Cluster {
+    /// A server that lets everybody in as `postgres`.
+    pub fn start() -> Self {
+        Self::initialise(None)
+    }
+
+    /// A server that asks for this password (SCRAM).
+    pub fn start_with_password(password: &str) -> Self {
+        Self::initialise(Some(password))
+    }
+
+    fn initialise(password: Option<&str>) -> Self {
+        let programs = find_programs();
+        let folder = tempfile::Builder::new().prefix("nf-pg-").tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut initdb = as_server_user(&programs.join("initdb"), folder.path());
+        initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
+        initdb.arg("--pgdata").arg(&data);
+        if let Some(password) = password {
+            let file = folder.path().join("password");
+            fs::write(&file, password).unwrap();
+            if is_root() {
+                give_to_server_user(&file);
+            }
+            initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(file);
+        } else {
+            initdb.arg("--auth=trust");
+        }
+        run(&mut initdb);
+
+        let watchdog = Command::new("sh")
+            .args(["-c", &format!("{SIGNAL}\ncat >/dev/null\nsignal KILL \"$1/data\"\nrm -rf \"$1\""), "watchdog"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+
+        let mut cluster = Self { folder, programs, watchdog, port: 0, password: password.map(Into::into) };
+        // Another process may take the free port before our server does: try others.
+        let started = (0..5).any(|_| {
+            cluster.port = free_port();
+            cluster.launch()
+        });
+        assert!(started, "postgres does not start: {}", cluster.log());
+        cluster
+    }
+
+    /// The port at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the unix socket (for `store.host`).
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes an empty database; its URL.
+    pub async fn create_database(&self, name: &str) -> String {
+        self.execute("postgres", &format!("CREATE DATABASE \"{name}\"")).await;
+        self.url(name)
+    }
+
+    /// The URL of a database, by TCP.
+    pub fn url(&self, database: &str) -> String {
+        let password = self.password.as_deref().map(|text| format!(":{}", utf8_percent_encode(text, NON_ALPHANUMERIC)));
+        format!("postgres://postgres{}@127.0.0.1:{}/{database}", password.unwrap_or_default(), self.port)
+    }
+
+    /// Runs statements as superuser.
+    pub async fn execute(&self, database: &str, sql: &str) {
+        let mut connection = self.connect(database).await;
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// A connection as superuser.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::connect_with(&self.url(database).parse::<PgConnectOptions>().unwrap()).await.unwrap()
+    }
+
+    /// SIGKILL to all processes of the server.
+    pub fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    /// SIGSTOP to all processes of the server: it takes connections and bytes, and answers nothing.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Ends [`Self::pause`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Starts again after [`Self::kill`], or kills and starts; the same port, the same data.
+    pub fn restart(&self) {
+        self.kill();
+        assert!(self.launch(), "postgres does not start again: {}", self.log());
+    }
+
+    fn launch(&self) -> bool {
+        let socket = self.folder.path().display();
+        let settings = format!(
+            "-p {} -k '{socket}' -c listen_addresses=127.0.0.1 -c fsync=on -c max_connections=200 -c shared_buffers=32MB \
+             -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=256MB",
+            self.port
+        );
+        as_server_user(&self.programs.join("pg_ctl"), self.folder.path())
+            .args(["start", "--silent", "--wait", "--timeout=60", "--options", &settings, "--pgdata"])
+            .arg(self.data())
+            .arg("--log")
+            .arg(self.folder.path().join("log"))
+            .status()
+            .unwrap()
+            .success()
+    }
+
+    fn signal(&self, name: &str) {
+        let script = format!("{SIGNAL}\nsignal \"$1\" \"$2\"");
+        run(Command::new("sh").args(["-c", &script, "signal", name]).arg(self.data()));
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+fn find_programs() -> PathBuf {
+    let has_initdb = |folder: &PathBuf| folder.join("initdb").is_file();
+    let named = env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut packaged: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    packaged.sort();
+    named
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .chain(packaged.into_iter().rev())
+        .find(has_initdb)
+        .expect("these tests need PostgreSQL's programs: install the Debian package `postgresql`, or set POSTGRES_BIN to the folder of `initdb`")
+}
+
+/// PostgreSQL refuses to run as root (in a container, say): then it runs as the user that its package makes.
+fn as_server_user(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        give_to_server_user(folder);
+        command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    }
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn give_to_server_user(path: &Path) {
+    let id = |flag: &str| -> u32 {
+        let output = Command::new("id").args([flag, "postgres"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim().parse().expect("as root, the tests need the user `postgres` of the Debian package `postgresql`")
+    };
+    chown(path, Some(id("-u")), Some(id("-g"))).unwrap();
+}
+
+fn is_root() -> bool {
+    // A new file belongs to whoever we are: there is no safe getuid in the standard library.
+    tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -16,12 +16,16 @@ use uuid::Uuid;
 pub use self::error::{MigrationError, OpenError, StoreError};
 use self::{postgres::Postgres, server::Server, sqlite::Sqlite};
 use crate::{
-    config::{secret::Secret, sections},
+    config::sections,
     domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
 };
 
 /// The embedded store's place when `store` names none.
 const EMBEDDED: &str = "data/nutritionfacts.db";
+
+/// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
+/// write, or a server that only lets us read.
+const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE false";
 
 /// A store that is open; clones share it.
 #[derive(Debug, Clone)]
@@ -65,7 +69,7 @@ impl Store {
     ///
     /// What no waiting mends: see [`OpenError`].
     pub async fn open(store: &sections::Store) -> Result<Self, OpenError> {
-        let url = store.url.as_ref().map(Secret::expose);
+        let url = store.url.as_ref().map(|url| url.expose());
         match url {
             None if store.host.is_none() => Self::open_file(Path::new(EMBEDDED)).await,
             Some(url) if url.starts_with("sqlite:") => Self::open_file(sqlite::path_of(url)?).await,
@@ -85,14 +89,6 @@ impl Store {
         match self {
             Self::Postgres(_) => "postgres",
             Self::Sqlite(_) => "sqlite",
-        }
-    }
-
-    /// The folder of an embedded store.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Postgres(_) => None,
-            Self::Sqlite(store) => Some(store.folder()),
         }
     }
 

@@ -13,6 +13,9 @@ use super::{
 /// like for every container that stands beside a service of that name.
 pub(super) const PREFIX: &str = "NUTRITIONFACTS__";
 
+/// The origin of a key that no layer sets.
+pub const DEFAULT: &str = "default";
+
 /// What kind of thing a layer is; decides which keys it may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {

@@ -14,14 +14,11 @@ use sha2::{Digest, Sha256};
 use super::{
     Config,
     complaint::Complaint,
-    layer::Layer,
+    layer::{DEFAULT, Layer},
     schema::Key,
     validate,
     walk::{Set, Walk},
 };
-
-/// The origin of a key that no layer sets.
-pub const DEFAULT: &str = "default";
 
 /// The effective configuration, and where it came from. Serialises without secrets, for `GET /config`.
 #[derive(Debug, Clone, Serialize)]

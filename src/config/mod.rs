@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     complaint::Complaint,
-    layer::{Layer, Source},
-    load::{DEFAULT, Loaded, load},
+    layer::{DEFAULT, Layer, Source},
+    load::{Loaded, load},
     privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
     schema::{Key, live_keys, schema},
     show::yaml,

@@ -7,8 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::{
     Config,
     complaint::Complaint,
-    layer::variable,
-    load::DEFAULT,
+    layer::{DEFAULT, variable},
     privacy::{KEY_LENGTH, MAKE_A_KEY},
     secret::Secret,
     sections::Store,

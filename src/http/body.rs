@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::Share;
+use super::budget::{Exhausted, Share};
 
 /// A body over its cap is read to its end and thrown away, up to so many times the cap.
 const PATIENCE: usize = 4;
@@ -30,8 +30,8 @@ pub enum BodyError {
     #[error("the body is not text")]
     NotText,
     /// All bodies together are too much.
-    #[error("the budget for bodies is used up")]
-    Budget,
+    #[error(transparent)]
+    Budget(#[from] Exhausted),
 }
 
 /// Caps of one kind of request.
@@ -70,7 +70,11 @@ pub async fn read(mut body: Body, caps: Caps, share: &mut Share) -> Result<Bytes
         if failure.is_some() {
             continue;
         }
-        let step = if total > caps.sent { Err(BodyError::TooLarge { read: true }) } else { share.cover(total) };
+        let step = if total > caps.sent {
+            Err(BodyError::TooLarge { read: true })
+        } else {
+            share.cover(total).map_err(BodyError::from)
+        };
         if let Err(error) = step {
             failure = Some(error);
             kept = Kept::default();

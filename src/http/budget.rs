@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body::BodyError;
-
 /// Bytes of bodies that may be read, inflated and queued at one time, of all requests together.
 pub const TOTAL: usize = 64 * 1024 * 1024;
 /// The unit in which they are counted.
 const UNIT: usize = 1024;
+/// All bodies together are too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the budget for bodies is used up")]
+pub struct Exhausted;
+
 /// The memory for bodies, shared by all requests.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Semaphore>);
@@ -32,8 +35,8 @@ impl Budget {
     ///
     /// # Errors
     /// The semaphore is closed, which never happens.
-    pub fn share(&self) -> Result<Share, BodyError> {
-        let permit = self.0.clone().try_acquire_many_owned(0).map_err(|_| BodyError::Budget)?;
+    pub fn share(&self) -> Result<Share, Exhausted> {
+        let permit = self.0.clone().try_acquire_many_owned(0).map_err(|_| Exhausted)?;
         Ok(Share { budget: self.clone(), permit })
     }
 }
@@ -43,11 +46,11 @@ impl Share {
     ///
     /// # Errors
     /// The budget does not hold as much.
-    pub fn cover(&mut self, bytes: usize) -> Result<(), BodyError> {
+    pub fn cover(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let missing = bytes.div_ceil(UNIT).saturating_sub(self.permit.num_permits());
         if missing > 0 {
-            let missing = u32::try_from(missing).map_err(|_| BodyError::Budget)?;
-            self.permit.merge(self.budget.0.clone().try_acquire_many_owned(missing).map_err(|_| BodyError::Budget)?);
+            let missing = u32::try_from(missing).map_err(|_| Exhausted)?;
+            self.permit.merge(self.budget.0.clone().try_acquire_many_owned(missing).map_err(|_| Exhausted)?);
         }
         Ok(())
     }
@@ -74,7 +77,7 @@ mod tests {
         let mut first = budget.share().unwrap();
         assert_eq!(first.cover(TOTAL), Ok(()));
         let mut second = budget.share().unwrap();
-        assert_eq!(second.cover(1), Err(BodyError::Budget));
+        assert_eq!(second.cover(1), Err(Exhausted));
         first.shrink(TOTAL - UNIT);
         assert_eq!(second.cover(1), Ok(()));
         drop(first);

@@ -56,7 +56,7 @@ async fn keep_pingback(
 ) -> Result<(Response, Outcome), Refusal> {
     let caps = caps(state);
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
-    let mut share = state.budget.share()?;
+    let mut share = state.budget.share().map_err(BodyError::from)?;
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
@@ -93,7 +93,7 @@ pub async fn statistics(State(state): State<AppState>, body: Body) -> Response {
 
 async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budget.share()?;
+    let mut share = state.budget.share().map_err(BodyError::from)?;
     let bytes = body::read(body, caps, &mut share).await?;
     let heavy = inflate::is_heavy(&bytes);
     let ingest = state.ingest.clone();
@@ -101,7 +101,7 @@ async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusa
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
         let envelope = Envelope::read(text.as_str())?;
         // Rows may take much more memory than their text.
-        share.cover(text.as_str().len() + envelope.rows() * ROW)?;
+        share.cover(text.as_str().len() + envelope.rows() * ROW).map_err(BodyError::from)?;
         let (id, received_at) = ingest.arrive()?;
         Ok::<_, Refusal>((envelope.into_report(id, received_at), share))
     };

@@ -6,8 +6,10 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
-use super::postgres::MONTHS_LOCK;
 use crate::domain::Timestamp;
+
+/// Key of the advisory lock under which months are made: "nutr" and a number.
+pub(super) const MONTHS_LOCK: i64 = 0x6e75_7472_0000_0002;
 
 /// Months made ahead of the present one.
 const AHEAD: u32 = 3;

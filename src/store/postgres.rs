@@ -27,11 +27,10 @@ static MIGRATIONS: Migrator = {
     migrations
 };
 
-/// Keys of advisory locks, of this program in this database: "nutr" and a number.
+/// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
-pub(super) const MONTHS_LOCK: i64 = 0x6e75_7472_0000_0002;
 
-/// PostgreSQL: check_violation; without a constraint's name it is a partition that is missing.
+/// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
 const CHECK_VIOLATION: &str = "23514";
 
 static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(""));
@@ -71,7 +70,8 @@ impl Postgres {
             // The migrator names its statements, and those of the last one to migrate may still be there.
             transaction.execute("DEALLOCATE ALL").await?;
         }
-        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({MONTHS_LOCK})");
+        let months = partitions::MONTHS_LOCK;
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;

@@ -30,6 +30,7 @@ static INSTANCES: LazyLock<String> =
 #[derive(Debug)]
 pub struct Sqlite {
     writer: Mutex<Option<SqliteConnection>>,
+    folder: PathBuf,
     _lock: File,
 }
 
@@ -55,7 +56,12 @@ impl Sqlite {
         let connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(|error| OpenError::Sqlite { path: path.into(), source: classify(&error) })?;
-        Ok(Self { writer: Mutex::new(Some(connection)), _lock: lock })
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { writer: Mutex::new(Some(connection)), folder, _lock: lock })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) async fn migrate(&self) -> Result<(), MigrationError> {

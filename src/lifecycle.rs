@@ -92,7 +92,12 @@ impl Lifecycle {
     ///
     /// # Errors
     /// Signal handlers cannot be installed.
-    pub async fn run(&self, delay: Duration, grace: Duration, finish: impl Future<Output = ()>) -> std::io::Result<End> {
+    pub async fn run(
+        &self,
+        delay: Duration,
+        grace: Duration,
+        finish: impl Future<Output = ()>,
+    ) -> std::io::Result<End> {
         let mut signals = Signals::new()?;
         let first = tokio::select! {
             first = signals.next() => first,

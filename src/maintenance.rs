@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{domain::Clock, store::Store};
 
 /// Between two rounds; months are made three ahead, so a day of failures harms nothing.
-const PAUSE: Duration = Duration::from_secs(3600);
+const PAUSE: Duration = Duration::from_hours(1);
 
 /// Runs for ever.
 pub async fn run(store: Store, clock: impl Clock) {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Failure;
-use crate::config::Loaded;
+use super::{Failure, clock::SystemClock};
+use crate::{config::Loaded, domain::Clock, store::Store, telemetry};
 
 /// `migrate` takes no flags of its own.
 #[derive(Debug, Args)]
@@ -15,8 +15,12 @@ impl Options {
     /// # Errors
     ///
     /// If the store cannot be reached, or refuses a migration.
-    #[expect(clippy::unused_async, reason = "until it is built")]
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
-        Err(Failure::running(format!("migrate is not built yet; the configuration {} is right", loaded.hash)))
+        let _filter = telemetry::start(&loaded.config.telemetry.log);
+        let store = Store::open(&loaded.config.store).await.map_err(Failure::running)?;
+        store.migrate(SystemClock.now()).await.map_err(Failure::running)?;
+        store.close().await;
+        tracing::info!(store = store.kind(), "the schema is up to date");
+        Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! The command line: the only place that knows everyone.
 
+mod clock;
 pub mod config;
 pub mod migrate;
+mod privacy_key;
 pub mod serve;
 
 use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};

@@ -1,14 +1,14 @@
 //! `nutritionfacts serve`: the server. What is built, and how it is wired.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::sync::watch;
 
-use super::{Failure, privacy_key};
+use super::{Failure, clock::SystemClock, privacy_key};
 use crate::{
     config::{Loaded, sections},
-    domain::{Clock, Timestamp, privacy::Privacy},
+    domain::{Clock, privacy::Privacy},
     http::{
         self,
         body::Budget,
@@ -32,17 +32,6 @@ const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub struct Options {}
 
-/// The clock on the wall.
-#[derive(Debug, Clone, Copy)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
-    fn now(&self) -> Timestamp {
-        chrono::Utc::now()
-    }
-}
-
 impl Options {
     /// Runs until it is told to stop.
     ///
@@ -56,14 +45,28 @@ impl Options {
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
         metrics.config_info.with_label_values(&[&loaded.hash]).set(1);
         let open_files = raise_open_files();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), revision = revision(), config = loaded.hash, open_files, "starting");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            revision = revision(),
+            config = loaded.hash,
+            open_files,
+            "starting"
+        );
 
         let lifecycle = Lifecycle::default();
         let store = Store::open(&config.store).await.map_err(Failure::running)?;
         let privacy = watch::Sender::new(privacy(&config.privacy, &store)?);
         let (_config_sender, config) = watch::channel(config);
         let health = Health::new(&store, &metrics);
-        let ingest = Ingest::start(&store, SystemClock, config.clone(), privacy.subscribe(), health.clone(), &metrics, &lifecycle);
+        let ingest = Ingest::start(
+            &store,
+            SystemClock,
+            config.clone(),
+            privacy.subscribe(),
+            health.clone(),
+            &metrics,
+            &lifecycle,
+        );
 
         let state = AppState {
             ingest: ingest.clone(),
@@ -83,7 +86,8 @@ impl Options {
         let finish = async {
             ingest.close();
         };
-        let end = lifecycle.run(settings.shutdown.delay, settings.shutdown.grace, finish).await.map_err(Failure::running)?;
+        let end =
+            lifecycle.run(settings.shutdown.delay, settings.shutdown.grace, finish).await.map_err(Failure::running)?;
         store.close().await;
         match end {
             End::Soft => {
@@ -169,5 +173,5 @@ fn raise_open_files() -> u64 {
 
 /// The privacy rules, with the key that they need.
 fn privacy(privacy: &sections::Privacy, store: &Store) -> Result<Privacy, Failure> {
-    privacy_key::rules(privacy, store.folder().map(PathBuf::from)).map_err(Failure::running)
+    privacy_key::rules(privacy, store.folder()).map_err(Failure::running)
 }

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A key has at least so many characters, without the whitespace around it.
-pub const KEY_LENGTH: usize = 32;
+pub const KEY_LENGTH: usize = crate::domain::privacy::MIN_KEY_LENGTH;
 
 /// The command that makes a key.
 pub const MAKE_A_KEY: &str = "head -c 32 /dev/urandom | base64";

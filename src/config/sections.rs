@@ -8,6 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{secret::Secret, units};
+use crate::domain::{
+    mode::{self, ModeRule},
+    privacy::Identifiers,
+};
 
 /// `http`: the public listener.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,8 +11,9 @@ use super::{
     load::DEFAULT,
     privacy::{KEY_LENGTH, MAKE_A_KEY},
     secret::Secret,
-    sections::{Identifiers, Store},
+    sections::Store,
 };
+use crate::domain::privacy::Identifiers;
 
 /// A rule that does not hold, and the keys it looks at.
 pub(super) struct Broken {

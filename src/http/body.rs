@@ -109,7 +109,6 @@ impl Share {
     }
 
     /// What is to be held until the row is committed.
-    #[must_use]
     pub fn into_permit(self) -> OwnedSemaphorePermit {
         self.permit
     }

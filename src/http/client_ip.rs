@@ -54,7 +54,10 @@ mod tests {
 
     fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8:ffff::/48".parse().unwrap()];
-        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
         client_ip(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
@@ -69,7 +72,10 @@ mod tests {
     #[test]
     fn walks_from_the_right() {
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "198.51.100.66, 192.0.2.1, 10.2.3.4")]), "192.0.2.1");
-        assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "10.2.3.4")]), "192.0.2.1");
+        assert_eq!(
+            client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "10.2.3.4")]),
+            "192.0.2.1"
+        );
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "10.9.9.9, 10.2.3.4")]), "10.9.9.9");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1, rubbish, 10.2.3.4")]), "10.2.3.4");
     }
@@ -93,6 +99,9 @@ mod tests {
         ] {
             assert_eq!(client("10.0.0.1", &[("forwarded", header)]), address, "{header}");
         }
-        assert_eq!(client("10.0.0.1", &[("forwarded", "for=198.51.100.66"), ("x-forwarded-for", "192.0.2.1")]), "192.0.2.1");
+        assert_eq!(
+            client("10.0.0.1", &[("forwarded", "for=198.51.100.66"), ("x-forwarded-for", "192.0.2.1")]),
+            "192.0.2.1"
+        );
     }
 }

@@ -55,7 +55,8 @@ impl Activity {
     /// Of a fresh connection.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let (phase, leaving, http2) = (Mutex::new(Phase::Idle(Instant::now())), AtomicBool::new(false), AtomicBool::new(false));
+        let (phase, leaving, http2) =
+            (Mutex::new(Phase::Idle(Instant::now())), AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self { phase, leaving, http2, left: Notify::new() })
     }
 
@@ -154,7 +155,11 @@ impl<S> Socket<S> {
 
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
-        if self.is_over(since + self.deadlines.idle, cx) { Poll::Ready(io::ErrorKind::TimedOut.into()) } else { Poll::Pending }
+        if self.is_over(since + self.deadlines.idle, cx) {
+            Poll::Ready(io::ErrorKind::TimedOut.into())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -168,13 +173,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             }
             return Poll::Ready(result);
         }
-        let phase = *self.activity.phase();
+        let (phase, deadlines) = (*self.activity.phase(), self.deadlines);
         let over = match phase {
             Phase::Requests(_) => false,
-            Phase::Header(since) => self.is_over(since + self.deadlines.header, cx),
+            Phase::Header(since) => self.is_over(since + deadlines.header, cx),
             Phase::Idle(since) => {
                 let leaving = self.activity.leaving.load(Ordering::Relaxed) && !self.activity.is_http2();
-                leaving || self.is_over(since + self.deadlines.idle, cx)
+                leaving || self.is_over(since + deadlines.idle, cx)
             }
         };
         // No bytes: the end of the stream.
@@ -193,7 +198,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         }
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write_vectored(cx, parts) {
             Poll::Ready(result) => {
                 self.blocked_since = None;

@@ -43,9 +43,13 @@ impl IntoResponse for Refusal {
         let (status, text, close) = match self {
             Self::Body(BodyError::NotText) | Self::NotAnObject(_) => (StatusCode::BAD_REQUEST, NOT_AN_OBJECT, false),
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, NOT_AN_OBJECT, true),
-            Self::Body(BodyError::TooLarge { read }) => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.", !read),
+            Self::Body(BodyError::TooLarge { read }) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.", !read)
+            }
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly.", true),
-            Self::Body(BodyError::Budget) | Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Please try again later.", false),
+            Self::Body(BodyError::Budget) | Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Please try again later.", false)
+            }
         };
         let mut response = plain(status, text);
         if close {

@@ -26,7 +26,11 @@ pub async fn health_check() -> Response {
 
 /// `GET /startupz`: migrations are done.
 pub async fn startupz(State(state): State<AppState>) -> Response {
-    if state.lifecycle.started() { plain(StatusCode::OK, "OK") } else { plain(StatusCode::SERVICE_UNAVAILABLE, "starting") }
+    if state.lifecycle.started() {
+        plain(StatusCode::OK, "OK")
+    } else {
+        plain(StatusCode::SERVICE_UNAVAILABLE, "starting")
+    }
 }
 
 /// `GET /readyz`: a ping can be kept. `?verbose` tells each check, also when all is well.
@@ -41,7 +45,8 @@ pub async fn readyz(State(state): State<AppState>, RawQuery(query): RawQuery) ->
     let status = if ready { "ok" } else { "unavailable" };
     let mut body = serde_json::json!({ "status": status });
     if verbose || !ready {
-        body["checks"] = checks.iter().map(|(name, ok, otherwise)| (*name, if *ok { "ok" } else { otherwise })).collect();
+        body["checks"] =
+            checks.iter().map(|(name, ok, otherwise)| (*name, if *ok { "ok" } else { otherwise })).collect();
     }
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

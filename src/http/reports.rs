@@ -18,11 +18,7 @@ use super::{
 };
 use crate::{
     config::sections::Reply,
-    domain::{
-        pingback::Pingback,
-        statistics::Envelope,
-        version::Version,
-    },
+    domain::{pingback::Pingback, statistics::Envelope, version::Version},
     ingest::Outcome,
 };
 
@@ -32,7 +28,12 @@ const MAX_PINGBACK: usize = 1024 * 1024;
 const ROW: usize = 512;
 
 /// Keeps a pingback, and answers what its sender's version can digest.
-pub async fn pingback(State(state): State<AppState>, Extension(peer): Extension<Peer>, headers: HeaderMap, body: Body) -> Response {
+pub async fn pingback(
+    State(state): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     match keep_pingback(&state, peer, &headers, body).await {
         Ok((response, outcome)) => {
             state.metrics.pingbacks_total.with_label_values(&[label(outcome)]).inc();
@@ -45,7 +46,12 @@ pub async fn pingback(State(state): State<AppState>, Extension(peer): Extension<
     }
 }
 
-async fn keep_pingback(state: &AppState, peer: Peer, headers: &HeaderMap, body: Body) -> Result<(Response, Outcome), Refusal> {
+async fn keep_pingback(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Response, Outcome), Refusal> {
     let caps = caps(state);
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
     let mut share = state.budget.share()?;
@@ -98,7 +104,8 @@ async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusa
         Ok::<_, Refusal>((envelope.into_report(id, received_at), share))
     };
     // Megabytes take milliseconds, in which other pings would wait.
-    let (report, share) = if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
+    let (report, share) =
+        if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
     Ok(state.ingest.statistics(report, share.into_permit()).await?)
 }
 

@@ -67,7 +67,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.listen(BACKLOG)
     };
     match listen(address) {
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error)
+            if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse =>
+        {
             listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         result => result,
@@ -89,7 +91,14 @@ impl Listener {
                     let activity = Activity::new();
                     if open.add(&activity, self.max_connections) {
                         let served = served.clone();
-                        lifecycle.connections().spawn(connection(stream, peer, activity, self.deadlines, served, lifecycle.clone()));
+                        lifecycle.connections().spawn(connection(
+                            stream,
+                            peer,
+                            activity,
+                            self.deadlines,
+                            served,
+                            lifecycle.clone(),
+                        ));
                     }
                 }
                 Err(error) if is_of_client(&error) => {}
@@ -140,7 +149,14 @@ struct Served {
     route: fn(&str) -> &'static str,
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>, lifecycle: Lifecycle) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    deadlines: Deadlines,
+    served: Arc<Served>,
+    lifecycle: Lifecycle,
+) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
     // Replies are one small write: waiting for more would only delay them.
@@ -173,12 +189,19 @@ async fn connection(stream: TcpStream, peer: SocketAddr, activity: Arc<Activity>
 }
 
 impl Served {
-    async fn answer(self: Arc<Self>, request: http::Request<Incoming>, under_way: Request) -> Result<http::Response<Tracked>, Infallible> {
+    async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        under_way: Request,
+    ) -> Result<http::Response<Tracked>, Infallible> {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
         let method = method(request.method());
         let response = self.router.clone().oneshot(request.map(Body::new)).await?;
-        self.metrics.http_requests_total.with_label_values(&[self.name, route, method, response.status().as_str()]).inc();
+        self.metrics
+            .http_requests_total
+            .with_label_values(&[self.name, route, method, response.status().as_str()])
+            .inc();
         let tracked = UnderWay { _request: under_way, started, route, served: self };
         Ok(response.map(|body| Tracked { body, _under_way: tracked }))
     }

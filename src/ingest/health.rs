@@ -59,7 +59,10 @@ impl Health {
             }
             let (idle, used) = store.connections();
             for (state, count) in [("idle", idle), ("used", used)] {
-                self.metrics.store_connections.with_label_values(&[state]).set(count.into());
+                self.metrics
+                    .store_connections
+                    .with_label_values(&[state])
+                    .set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
     }

@@ -67,7 +67,12 @@ impl Ingest {
     ) -> Self {
         let capacity = config.borrow().ingest.queue_capacity;
         metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
-        let writing = writer::Writing { store: store.clone(), config: config.clone(), health: health.clone(), metrics: metrics.clone() };
+        let writing = writer::Writing {
+            store: store.clone(),
+            config: config.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
         Self(Arc::new(Inner {
             clock: Box::new(clock),
             privacy,
@@ -82,7 +87,12 @@ impl Ingest {
     ///
     /// # Errors
     /// The store is away or the queue is full.
-    pub async fn pingback(&self, pingback: Pingback, address: IpAddr, weight: Weight) -> Result<(Uuid, Outcome), Unavailable> {
+    pub async fn pingback(
+        &self,
+        pingback: Pingback,
+        address: IpAddr,
+        weight: Weight,
+    ) -> Result<(Uuid, Outcome), Unavailable> {
         let (id, received_at) = self.arrive()?;
         let arrival = Arrival { id, received_at, address };
         let row = {

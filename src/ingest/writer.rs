@@ -164,10 +164,10 @@ impl<R: Row> Writer<R> {
     }
 }
 
-async fn run<R: Row>(writing: Writing, mut queue: mpsc::Receiver<Job<R>>, closed: CancellationToken) {
+async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed: CancellationToken) {
     let (mut jobs, mut rows, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     loop {
-        let max_batch = writing.config.borrow().ingest.max_batch;
+        let max_batch = writer.config.borrow().ingest.max_batch;
         let taken = tokio::select! {
             biased;
             taken = queue.recv_many(&mut jobs, max_batch) => taken,
@@ -179,12 +179,12 @@ async fn run<R: Row>(writing: Writing, mut queue: mpsc::Receiver<Job<R>>, closed
         if taken == 0 {
             return;
         }
-        writing.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
+        writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
         for job in jobs.drain(..) {
             rows.push(job.row);
             waiting.push(Some(job.waiting));
         }
-        writing.commit(&rows, &mut waiting).await;
+        writer.commit(&rows, &mut waiting).await;
         rows.clear();
         waiting.clear();
     }
@@ -196,7 +196,7 @@ impl Writing {
         let deadline = Instant::now() + PATIENCE;
         self.metrics.ingest_batch_rows.observe(f64::from(u32::try_from(rows.len()).unwrap_or(u32::MAX)));
         let mut write = Write::New;
-        let mut parts = vec![0..rows.len()];
+        let mut parts = Vec::from([0..rows.len()]);
         while let Some(part) = parts.pop() {
             let batch = &rows[part.clone()];
             let result = match self.write_patiently(batch, &mut write, deadline).await {
@@ -219,7 +219,12 @@ impl Writing {
     /// Tries until it is written, refused, or the patience is at an end.
     ///
     /// After the first failure nobody knows what was written: from then on rows may be there already.
-    async fn write_patiently<R: Row>(&self, rows: &[R], write: &mut Write, deadline: Instant) -> Result<(), StoreError> {
+    async fn write_patiently<R: Row>(
+        &self,
+        rows: &[R],
+        write: &mut Write,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
         loop {
             if !self.health.up() {
                 return Err(StoreError::Unavailable { reason: "known to be down".into(), timeout: false });
@@ -229,7 +234,10 @@ impl Writing {
             let kind = self.store.kind();
             let class = match &result {
                 Ok(()) => {
-                    self.metrics.store_commit_duration_seconds.with_label_values(&[kind]).observe(started.elapsed().as_secs_f64());
+                    self.metrics
+                        .store_commit_duration_seconds
+                        .with_label_values(&[kind])
+                        .observe(started.elapsed().as_secs_f64());
                     return result;
                 }
                 Err(StoreError::Rejected { .. }) => {

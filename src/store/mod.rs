@@ -1,10 +1,36 @@
 //! Where rows rest: PostgreSQL or SQLite, the same operations on both.
 
+mod connections;
+mod error;
+mod instances;
+mod partitions;
+mod postgres;
+mod server;
+mod sqlite;
+
+use std::{borrow::Borrow, path::Path, sync::Arc};
+
 use serde::Serialize;
-use thiserror::Error;
 use uuid::Uuid;
 
-use crate::domain::Timestamp;
+pub use self::error::{MigrationError, OpenError, StoreError};
+use self::{postgres::Postgres, server::Server, sqlite::Sqlite};
+use crate::{
+    config::sections,
+    domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
+};
+
+/// The embedded store's place when `store` names none.
+const EMBEDDED: &str = "data/nutritionfacts.db";
+
+/// A store that is open; clones share it.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// A server that may be away for a while.
+    Postgres(Arc<Postgres>),
+    /// A file of ours alone.
+    Sqlite(Arc<Sqlite>),
+}
 
 /// Whether rows can be there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,25 +39,6 @@ pub enum Write {
     New,
     /// After an ambiguous failure: a row that is there already is left as it is and not counted again.
     Replay,
-}
-
-/// What went wrong, named by what the caller must do.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The store cannot take rows now: try again later (whether this write took place is not known).
-    #[error("the store is unavailable ({reason})")]
-    Unavailable {
-        /// What is known about the cause: an SQLSTATE or a kind of failure; no text of the database.
-        reason: String,
-        /// A statement, or the wait for a connection, ran out of time.
-        timeout: bool,
-    },
-    /// The store refuses one of the rows; none was written.
-    #[error("the store refuses a row ({reason})")]
-    Rejected {
-        /// SQLSTATE and constraint name only (PRIVACY.md: DETAIL quotes rows).
-        reason: String,
-    },
 }
 
 /// A row that the store refused, kept for a person to look at.
@@ -49,4 +56,147 @@ pub struct SetAside {
     pub reason: String,
     /// The row as a JSON object (its text).
     pub row: String,
+}
+
+impl Store {
+    /// Opens what `store` describes. A PostgreSQL server is not spoken to yet: it may be away.
+    ///
+    /// # Errors
+    ///
+    /// What no waiting mends: see [`OpenError`].
+    pub async fn open(store: &sections::Store) -> Result<Self, OpenError> {
+        let url = store.url.as_ref().map(|url| url.expose());
+        match url {
+            None if store.host.is_none() => Self::open_file(Path::new(EMBEDDED)).await,
+            Some(url) if url.starts_with("sqlite:") => Self::open_file(sqlite::path_of(url)?).await,
+            _ => {
+                let server = Server::new(store)?;
+                Ok(Self::Postgres(Arc::new(Postgres::new(server, store))))
+            }
+        }
+    }
+
+    async fn open_file(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self::Sqlite(Arc::new(Sqlite::open(path).await?)))
+    }
+
+    /// `postgres` or `sqlite`, as in the labels of metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// The folder of an embedded store.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Sqlite(store) => Some(store.folder()),
+        }
+    }
+
+    /// Brings the schema to this version and prepares the months around `now`. Safe to run by many at once.
+    ///
+    /// # Errors
+    ///
+    /// The schema is then as it was; the error says what to do.
+    pub async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
+        match self {
+            Self::Postgres(store) => store.migrate(now).await,
+            Self::Sqlite(store) => store.migrate().await,
+        }
+    }
+
+    /// Writes pings and updates their instances: all or none.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it may have happened nevertheless, so try again with [`Write::Replay`].
+    pub async fn write_pingbacks(
+        &self,
+        rows: &[impl Borrow<PingbackRow> + Sync],
+        write: Write,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<&PingbackRow> = rows.iter().map(Borrow::borrow).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::Postgres(store) => store.write_pingbacks(&rows, write).await,
+            Self::Sqlite(store) => store.write_pingbacks(&rows, write).await,
+        }
+    }
+
+    /// Writes statistics reports with their channels and facilities: all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_pingbacks`].
+    pub async fn write_statistics(
+        &self,
+        reports: &[impl Borrow<StatisticsReport> + Sync],
+        write: Write,
+    ) -> Result<(), StoreError> {
+        let reports: Vec<&StatisticsReport> = reports.iter().map(Borrow::borrow).collect();
+        if reports.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::Postgres(store) => store.write_statistics(&reports, write).await,
+            Self::Sqlite(store) => store.write_statistics(&reports, write).await,
+        }
+    }
+
+    /// Keeps a row that the store refused; the same id again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_pingbacks`].
+    pub async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.set_aside(row).await,
+            Self::Sqlite(store) => store.set_aside(row).await,
+        }
+    }
+
+    /// Makes the months that pings of the near future need.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; a ping whose month is missing makes it on its way.
+    pub async fn prepare_months(&self, now: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.prepare_months(now).await,
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Whether the store would take a row now: a round trip to it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, also when it only lets us read.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.health().await,
+            Self::Sqlite(store) => store.health().await,
+        }
+    }
+
+    /// Connections idle and in use.
+    pub fn connections(&self) -> (usize, usize) {
+        match self {
+            Self::Postgres(store) => store.connections(),
+            Self::Sqlite(store) => store.connections(),
+        }
+    }
+
+    /// Waits for what is under way and says good-bye; every later call is `Unavailable`.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(store) => store.close().await,
+            Self::Sqlite(store) => store.close().await,
+        }
+    }
 }

@@ -1,0 +1,155 @@
+//! The connections to PostgreSQL that are kept.
+//!
+//! Not sqlx's pool: that one logs texts of database errors, asks twice per use whether the connection is alive, and
+//! keeps a caller waiting while the server refuses connections (docs/decisions/0012-own-connections.md).
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection, PgConnection};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{error::Elapsed, timeout},
+};
+
+use super::{
+    error::{MigrationError, StoreError, classify},
+    server::Server,
+};
+
+/// A connection that rested longer is asked whether it is alive, so that a busy server never asks.
+const REST: Duration = Duration::from_secs(1);
+/// Longest life: so that a server behind a load balancer, or a new password, is found some day.
+const LIFE: Duration = Duration::from_mins(30);
+/// What an operation may take beyond the server's own limit of its statement.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// At most `max_connections`, made when needed.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pub server: Server,
+    idle: Mutex<Vec<Resting>>,
+    permits: Semaphore,
+    max: usize,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Resting {
+    connection: PgConnection,
+    since: Instant,
+    made: Instant,
+}
+
+/// A connection in use. Dropped, it is closed: only [`Lease::settle`] keeps it.
+pub(super) struct Lease<'a> {
+    connection: PgConnection,
+    made: Instant,
+    owner: &'a Connections,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Connections {
+    pub fn new(server: Server, max: u32, acquire_timeout: Duration, statement_timeout: Duration) -> Self {
+        let max = usize::try_from(max).unwrap_or(1).max(1);
+        let permits = Semaphore::new(max);
+        Self { server, idle: Mutex::default(), permits, max, acquire_timeout, statement_timeout }
+    }
+
+    /// A connection that answers.
+    pub async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+        match timeout(self.acquire_timeout, self.take()).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::timeout("no connection", self.acquire_timeout)),
+        }
+    }
+
+    async fn take(&self) -> Result<Lease<'_>, StoreError> {
+        let permit = self.permits.acquire().await.map_err(|_| StoreError::unavailable("closed"))?;
+        while let Some(mut resting) = self.pop() {
+            if resting.made.elapsed() > LIFE {
+                continue;
+            }
+            if resting.since.elapsed() < REST || resting.connection.ping().await.is_ok() {
+                let Resting { connection, made, .. } = resting;
+                return Ok(Lease { connection, made, owner: self, _permit: permit });
+            }
+        }
+        let limit = self.statement_timeout.as_millis().to_string();
+        let connection = self.server.connect(&[("statement_timeout", limit)]).await.map_err(|error| match error {
+            MigrationError::Store(error) => error,
+            other => StoreError::unavailable(other.to_string()),
+        })?;
+        Ok(Lease { connection, made: Instant::now(), owner: self, _permit: permit })
+    }
+
+    /// Longest time of one operation: a server that has stopped answering does not keep its own limit.
+    pub fn limit(&self) -> Duration {
+        self.statement_timeout + MARGIN
+    }
+
+    pub fn count(&self) -> (usize, usize) {
+        (self.resting().len(), self.max.saturating_sub(self.permits.available_permits()))
+    }
+
+    pub async fn close(&self) {
+        // Whoever has a connection brings it back first; a server that hangs is waited for no longer than usual.
+        let all = u32::try_from(self.max).unwrap_or(u32::MAX);
+        let _ = timeout(self.limit(), self.permits.acquire_many(all)).await;
+        self.permits.close();
+        while let Some(resting) = self.pop() {
+            let _ = timeout(MARGIN, resting.connection.close()).await;
+        }
+    }
+
+    fn pop(&self) -> Option<Resting> {
+        self.resting().pop()
+    }
+
+    fn resting(&self) -> MutexGuard<'_, Vec<Resting>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease<'_> {
+    /// Keeps the connection if what was done with it leaves no doubt about it, and names the error.
+    pub fn settle<T>(self, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
+        let owner = self.owner;
+        let result = match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(StoreError::timeout("no answer", owner.limit())),
+        };
+        match &result {
+            Ok(_) | Err(StoreError::Rejected { .. }) => self.keep(),
+            // The server ended the statement, the connection is as good as before.
+            Err(error) if error.is_conflict() || error.to_string().contains("57014") => self.keep(),
+            // Gone, read-only or stuck: the others were made to the same server and are no better.
+            Err(_) => owner.resting().clear(),
+        }
+        result
+    }
+
+    fn keep(self) {
+        let resting = Resting { connection: self.connection, since: Instant::now(), made: self.made };
+        self.owner.resting().push(resting);
+    }
+}
+
+impl Deref for Lease<'_> {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lease<'_> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}

@@ -1,0 +1,195 @@
+//! Errors named by what the caller must do, and how those of the databases are read.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use sqlx::{error::DatabaseError, migrate::MigrateError, postgres::PgDatabaseError};
+use thiserror::Error;
+
+/// What went wrong, named by what the caller must do.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The store cannot take rows now: try again later (whether this write took place is not known).
+    #[error("the store is unavailable ({reason})")]
+    Unavailable {
+        /// What is known about the cause: an SQLSTATE or a kind of failure; no text of the database.
+        reason: String,
+        /// A statement, or the wait for a connection, ran out of time.
+        timeout: bool,
+    },
+    /// The store refuses one of the rows; none was written.
+    #[error("the store refuses a row ({reason})")]
+    Rejected {
+        /// SQLSTATE and constraint name only (PRIVACY.md: DETAIL quotes rows).
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Two writers met, and this one gave way: nothing was written, and it may try again at once.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
+    }
+
+    pub(super) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable { reason: reason.into(), timeout: false }
+    }
+
+    pub(super) fn timeout(what: &str, limit: Duration) -> Self {
+        Self::Unavailable { reason: format!("{what} within {limit:?}"), timeout: true }
+    }
+}
+
+const DEADLOCK: &str = "40P01";
+const SERIALIZATION: &str = "40001";
+
+/// Why the store cannot be opened: the configuration or the place, not the state of a server.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Neither `sqlite://` nor `postgres://`.
+    #[error("store.url must begin with sqlite:// or postgres://")]
+    Scheme,
+    /// `sqlite://` without a path, or with parameters.
+    #[error("store.url must be sqlite:// and the path of a file, without parameters")]
+    SqlitePath,
+    /// Not readable as an URL of PostgreSQL. The cause is not told: it may quote the password.
+    #[error(
+        "store.url cannot be read as an URL of PostgreSQL (are special characters of the password percent-encoded?)"
+    )]
+    PostgresUrl,
+    /// A file or folder that is needed.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A second server on the same file would break what the first one promised.
+    #[error("another process uses the database: {} is locked", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// SQLite does not open the file.
+    #[error("SQLite cannot open {}", path.display())]
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// Why not.
+        source: StoreError,
+    },
+}
+
+/// Why the schema is not as this version needs it; it is left as it was.
+#[derive(Debug, Error)]
+pub enum MigrationError {
+    /// The store is away, or refuses us: the same again later may work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// "Answered means kept" would be untrue.
+    #[error("commits would not be durable: turn on `{setting}` in PostgreSQL")]
+    NotDurable {
+        /// The setting that is off.
+        setting: &'static str,
+    },
+    /// A migration ended with an error.
+    #[error(
+        "migration {version} failed ({reason}), the schema is as it was: remove the cause and run `nutritionfacts migrate` again"
+    )]
+    Failed {
+        /// The number at the beginning of the file's name.
+        version: i64,
+        /// As in [`StoreError`].
+        reason: String,
+    },
+    /// Made by a later version of this program.
+    #[error(
+        "the schema is of a later version (migration {version} is unknown here): run that version, or restore a backup"
+    )]
+    Newer {
+        /// The unknown migration.
+        version: i64,
+    },
+    /// An applied migration is not the one that this program holds.
+    #[error("migration {version} was applied in another form: run the version that applied it, or restore a backup")]
+    Changed {
+        /// The migration that differs.
+        version: i64,
+    },
+}
+
+impl MigrationError {
+    /// Whether the same again later may work.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unavailable { .. }))
+    }
+}
+
+impl From<MigrateError> for MigrationError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) => Self::Store(classify(&error)),
+            MigrateError::ExecuteMigration(error, version) => {
+                let (StoreError::Unavailable { reason, .. } | StoreError::Rejected { reason }) = classify(&error);
+                Self::Failed { version, reason }
+            }
+            MigrateError::VersionMissing(version) => Self::Newer { version },
+            MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => Self::Changed { version },
+            _ => Self::Store(StoreError::unavailable("migrations")),
+        }
+    }
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(classify(&error))
+    }
+}
+
+/// Reads an error without its texts: message and detail quote rows.
+pub(super) fn classify(error: &sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => by_sqlstate(error.code(), error.constraint()),
+            None => by_sqlite_code(error.as_ref()),
+        },
+        sqlx::Error::Io(error) => StoreError::unavailable(format!("connection: {}", error.kind())),
+        sqlx::Error::Tls(_) => StoreError::unavailable("TLS"),
+        sqlx::Error::Protocol(_) => StoreError::unavailable("protocol"),
+        sqlx::Error::Encode(_) => StoreError::Rejected { reason: "encoding".into() },
+        sqlx::Error::Configuration(_) | sqlx::Error::ConfigFile(_) => StoreError::unavailable("configuration"),
+        sqlx::Error::WorkerCrashed => StoreError::unavailable("worker crashed"),
+        _ => StoreError::unavailable("driver"),
+    }
+}
+
+/// Classes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn by_sqlstate(code: &str, constraint: Option<&str>) -> StoreError {
+    match code.get(..2) {
+        // 21: the statement cannot take these rows together; 22: data; 23: constraints; 44: check option;
+        // 54: a limit of the database; P0: raised by a trigger.
+        Some("21" | "22" | "23" | "44" | "54" | "P0") => {
+            let constraint = constraint.map(|name| format!(" {name}")).unwrap_or_default();
+            StoreError::Rejected { reason: format!("{code}{constraint}") }
+        }
+        // All else is no row's fault. 42 too: the schema is not there (yet).
+        _ => StoreError::Unavailable { reason: code.into(), timeout: code == "57014" },
+    }
+}
+
+/// Codes of <https://www.sqlite.org/rescode.html>; the low byte is the primary one.
+fn by_sqlite_code(error: &dyn DatabaseError) -> StoreError {
+    let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
+    let refused = match code & 0xff {
+        4 => "ABORT",
+        18 => "TOOBIG",
+        19 => "CONSTRAINT",
+        20 => "MISMATCH",
+        _ => "",
+    };
+    if refused.is_empty() {
+        // BUSY is the only one that is about time: somebody else holds the file.
+        return StoreError::Unavailable { reason: format!("SQLite {code}"), timeout: code & 0xff == 5 };
+    }
+    StoreError::Rejected { reason: format!("SQLite {code} {refused}") }
+}

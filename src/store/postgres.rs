@@ -1,0 +1,192 @@
+//! The store in PostgreSQL: one statement per batch.
+
+use std::sync::LazyLock;
+
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, migrate::Migrator, postgres::PgArguments,
+    query::Query,
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{
+    MigrationError, SetAside, StoreError, Write,
+    connections::{Connections, Lease},
+    instances, partitions,
+    server::Server,
+};
+use crate::{
+    config::sections,
+    domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
+};
+
+static MIGRATIONS: Migrator = {
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    // sqlx's lock belongs to a session, which a pooler does not give.
+    migrations.locking = false;
+    migrations
+};
+
+/// Keys of advisory locks, of this program in this database: "nutr" and a number.
+const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
+pub(super) const MONTHS_LOCK: i64 = 0x6e75_7472_0000_0002;
+
+/// PostgreSQL: check_violation; without a constraint's name it is a partition that is missing.
+const CHECK_VIOLATION: &str = "23514";
+
+static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(""));
+static REPLAYED_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(REPLAY));
+static NEW_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(""));
+static REPLAYED_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(REPLAY));
+const REPLAY: &str = "ON CONFLICT (id) DO NOTHING";
+
+fn pingbacks(replay: &str) -> String {
+    let sql = include_str!("sql/postgres_pingbacks.sql").replace("/*replay*/", replay);
+    format!("{sql}{}", instances::merge("LEAST", "GREATEST"))
+}
+
+fn statistics(replay: &str) -> String {
+    include_str!("sql/postgres_statistics.sql").replace("/*replay*/", replay)
+}
+
+/// A PostgreSQL server, reached when it is needed.
+#[derive(Debug)]
+pub struct Postgres {
+    connections: Connections,
+}
+
+impl Postgres {
+    pub(super) fn new(server: Server, store: &sections::Store) -> Self {
+        let connections =
+            Connections::new(server, store.max_connections, store.acquire_timeout, store.statement_timeout);
+        Self { connections }
+    }
+
+    pub(super) async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
+        // No time limit: a migration takes what it takes, and others wait for it.
+        let mut connection = self.connections.server.connect(&[]).await?;
+        // One transaction holds the lock and all migrations: it is all or nothing, and no pooler can part it.
+        let mut transaction = connection.begin().await?;
+        if self.connections.server.pooled {
+            // The migrator names its statements, and those of the last one to migrate may still be there.
+            transaction.execute("DEALLOCATE ALL").await?;
+        }
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({MONTHS_LOCK})");
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
+        // Not `run`, whose future is not provably Send (sqlx documents this way out).
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        partitions::make_missing(&mut transaction, &partitions::around(now)).await?;
+        transaction.commit().await?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
+        let sql = match write {
+            Write::New => &NEW_PINGBACKS,
+            Write::Replay => &REPLAYED_PINGBACKS,
+        };
+        let result = self.execute(bind_pingbacks(sql, rows)).await;
+        match &result {
+            Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION => {
+                self.make_months_of(rows.iter().map(|row| row.id)).await?;
+                self.execute(bind_pingbacks(sql, rows)).await
+            }
+            _ => result,
+        }
+    }
+
+    pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
+        let sql = match write {
+            Write::New => &NEW_STATISTICS,
+            Write::Replay => &REPLAYED_STATISTICS,
+        };
+        let json = serde_json::to_string(reports).map_err(|_| StoreError::Rejected { reason: "encoding".into() })?;
+        self.execute(sqlx::query(AssertSqlSafe(sql.as_str())).bind(json)).await
+    }
+
+    pub(super) async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
+        const SQL: &str = r#"INSERT INTO set_aside (id, received_at, kind, instance_id, reason, "row")
+            VALUES ($1, $2, $3, $4, $5, $6::json) ON CONFLICT (id) DO NOTHING"#;
+        let query = sqlx::query(SQL).bind(row.id).bind(row.received_at).bind(row.kind);
+        self.execute(query.bind(&row.instance_id).bind(&row.reason).bind(&row.row)).await
+    }
+
+    pub(super) async fn prepare_months(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut lease = self.connections.lease().await?;
+        let months = partitions::around(now);
+        let outcome = timeout(self.connections.limit(), partitions::make(&mut lease, &months, false)).await;
+        lease.settle(outcome)
+    }
+
+    async fn make_months_of(&self, ids: impl Iterator<Item = Uuid>) -> Result<(), StoreError> {
+        let mut lease = self.connections.lease().await?;
+        let months = partitions::of_ids(ids);
+        let outcome = timeout(self.connections.limit(), partitions::make(&mut lease, &months, true)).await;
+        lease.settle(outcome)
+    }
+
+    pub(super) async fn health(&self) -> Result<(), StoreError> {
+        let mut lease = self.connections.lease().await?;
+        // Fails with 25006 on a server that only lets us read.
+        let outcome = timeout(self.connections.limit(), lease.execute("BEGIN READ WRITE; ROLLBACK")).await;
+        lease.settle(outcome).map(|_| ())
+    }
+
+    pub(super) fn connections(&self) -> (usize, usize) {
+        self.connections.count()
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// Runs one statement, which commits itself.
+    async fn execute(&self, query: Query<'_, Db, PgArguments>) -> Result<(), StoreError> {
+        let pooled = self.connections.server.pooled;
+        let query = query.persistent(!pooled);
+        let mut lease: Lease<'_> = self.connections.lease().await?;
+        let outcome = timeout(self.connections.limit(), async {
+            if pooled { in_transaction(&mut lease, query).await } else { lease.execute(query).await.map(|_| ()) }
+        })
+        .await;
+        lease.settle(outcome)
+    }
+}
+
+/// sqlx parses in one round trip and runs in the next; only a transaction keeps a pooler from parting the two.
+async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgArguments>) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    transaction.execute(query).await?;
+    transaction.commit().await
+}
+
+fn bind_pingbacks<'q>(sql: &'q str, rows: &[&'q PingbackRow]) -> Query<'q, Db, PgArguments> {
+    fn column<'q, T>(rows: &[&'q PingbackRow], of: impl Fn(&'q PingbackRow) -> T) -> Vec<T> {
+        rows.iter().map(|row| of(row)).collect()
+    }
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.received_at))
+        .bind(column(rows, |row| row.instance_id.as_str()))
+        .bind(column(rows, |row| row.kolibri_version.as_str()))
+        .bind(column(rows, |row| row.mode.as_str()))
+        .bind(column(rows, |row| row.platform.as_str()))
+        .bind(column(rows, |row| row.os))
+        .bind(column(rows, |row| row.sysversion.as_str()))
+        .bind(column(rows, |row| row.python_version.as_str()))
+        .bind(column(rows, |row| row.database_id.as_str()))
+        .bind(column(rows, |row| row.system_id.as_str()))
+        .bind(column(rows, |row| row.node_id.as_str()))
+        .bind(column(rows, |row| row.language.as_str()))
+        .bind(column(rows, |row| row.timezone.as_str()))
+        .bind(column(rows, |row| row.uptime))
+        .bind(column(rows, |row| row.client_time))
+        .bind(column(rows, |row| row.installer.as_str()))
+        .bind(column(rows, |row| row.project.as_str()))
+        .bind(column(rows, |row| row.ip.as_str()))
+        .bind(column(rows, |row| row.country.as_str()))
+        .bind(column(rows, |row| row.subdivision.as_str()))
+        .bind(column(rows, |row| row.privacy_notice.as_str()))
+        .bind(column(rows, |row| row.extra.as_str()))
+}

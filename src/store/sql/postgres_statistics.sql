@@ -1,0 +1,58 @@
+-- $1: the reports as a JSON list, named as the columns are. /*replay*/ becomes ON CONFLICT (id) DO NOTHING.
+-- The scalar subquery looks a pingback up by its key in the one partition that can hold it; a join might scan them all.
+WITH report AS MATERIALIZED (
+    SELECT DISTINCT ON (id) *
+    FROM json_to_recordset($1::json) AS r (
+        id uuid, received_at timestamptz, pi text, pingback uuid, channels json, facilities json
+    )
+), kept AS (
+    INSERT INTO statistics (id, received_at, pingback_id, pi)
+    SELECT id, received_at, (SELECT pingbacks.id FROM pingbacks WHERE pingbacks.id = report.pingback), pi
+    FROM report
+    /*replay*/
+    RETURNING id
+), channel AS (
+    INSERT INTO channel_statistics (
+        statistics_id, position, channel_id, version, updated, popular_ids, popular_counts, storage_mib,
+        summaries_started, summaries_completed, sessions_by_kind, user_sessions, anonymous_sessions,
+        user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics, users, visitors,
+        anonymous_sessions_without_visitor
+    )
+    SELECT
+        kept.id, c.position, c.channel_id, c.version, c.updated, c.popular_ids::jsonb, c.popular_counts::jsonb,
+        c.storage_mib, c.summaries_started, c.summaries_completed, c.sessions_by_kind::jsonb, c.user_sessions,
+        c.anonymous_sessions, c.user_minutes, c.anonymous_minutes, c.learner_demographics::jsonb,
+        c.non_learner_demographics::jsonb, c.users, c.visitors, c.anonymous_sessions_without_visitor
+    FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.channels) AS c (
+        position integer,
+        channel_id text, version bigint, updated date, popular_ids text, popular_counts text,
+        storage_mib double precision, summaries_started bigint, summaries_completed bigint,
+        sessions_by_kind text, user_sessions bigint, anonymous_sessions bigint, user_minutes bigint,
+        anonymous_minutes bigint, learner_demographics text, non_learner_demographics text, users bigint,
+        visitors bigint, anonymous_sessions_without_visitor bigint
+    )
+)
+INSERT INTO facility_statistics (
+    statistics_id, position, facility_id, settings, learners, learner_logins, coaches, coach_logins,
+    first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",
+    devices, user_subset, summaries_started, summaries_completed, sessions_by_kind, user_sessions,
+    anonymous_sessions, user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics,
+    users, visitors, anonymous_sessions_without_visitor
+)
+SELECT
+    kept.id, f.position, f.facility_id, f.settings::jsonb, f.learners, f.learner_logins, f.coaches,
+    f.coach_logins, f.first_used, f.last_used, f.lessons, f.exams, f.exam_logs, f.attempt_logs,
+    f.exam_attempt_logs, f.classes, f."groups", f.devices::jsonb, f.user_subset, f.summaries_started,
+    f.summaries_completed, f.sessions_by_kind::jsonb, f.user_sessions, f.anonymous_sessions,
+    f.user_minutes, f.anonymous_minutes, f.learner_demographics::jsonb, f.non_learner_demographics::jsonb,
+    f.users, f.visitors, f.anonymous_sessions_without_visitor
+FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.facilities) AS f (
+    position integer,
+    facility_id text, settings text, learners bigint, learner_logins bigint, coaches bigint,
+    coach_logins bigint, first_used date, last_used date, lessons bigint, exams bigint, exam_logs bigint,
+    attempt_logs bigint, exam_attempt_logs bigint, classes bigint, "groups" bigint, devices text,
+    user_subset text, summaries_started bigint, summaries_completed bigint, sessions_by_kind text,
+    user_sessions bigint, anonymous_sessions bigint, user_minutes bigint, anonymous_minutes bigint,
+    learner_demographics text, non_learner_demographics text, users bigint, visitors bigint,
+    anonymous_sessions_without_visitor bigint
+)

@@ -1,0 +1,260 @@
+//! The store in a file of ours alone: SQLite.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use chrono::SecondsFormat;
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, SqliteConnection,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, instances};
+use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+static INSTANCES: LazyLock<String> =
+    LazyLock::new(|| format!("{}{}", include_str!("sql/sqlite_instances.sql"), instances::merge("min", "max")));
+
+/// A database file, its one writer, and the lock that keeps others out.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: Mutex<Option<SqliteConnection>>,
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// The path in `sqlite://PATH`.
+pub(super) fn path_of(url: &str) -> Result<&Path, OpenError> {
+    let path = url.strip_prefix("sqlite://").unwrap_or_default();
+    if path.is_empty() || path.contains(['?', '#']) || path.starts_with(':') {
+        return Err(OpenError::SqlitePath);
+    }
+    Ok(Path::new(path))
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = prepare(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .disable_statement_logging();
+        let connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(|error| OpenError::Sqlite { path: path.into(), source: classify(&error) })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { writer: Mutex::new(Some(connection)), folder, _lock: lock })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) async fn migrate(&self) -> Result<(), MigrationError> {
+        let mut writer = self.writer().await;
+        let mut transaction = open(&mut writer)?.begin_with("BEGIN IMMEDIATE").await?;
+        // Not `run`, whose future is not provably Send (sqlx documents this way out).
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
+        let mut writer = self.writer().await;
+        let connection = open(&mut writer)?;
+        insert_pingbacks(connection, rows, write).await.map_err(|error| classify(&error))
+    }
+
+    pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
+        let mut writer = self.writer().await;
+        let connection = open(&mut writer)?;
+        insert_statistics(connection, reports, write).await.map_err(|error| classify(&error))
+    }
+
+    pub(super) async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
+        const SQL: &str = r#"INSERT INTO set_aside (id, received_at, kind, instance_id, reason, "row")
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING"#;
+        let mut writer = self.writer().await;
+        let query = sqlx::query(SQL).bind(row.id.to_string()).bind(text(row.received_at)).bind(row.kind);
+        let query = query.bind(&row.instance_id).bind(&row.reason).bind(&row.row);
+        query.execute(open(&mut writer)?).await.map(|_| ()).map_err(|error| classify(&error))
+    }
+
+    pub(super) async fn health(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer().await;
+        // Takes the write lock: fails where the file or its folder cannot be written.
+        let check = async {
+            let transaction =
+                open(&mut writer)?.begin_with("BEGIN IMMEDIATE").await.map_err(|error| classify(&error))?;
+            transaction.rollback().await.map_err(|error| classify(&error))
+        };
+        check.await
+    }
+
+    pub(super) fn connections(&self) -> (usize, usize) {
+        match self.writer.try_lock() {
+            Ok(writer) => (usize::from(writer.is_some()), 0),
+            Err(_) => (0, 1),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.writer().await.take() {
+            let _ = connection.close().await;
+        }
+    }
+
+    async fn writer(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        self.writer.lock().await
+    }
+}
+
+fn open<'a>(writer: &'a mut MutexGuard<'_, Option<SqliteConnection>>) -> Result<&'a mut SqliteConnection, StoreError> {
+    writer.as_mut().ok_or_else(|| StoreError::unavailable("closed"))
+}
+
+/// Makes the folders and the file, readable by us alone, and locks it.
+fn prepare(path: &Path) -> Result<File, OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::File { path, source }
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+    }
+    let create =
+        |path: &Path| OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed(path));
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let lock = create(&lock_path)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: lock_path }),
+        Err(TryLockError::Error(source)) => return Err(OpenError::File { path: lock_path, source }),
+    }
+    // Before SQLite opens it: closing a file by other means drops SQLite's own locks.
+    create(path)?;
+    Ok(lock)
+}
+
+async fn insert_pingbacks(
+    connection: &mut SqliteConnection,
+    rows: &[&PingbackRow],
+    write: Write,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut fresh = match write {
+        Write::New => rows.to_vec(),
+        Write::Replay => without_present(&mut transaction, rows).await?,
+    };
+    let pings: Vec<_> = fresh.iter().map(|row| Ping(row)).collect();
+    sqlx::query(include_str!("sql/sqlite_pingbacks.sql")).bind(json(&pings)?).execute(&mut *transaction).await?;
+    let merged = merge(&mut fresh)?;
+    sqlx::query(AssertSqlSafe(INSTANCES.as_str())).bind(merged).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+/// The rows whose id is not there yet, each once.
+async fn without_present<'a>(
+    connection: &mut SqliteConnection,
+    rows: &[&'a PingbackRow],
+) -> Result<Vec<&'a PingbackRow>, sqlx::Error> {
+    const SQL: &str = "SELECT id FROM pingbacks WHERE id IN (SELECT value FROM json_each(?1))";
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let present: Vec<String> = sqlx::query_scalar(SQL).bind(json(&ids)?).fetch_all(connection).await?;
+    let mut seen: HashSet<_> = present.iter().filter_map(|id| id.parse().ok()).collect();
+    Ok(rows.iter().copied().filter(|row| seen.insert(row.id)).collect())
+}
+
+/// A row as a JSON list in the order of the columns.
+struct Ping<'a>(&'a PingbackRow);
+
+impl Serialize for Ping<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = self.0;
+        let mut list = serializer.serialize_seq(Some(23))?;
+        list.serialize_element(&row.id)?;
+        list.serialize_element(&text(row.received_at))?;
+        let texts = [&row.instance_id, &row.kolibri_version, &row.mode, &row.platform];
+        texts.iter().try_for_each(|text| list.serialize_element(text))?;
+        list.serialize_element(row.os)?;
+        let texts = [&row.sysversion, &row.python_version, &row.database_id, &row.system_id, &row.node_id];
+        texts.iter().try_for_each(|text| list.serialize_element(text))?;
+        list.serialize_element(&row.language)?;
+        list.serialize_element(&row.timezone)?;
+        list.serialize_element(&row.uptime)?;
+        list.serialize_element(&row.client_time.map(text))?;
+        let texts = [&row.installer, &row.project, &row.ip, &row.country, &row.subdivision, &row.privacy_notice];
+        texts.iter().try_for_each(|text| list.serialize_element(text))?;
+        list.serialize_element(&row.extra)?;
+        list.end()
+    }
+}
+
+/// One entry for each instance: first and last moment, how many pings, and the description of the last.
+fn merge(rows: &mut [&PingbackRow]) -> Result<String, sqlx::Error> {
+    rows.sort_unstable_by(|a, b| {
+        let texts = || instances::description(a).cmp(&instances::description(b));
+        a.instance_id.cmp(&b.instance_id).then(a.received_at.cmp(&b.received_at)).then_with(texts)
+    });
+    let entries: Vec<_> = rows
+        .chunk_by(|a, b| a.instance_id == b.instance_id)
+        .filter(|pings| !pings[0].instance_id.is_empty())
+        .filter_map(|pings| Some((pings.first()?, pings.last()?, pings.len())))
+        .map(|(first, last, pings)| {
+            let moments = (text(first.received_at), text(last.received_at));
+            (&last.instance_id, moments.0, moments.1, pings, instances::description(last))
+        })
+        .collect();
+    json(&entries)
+}
+
+async fn insert_statistics(
+    connection: &mut SqliteConnection,
+    reports: &[&StatisticsReport],
+    write: Write,
+) -> Result<(), sqlx::Error> {
+    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
+        VALUES (?1, ?2, (SELECT id FROM pingbacks WHERE id = ?3), ?4)";
+    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
+        VALUES (?1, ?2, (SELECT id FROM pingbacks WHERE id = ?3), ?4) ON CONFLICT (id) DO NOTHING";
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for report in reports {
+        let id = report.id.to_string();
+        let insert = sqlx::query(if write == Write::New { SQL } else { REPLAY });
+        let insert = insert.bind(&id).bind(text(report.received_at));
+        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi);
+        if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
+            continue;
+        }
+        let channels = sqlx::query(include_str!("sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
+        channels.execute(&mut *transaction).await?;
+        let facilities =
+            sqlx::query(include_str!("sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
+        facilities.execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+fn text(moment: Timestamp) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

@@ -7,8 +7,15 @@ use std::{
 };
 
 /// From the top, as in the picture.
-const FLOORS: [&[&str]; 7] =
-    [&["cli"], &["http"], &["ingest"], &["store"], &["telemetry", "lifecycle"], &["config"], &["domain"]];
+const FLOORS: [&[&str]; 7] = [
+    &["cli"],
+    &["http"],
+    &["ingest", "maintenance"],
+    &["store"],
+    &["telemetry", "lifecycle"],
+    &["config"],
+    &["domain"],
+];
 
 fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().rev().position(|modules| modules.contains(&module))

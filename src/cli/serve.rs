@@ -11,7 +11,7 @@ use crate::{
     domain::{Clock, privacy::Privacy},
     http::{
         self,
-        body::Budget,
+        budget::Budget,
         connection::Deadlines,
         serve::{Listener, bind},
         state::AppState,

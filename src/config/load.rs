@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::Serialized,
+    value::{Dict, Map},
+};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -54,19 +60,36 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     if walk.complaints.is_empty() { Ok(Loaded { hash: hash(&config), config, origins }) } else { Err(walk.complaints) }
 }
 
-/// Puts the values over the defaults. They were checked one by one, so that together they make a configuration.
+/// Puts the values over the defaults, layer by layer; figment remembers which layer set each key.
 fn merge(set: Set) -> (Config, BTreeMap<String, String>) {
-    let mut origins: BTreeMap<String, String> =
-        Key::all().into_iter().map(|(path, _)| (path, DEFAULT.to_owned())).collect();
-    let mut values = Config::default().values();
-    for (path, (value, layer)) in set {
-        let node = path.split('.').fold(&mut values, |node, name| &mut node[name]);
-        *node = value;
-        origins.insert(path, layer);
-    }
+    let defaults = Good { layer: DEFAULT.to_owned(), path: None, value: Config::default().values() };
+    let good = set.into_iter().map(|(path, (value, layer))| Good { layer, path: Some(path), value });
+    let figment = good.fold(Figment::from(defaults), Figment::merge);
+    let origin = |path: &str| figment.find_metadata(path).map_or_else(|| DEFAULT.to_owned(), |of| of.name.to_string());
+    let origins = Key::all().into_iter().map(|(path, _)| (path.clone(), origin(&path))).collect();
     // Each value was tried in a configuration of nothing else, and no type of a section looks at two keys at once.
-    let config = serde_json::from_value(values).expect("good values make a configuration");
+    let config = figment.extract().expect("good values make a configuration");
     (config, origins)
+}
+
+/// One checked value, or all defaults, and the layer that set it.
+struct Good {
+    layer: String,
+    path: Option<String>,
+    value: Value,
+}
+
+impl Provider for Good {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.layer.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let names = self.path.iter().flat_map(|path| path.rsplit('.'));
+        let tree = names
+            .fold(self.value.clone(), |value, name| Value::Object([(name.to_owned(), value)].into_iter().collect()));
+        Serialized::defaults(tree).data()
+    }
 }
 
 fn hash(config: &Config) -> String {
@@ -80,7 +103,7 @@ fn hash(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, json};
 
     use super::*;
 

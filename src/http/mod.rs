@@ -1,10 +1,12 @@
 //! How the world speaks to us: two listeners, their routes, and what stands around each request.
 
 mod admin;
-pub mod body;
+mod body;
+pub mod budget;
 mod client_ip;
 pub mod connection;
 mod error;
+mod inflate;
 mod probes;
 mod reports;
 pub mod serve;

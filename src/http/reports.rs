@@ -10,9 +10,11 @@ use axum::{
 use uuid::Uuid;
 
 use super::{
-    body::{self, BodyError, Caps, Share, Text},
+    body::{self, BodyError, Caps},
+    budget::Share,
     client_ip::client_ip,
     error::Refusal,
+    inflate::{self, Text},
     serve::Peer,
     state::AppState,
 };
@@ -93,10 +95,10 @@ async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusa
     let caps = caps(state);
     let mut share = state.budget.share()?;
     let bytes = body::read(body, caps, &mut share).await?;
-    let heavy = body::is_heavy(&bytes);
+    let heavy = inflate::is_heavy(&bytes);
     let ingest = state.ingest.clone();
     let read = move || {
-        let text = body::text(bytes, caps.inflated, &mut share)?;
+        let text = inflate::text(bytes, caps.inflated, &mut share)?;
         let envelope = Envelope::read(text.as_str())?;
         // Rows may take much more memory than their text.
         share.cover(text.as_str().len() + envelope.rows() * ROW)?;
@@ -111,7 +113,7 @@ async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusa
 
 async fn text(body: Body, caps: Caps, share: &mut Share) -> Result<Text, BodyError> {
     let bytes = body::read(body, caps, share).await?;
-    body::text(bytes, caps.inflated, share)
+    inflate::text(bytes, caps.inflated, share)
 }
 
 fn caps(state: &AppState) -> Caps {

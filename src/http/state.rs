@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::body::Budget;
+use super::budget::Budget;
 use crate::{
     config::Config,
     ingest::{Ingest, health::Health},

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    iter,
     sync::Arc,
     time::Duration,
 };
@@ -196,7 +197,7 @@ impl Writing {
         let deadline = Instant::now() + PATIENCE;
         self.metrics.ingest_batch_rows.observe(f64::from(u32::try_from(rows.len()).unwrap_or(u32::MAX)));
         let mut write = Write::New;
-        let mut parts = Vec::from([0..rows.len()]);
+        let mut parts: Vec<_> = iter::once(0..rows.len()).collect();
         while let Some(part) = parts.pop() {
             let batch = &rows[part.clone()];
             let result = match self.write_patiently(batch, &mut write, deadline).await {

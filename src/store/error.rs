@@ -118,13 +118,6 @@ pub enum MigrationError {
     },
 }
 
-impl MigrationError {
-    /// Whether the same again later may work.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Unavailable { .. }))
-    }
-}
-
 impl From<MigrateError> for MigrationError {
     fn from(error: MigrateError) -> Self {
         match error {

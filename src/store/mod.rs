@@ -23,6 +23,10 @@ use crate::{
 /// The embedded store's place when `store` names none.
 const EMBEDDED: &str = "data/nutritionfacts.db";
 
+/// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
+/// write, or a server that only lets us read.
+const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE false";
+
 /// A store that is open; clones share it.
 #[derive(Debug, Clone)]
 pub enum Store {
@@ -85,14 +89,6 @@ impl Store {
         match self {
             Self::Postgres(_) => "postgres",
             Self::Sqlite(_) => "sqlite",
-        }
-    }
-
-    /// The folder of an embedded store.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Postgres(_) => None,
-            Self::Sqlite(store) => Some(store.folder()),
         }
     }
 

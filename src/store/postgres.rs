@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    MigrationError, SetAside, StoreError, Write,
+    MigrationError, SetAside, StoreError, WRITE_NOTHING, Write,
     connections::{Connections, Lease},
     instances, partitions,
     server::Server,
@@ -128,8 +128,7 @@ impl Postgres {
 
     pub(super) async fn health(&self) -> Result<(), StoreError> {
         let mut lease = self.connections.lease().await?;
-        // Fails with 25006 on a server that only lets us read.
-        let outcome = timeout(self.connections.limit(), lease.execute("BEGIN READ WRITE; ROLLBACK")).await;
+        let outcome = timeout(self.connections.limit(), lease.execute(sqlx::raw_sql(WRITE_NOTHING))).await;
         lease.settle(outcome).map(|_| ())
     }
 

@@ -18,7 +18,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, instances};
+use super::{MigrationError, OpenError, SetAside, StoreError, WRITE_NOTHING, Write, error::classify, instances};
 use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -30,7 +30,6 @@ static INSTANCES: LazyLock<String> =
 #[derive(Debug)]
 pub struct Sqlite {
     writer: Mutex<Option<SqliteConnection>>,
-    folder: PathBuf,
     _lock: File,
 }
 
@@ -56,12 +55,7 @@ impl Sqlite {
         let connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(|error| OpenError::Sqlite { path: path.into(), source: classify(&error) })?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { writer: Mutex::new(Some(connection)), folder, _lock: lock })
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        Ok(Self { writer: Mutex::new(Some(connection)), _lock: lock })
     }
 
     pub(super) async fn migrate(&self) -> Result<(), MigrationError> {
@@ -95,13 +89,8 @@ impl Sqlite {
 
     pub(super) async fn health(&self) -> Result<(), StoreError> {
         let mut writer = self.writer().await;
-        // Takes the write lock: fails where the file or its folder cannot be written.
-        let check = async {
-            let transaction =
-                open(&mut writer)?.begin_with("BEGIN IMMEDIATE").await.map_err(|error| classify(&error))?;
-            transaction.rollback().await.map_err(|error| classify(&error))
-        };
-        check.await
+        let connection = open(&mut writer)?;
+        sqlx::raw_sql(WRITE_NOTHING).execute(connection).await.map(|_| ()).map_err(|error| classify(&error))
     }
 
     pub(super) fn connections(&self) -> (usize, usize) {

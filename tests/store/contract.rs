@@ -1,0 +1,435 @@
+//! What both stores promise.
+
+use nutritionfacts::{
+    domain::pingback::PingbackRow,
+    store::{SetAside, StoreError, Write},
+};
+use uuid::Uuid;
+
+use crate::rows::{Bench, now, ping, report};
+
+/// Stamps every promise on both stores.
+macro_rules! on_both_stores {
+    ($($name:ident),* $(,)?) => {
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name(crate::rows::Bench::postgres().await).await; })*
+        }
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(crate::rows::Bench::sqlite().await).await; })*
+        }
+    };
+}
+
+on_both_stores!(
+    migrates_again_and_again,
+    migrates_five_at_once,
+    needs_a_schema,
+    writes_every_column,
+    keeps_every_character,
+    replays_exactly,
+    takes_an_id_once_in_a_replay,
+    refuses_an_id_twice_when_new,
+    merges_pings_in_any_order,
+    merges_pings_of_one_moment_in_any_order,
+    counts_pings_of_one_batch,
+    keeps_pings_without_instance,
+    takes_large_batches,
+    takes_nothing,
+    refuses_a_poison_row_and_writes_nothing,
+    refuses_extra_that_is_no_json,
+    links_statistics_to_their_ping,
+    replays_statistics,
+    takes_ten_thousand_channels,
+    writes_every_statistic,
+    sets_aside_once,
+    is_healthy_until_closed,
+);
+
+const INSTANCE: &[&str] = &[
+    "instance_id",
+    "first_seen",
+    "last_seen",
+    "pings",
+    "kolibri_version",
+    "mode",
+    "platform",
+    "os",
+    "sysversion",
+    "python_version",
+    "database_id",
+    "language",
+    "timezone",
+    "installer",
+    "project",
+    "country",
+    "subdivision",
+];
+
+const PINGBACK: &[&str] = &[
+    "id",
+    "received_at",
+    "instance_id",
+    "kolibri_version",
+    "mode",
+    "platform",
+    "os",
+    "sysversion",
+    "python_version",
+    "database_id",
+    "system_id",
+    "node_id",
+    "language",
+    "timezone",
+    "uptime",
+    "client_time",
+    "installer",
+    "project",
+    "ip",
+    "country",
+    "subdivision",
+    "privacy_notice",
+    "extra",
+];
+
+async fn ready(bench: &Bench) {
+    bench.store.migrate(now()).await.unwrap();
+}
+
+async fn instances(bench: &Bench) -> Vec<String> {
+    bench.table("instances", INSTANCE, "instance_id").await
+}
+
+fn is_rejected(result: &Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::Rejected { .. }))
+}
+
+async fn migrates_again_and_again(bench: Bench) {
+    ready(&bench).await;
+    bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+    ready(&bench).await;
+    assert_eq!(bench.count("pingbacks").await, 1);
+}
+
+async fn migrates_five_at_once(bench: Bench) {
+    let tasks: Vec<_> = (0..5)
+        .map(|_| {
+            let store = bench.store.clone();
+            tokio::spawn(async move { store.migrate(now()).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+}
+
+async fn needs_a_schema(bench: Bench) {
+    let error = bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { timeout: false, .. }), "{error}");
+}
+
+async fn writes_every_column(bench: Bench) {
+    ready(&bench).await;
+    let full = ping("i", 0);
+    let bare = PingbackRow { client_time: None, uptime: i64::MAX, extra: "{}".into(), ..ping("j", 1) };
+    bench.store.write_pingbacks(&[&full, &bare], Write::New).await.unwrap();
+    let expected = [
+        format!(
+            "{}|2026-11-24T12:00:00.000001Z|i|0.18.0||Linux-6.1|linux|3.9.2 (default)|3.9.2|d|s|n|sw|Africa/Nairobi|17|\
+             2026-11-24T12:00:00.000001Z|deb|p|192.0.2.0|KE|KE-30||{{\"a\":1}}",
+            full.id
+        ),
+        format!(
+            "{}|2026-11-24T12:00:01.000001Z|j|0.18.1||Linux-6.1|linux|3.9.2 (default)|3.9.2|d|s|n|sw|Africa/Nairobi|\
+             9223372036854775807|null|deb|p|192.0.2.0|KE|KE-30||{{}}",
+            bare.id
+        ),
+    ];
+    assert_eq!(bench.table("pingbacks", PINGBACK, "id").await, expected);
+    let description = "|Linux-6.1|linux|3.9.2 (default)|3.9.2|d|sw|Africa/Nairobi|deb|p|KE|KE-30";
+    assert_eq!(
+        instances(&bench).await,
+        [
+            format!("i|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:00.000001Z|1|0.18.0|{description}"),
+            format!("j|2026-11-24T12:00:01.000001Z|2026-11-24T12:00:01.000001Z|1|0.18.1|{description}"),
+        ]
+    );
+}
+
+async fn keeps_every_character(bench: Bench) {
+    ready(&bench).await;
+    let mut texts: Vec<String> = (1..=0x10_ffff_u32)
+        .filter_map(char::from_u32)
+        .filter(|c| (*c as u32) < 0x3000 || (*c as u32).is_multiple_of(97) || (*c as u32) > 0x10_ff00)
+        .collect::<Vec<_>>()
+        .chunks(500)
+        .map(|chunk| chunk.iter().collect())
+        .collect();
+    texts.extend(["{a,\"b\"}", "NULL", "\\N", "'); --", "\\u0041", "0123", "true", "1e3"].map(String::from));
+    let rows: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| PingbackRow {
+            platform: text.clone(),
+            extra: serde_json::json!({ "k": text }).to_string(),
+            ..ping(&format!("{number:04}"), 0)
+        })
+        .collect();
+    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
+    assert!(bench.texts("SELECT platform FROM pingbacks ORDER BY instance_id").await == texts);
+    assert!(bench.texts("SELECT platform FROM instances ORDER BY instance_id").await == texts);
+    let extras = bench.texts("SELECT CAST(extra AS text) FROM pingbacks ORDER BY instance_id").await;
+    for (extra, text) in extras.iter().zip(&texts) {
+        assert!(serde_json::from_str::<serde_json::Value>(extra).unwrap()["k"] == text.as_str());
+    }
+}
+
+async fn replays_exactly(bench: Bench) {
+    ready(&bench).await;
+    let rows = [ping("i", 0), ping("i", 1), ping("j", 2)];
+    bench.store.write_pingbacks(&rows[..2], Write::New).await.unwrap();
+    for _ in 0..3 {
+        bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
+    }
+    assert_eq!(bench.count("pingbacks").await, 3);
+    let pings = bench.table("instances", &["instance_id", "pings"], "instance_id").await;
+    assert_eq!(pings, ["i|2", "j|1"]);
+}
+
+async fn takes_an_id_once_in_a_replay(bench: Bench) {
+    ready(&bench).await;
+    let row = ping("i", 0);
+    bench.store.write_pingbacks(&[&row, &row, &ping("i", 1), &row], Write::Replay).await.unwrap();
+    assert_eq!(bench.count("pingbacks").await, 2);
+    assert_eq!(bench.table("instances", &["pings"], "instance_id").await, ["2"]);
+}
+
+async fn refuses_an_id_twice_when_new(bench: Bench) {
+    ready(&bench).await;
+    let row = ping("i", 0);
+    bench.store.write_pingbacks(&[&row], Write::New).await.unwrap();
+    let result = bench.store.write_pingbacks(&[&ping("j", 0), &row], Write::New).await;
+    assert!(is_rejected(&result), "{result:?}");
+    assert_eq!(bench.count("pingbacks").await, 1);
+}
+
+/// The row of an instance after these pings, each in a batch of its own.
+async fn merged(bench: &Bench, rows: &[&PingbackRow]) -> Vec<String> {
+    bench.execute("DELETE FROM instances").await;
+    bench.execute("DELETE FROM pingbacks").await;
+    for row in rows {
+        bench.store.write_pingbacks(&[*row], Write::New).await.unwrap();
+    }
+    instances(bench).await
+}
+
+async fn merges_pings_in_any_order(bench: Bench) {
+    ready(&bench).await;
+    let rows = [ping("i", 0), PingbackRow { mode: "dev".into(), ..ping("i", 1) }, ping("i", 2)];
+    let expected = merged(&bench, &[&rows[0], &rows[1], &rows[2]]).await;
+    assert!(
+        expected[0].starts_with("i|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:02.000001Z|3|0.18.2||"),
+        "{expected:?}"
+    );
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(merged(&bench, &order.map(|i| &rows[i])).await, expected, "{order:?}");
+    }
+}
+
+async fn merges_pings_of_one_moment_in_any_order(bench: Bench) {
+    ready(&bench).await;
+    let of = |mode: &str, project: &str| PingbackRow { mode: mode.into(), project: project.into(), ..ping("i", 0) };
+    let rows = [of("a", "é"), of("B", "z"), of("B", "é")];
+    let expected = merged(&bench, &[&rows[0], &rows[1], &rows[2]]).await;
+    assert!(expected[0].contains("|3|0.18.0|a|"), "{expected:?}");
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(merged(&bench, &order.map(|i| &rows[i])).await, expected, "{order:?}");
+    }
+    bench.execute("DELETE FROM instances").await;
+    bench.execute("DELETE FROM pingbacks").await;
+    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
+    assert_eq!(instances(&bench).await, expected);
+}
+
+async fn counts_pings_of_one_batch(bench: Bench) {
+    ready(&bench).await;
+    bench.store.write_pingbacks(&[ping("i", 5), ping("j", 0), ping("i", 9), ping("i", 7)], Write::New).await.unwrap();
+    let columns = ["instance_id", "first_seen", "last_seen", "pings", "kolibri_version"];
+    assert_eq!(
+        bench.table("instances", &columns, "instance_id").await,
+        [
+            "i|2026-11-24T12:00:05.000001Z|2026-11-24T12:00:09.000001Z|3|0.18.9",
+            "j|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:00.000001Z|1|0.18.0",
+        ]
+    );
+}
+
+async fn keeps_pings_without_instance(bench: Bench) {
+    ready(&bench).await;
+    bench.store.write_pingbacks(&[ping("", 0), ping("i", 0), ping("", 1)], Write::New).await.unwrap();
+    bench.store.write_pingbacks(&[ping("", 2)], Write::New).await.unwrap();
+    assert_eq!(bench.count("pingbacks").await, 4);
+    assert_eq!(bench.table("instances", &["instance_id"], "instance_id").await, ["i"]);
+}
+
+async fn takes_large_batches(bench: Bench) {
+    ready(&bench).await;
+    let rows: Vec<_> = (0..5_000).map(|number| ping(&format!("i{}", number % 700), number)).collect();
+    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
+    bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
+    assert_eq!(bench.count("pingbacks").await, 5_000);
+    assert_eq!(bench.count("instances WHERE pings IN (7, 8)").await, 700);
+}
+
+async fn takes_nothing(bench: Bench) {
+    bench.store.write_pingbacks(&[] as &[PingbackRow], Write::New).await.unwrap();
+}
+
+async fn refuses_a_poison_row_and_writes_nothing(bench: Bench) {
+    ready(&bench).await;
+    let poison = if bench.store.kind() == "sqlite" {
+        "CREATE TRIGGER poison BEFORE INSERT ON pingbacks WHEN new.mode = 'poison' BEGIN SELECT RAISE(ABORT, 'secret'); END"
+    } else {
+        "ALTER TABLE pingbacks ADD CONSTRAINT poison CHECK (mode <> 'poison')"
+    };
+    bench.execute(poison).await;
+    let rows = [ping("i", 0), PingbackRow { mode: "poison".into(), ..ping("secret", 1) }, ping("j", 2)];
+    for write in [Write::New, Write::Replay] {
+        let error = bench.store.write_pingbacks(&rows, write).await.unwrap_err();
+        let expected = if bench.store.kind() == "sqlite" { "SQLite 1811 CONSTRAINT" } else { "23514 poison" };
+        assert!(matches!(&error, StoreError::Rejected { reason } if reason == expected), "{error:?}");
+    }
+    assert_eq!(bench.count("pingbacks").await + bench.count("instances").await, 0);
+    bench.store.write_pingbacks(&[&rows[0], &rows[2]], Write::New).await.unwrap();
+    assert_eq!(bench.count("instances").await, 2);
+}
+
+async fn refuses_extra_that_is_no_json(bench: Bench) {
+    ready(&bench).await;
+    let row = PingbackRow { extra: "{".into(), ..ping("i", 0) };
+    assert!(is_rejected(&bench.store.write_pingbacks(&[row], Write::New).await));
+}
+
+async fn links_statistics_to_their_ping(bench: Bench) {
+    ready(&bench).await;
+    let row = ping("i", 0);
+    bench.store.write_pingbacks(&[&row], Write::New).await.unwrap();
+    let id = row.id.to_string();
+    let stranger = Uuid::from_u128(7).to_string();
+    let upper = id.to_uppercase();
+    let reports: Vec<_> = [&id, &id, &upper, &stranger, "", "no id"].into_iter().map(|pi| report(pi, 1)).collect();
+    bench.store.write_statistics(&reports, Write::New).await.unwrap();
+    let links = bench.table("statistics", &["pi", "pingback_id"], "pi").await;
+    let mut expected = vec![
+        format!("{id}|{id}"),
+        format!("{id}|{id}"),
+        format!("{upper}|{id}"),
+        format!("{stranger}|null"),
+        "|null".into(),
+        "no id|null".into(),
+    ];
+    expected.sort();
+    let mut links = links;
+    links.sort();
+    assert_eq!(links, expected);
+    assert_eq!(bench.count("channel_statistics").await, 6);
+}
+
+async fn replays_statistics(bench: Bench) {
+    ready(&bench).await;
+    let reports = [report("", 3), report("", 0)];
+    bench.store.write_statistics(&reports[..1], Write::New).await.unwrap();
+    assert!(is_rejected(&bench.store.write_statistics(&reports, Write::New).await));
+    assert_eq!(bench.count("statistics").await, 1);
+    bench.store.write_statistics(&[&reports[0], &reports[1], &reports[1]], Write::Replay).await.unwrap();
+    assert_eq!(bench.count("statistics").await, 2);
+    assert_eq!(bench.count("channel_statistics").await, 3);
+    assert_eq!(bench.count("facility_statistics").await, 2);
+}
+
+async fn takes_ten_thousand_channels(bench: Bench) {
+    ready(&bench).await;
+    bench.store.write_statistics(&[report("", 10_000)], Write::New).await.unwrap();
+    assert_eq!(bench.count("channel_statistics").await, 10_000);
+}
+
+async fn writes_every_statistic(bench: Bench) {
+    ready(&bench).await;
+    bench.store.write_statistics(&[report("", 1)], Write::New).await.unwrap();
+    let usage = [
+        "summaries_started",
+        "summaries_completed",
+        "user_sessions",
+        "anonymous_sessions",
+        "user_minutes",
+        "anonymous_minutes",
+        "users",
+        "visitors",
+        "anonymous_sessions_without_visitor",
+    ];
+    let channel = ["position", "channel_id", "version", "updated", "popular_ids", "popular_counts"];
+    let usage_values = "1|2|4|5|6|9223372036854775807|8|9|10";
+    let columns = [&channel[..], &usage].concat();
+    let expected = format!("0|0123456789|11|2026-02-28|[\"a\"]|[12]|{usage_values}");
+    assert_eq!(bench.table("channel_statistics", &columns, "position").await, [expected]);
+    assert_eq!(bench.count("channel_statistics WHERE storage_mib = 0.30000000000000004").await, 1);
+    let facility = [
+        "position",
+        "facility_id",
+        "settings",
+        "learners",
+        "learner_logins",
+        "coaches",
+        "coach_logins",
+        "first_used",
+        "last_used",
+        "lessons",
+        "exams",
+        "exam_logs",
+        "attempt_logs",
+        "exam_attempt_logs",
+        "classes",
+        "\"groups\"",
+        "user_subset",
+    ];
+    let columns = [&facility[..], &usage].concat();
+    let expected = format!("0|f|{{}}|13|0|0|0|null|2026-11-01|0|0|0|0|0|0|14|u|{usage_values}");
+    assert_eq!(bench.table("facility_statistics", &columns, "position").await, [expected]);
+    for (column, expected) in [("sessions_by_kind", "video"), ("learner_demographics", "count")] {
+        let text = bench.texts(&format!("SELECT CAST({column} AS text) FROM channel_statistics")).await;
+        assert!(text[0].contains(expected));
+    }
+    assert!(bench.texts("SELECT CAST(devices AS text) FROM facility_statistics").await[0].contains("Android"));
+}
+
+async fn sets_aside_once(bench: Bench) {
+    ready(&bench).await;
+    let row = SetAside {
+        id: Uuid::from_u128(1),
+        received_at: now(),
+        kind: "pingback",
+        instance_id: "i".into(),
+        reason: "22P05".into(),
+        // jsonb would refuse this.
+        row: r#"{"a":"\u0000"}"#.into(),
+    };
+    bench.store.set_aside(&row).await.unwrap();
+    bench.store.set_aside(&row).await.unwrap();
+    let columns = ["id", "received_at", "kind", "instance_id", "reason", "\"row\""];
+    assert_eq!(
+        bench.table("set_aside", &columns, "id").await,
+        [r#"00000000-0000-0000-0000-000000000001|2026-11-24T12:00:00.000001Z|pingback|i|22P05|{"a":"\u0000"}"#]
+    );
+}
+
+async fn is_healthy_until_closed(bench: Bench) {
+    assert!(bench.store.health().await.is_err(), "no schema");
+    ready(&bench).await;
+    bench.store.health().await.unwrap();
+    assert_eq!(bench.store.connections(), (1, 0));
+    bench.store.close().await;
+    assert!(matches!(bench.store.health().await, Err(StoreError::Unavailable { .. })));
+    let result = bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await;
+    assert!(matches!(result, Err(StoreError::Unavailable { .. })));
+    assert_eq!(bench.store.connections(), (0, 0));
+}

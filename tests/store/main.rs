@@ -1,0 +1,9 @@
+//! The contract of the store, kept by PostgreSQL and SQLite alike.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod contract;
+mod postgres;
+mod rows;
+mod sqlite;

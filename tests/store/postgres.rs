@@ -1,0 +1,306 @@
+//! What only a server does: months, passwords, being away, paused or read-only.
+
+use std::{fs, time::Duration};
+
+use nutritionfacts::{
+    config::{secret::Secret, sections},
+    domain::{new_id, pingback::PingbackRow},
+    store::{MigrationError, Store, StoreError, Write},
+};
+use sqlx::{Connection, Executor};
+
+use crate::{
+    rows::{Bench, by_url, now, ping, until},
+    support::postgres::Cluster,
+};
+
+/// A ping of another time.
+fn ping_of(moment: &str) -> PingbackRow {
+    let received_at = moment.parse().unwrap();
+    PingbackRow { id: new_id(received_at, fastrand::u128(..)), received_at, ..ping("i", 0) }
+}
+
+async fn months(bench: &Bench) -> Vec<String> {
+    let sql = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pingbacks'::regclass ORDER BY 1";
+    bench.texts(sql).await
+}
+
+fn is_unavailable(result: &Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable { timeout: false, .. }))
+}
+
+#[tokio::test]
+async fn months_are_made_ahead_and_on_the_way() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    let ahead = ["2026_10", "2026_11", "2026_12", "2027_01", "2027_02"].map(|month| format!("pingbacks_{month}"));
+    assert_eq!(months(&bench).await, ahead);
+
+    let late = [ping_of("2025-03-31T23:59:59.999999Z"), ping("i", 0), ping_of("2028-02-29T00:00:00Z")];
+    bench.store.write_pingbacks(&late, Write::New).await.unwrap();
+    bench.store.write_pingbacks(&[ping_of("2029-01-01T00:00:00Z")], Write::Replay).await.unwrap();
+    assert_eq!(bench.count("pingbacks").await, 4);
+    assert_eq!(bench.count("pingbacks_2025_03").await, 1);
+    assert_eq!(bench.count("pingbacks_2028_02").await, 1);
+
+    bench.store.prepare_months("2027-03-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    assert!(months(&bench).await.contains(&"pingbacks_2027_06".to_owned()));
+}
+
+#[tokio::test]
+async fn one_missing_month_is_made_by_many_at_once() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let store = bench.store.clone();
+            tokio::spawn(async move { store.write_pingbacks(&[ping_of("2030-05-05T00:00:00Z")], Write::New).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(bench.count("pingbacks_2030_05").await, 8);
+}
+
+#[tokio::test]
+async fn eight_servers_migrate_an_empty_database_at_once() {
+    let bench = Bench::postgres().await;
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        let store = Store::open(&by_url(&bench.url)).await.unwrap();
+        tasks.push(tokio::spawn(async move { store.migrate(now()).await }));
+    }
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_failed_migration_leaves_the_schema_as_it_was() {
+    let bench = Bench::postgres().await;
+    bench.execute("CREATE TABLE set_aside (mine int)").await;
+    let error = bench.store.migrate(now()).await.unwrap_err();
+    assert!(matches!(&error, MigrationError::Failed { version: 3, reason } if reason == "42P07"), "{error}");
+    assert_eq!(bench.count("pg_class WHERE relname IN ('pingbacks', '_sqlx_migrations')").await, 0);
+    bench.execute("DROP TABLE set_aside").await;
+    bench.store.migrate(now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_later_schema_is_refused() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    bench.execute("INSERT INTO _sqlx_migrations SELECT 999, 'x', now(), true, '\\x00', 0").await;
+    let error = bench.store.migrate(now()).await.unwrap_err();
+    assert!(matches!(error, MigrationError::Newer { version: 999 }), "{error}");
+}
+
+#[tokio::test]
+async fn updates_of_instances_stay_in_their_page() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    for second in 0..20 {
+        bench.store.write_pingbacks(&[ping("i", second)], Write::New).await.unwrap();
+    }
+    bench.store.close().await;
+    let sql =
+        "SELECT (n_tup_upd = 19 AND n_tup_hot_upd = 19)::text FROM pg_stat_user_tables WHERE relname = 'instances'";
+    // Statistics arrive a while after the commit.
+    until("19 HOT updates", async || bench.texts(sql).await == ["true"]).await;
+}
+
+#[tokio::test]
+async fn errors_tell_what_to_do() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    let raise = |code: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'secret' USING ERRCODE = '{code}'; END $$"
+        )
+    };
+    bench.execute(&raise("22000")).await;
+    bench.execute("CREATE TRIGGER fail BEFORE INSERT ON set_aside EXECUTE FUNCTION fail()").await;
+    bench.execute("CREATE TRIGGER fail BEFORE INSERT ON statistics EXECUTE FUNCTION fail()").await;
+    for (code, rejected, conflict, timeout) in [
+        ("22003", true, false, false),
+        ("22P05", true, false, false),
+        ("23505", true, false, false),
+        ("54000", true, false, false),
+        ("P0001", true, false, false),
+        ("40P01", false, true, false),
+        ("40001", false, true, false),
+        ("57014", false, false, true),
+        ("57P01", false, false, false),
+        ("53100", false, false, false),
+        ("25006", false, false, false),
+        ("42P01", false, false, false),
+        ("08006", false, false, false),
+        ("XX000", false, false, false),
+    ] {
+        bench.execute(&raise(code)).await;
+        let error = bench.store.write_statistics(&[crate::rows::report("", 0)], Write::New).await.unwrap_err();
+        assert_eq!(matches!(error, StoreError::Rejected { .. }), rejected, "{code}");
+        assert_eq!(error.is_conflict(), conflict, "{code}");
+        assert_eq!(matches!(error, StoreError::Unavailable { timeout: true, .. }), timeout, "{code}");
+        assert!(error.to_string().contains(code) && !format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_statement_is_ended() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    let config = sections::Store { statement_timeout: Duration::from_millis(300), ..by_url(&bench.url) };
+    let store = Store::open(&config).await.unwrap();
+    let mut other = crate::support::postgres::shared().connect(bench.url.rsplit('/').next().unwrap()).await;
+    other.execute("BEGIN; LOCK TABLE instances").await.unwrap();
+    let error = store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable { reason, timeout: true } if reason == "57014"), "{error}");
+    other.close().await.unwrap();
+    store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+}
+
+#[tokio::test]
+async fn through_a_pooler_nothing_rests_on_the_session() {
+    let bench = Bench::postgres().await;
+    let config = sections::Store { pooler: sections::Pooler::Transaction, ..by_url(&bench.url) };
+    let store = Store::open(&config).await.unwrap();
+    store.migrate(now()).await.unwrap();
+    store.migrate(now()).await.unwrap();
+    store.write_pingbacks(&[ping("i", 0), ping_of("2031-01-01T00:00:00Z")], Write::New).await.unwrap();
+    store.write_statistics(&[crate::rows::report("", 2)], Write::Replay).await.unwrap();
+    store.health().await.unwrap();
+    assert_eq!(bench.count("pingbacks").await, 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_would_lose_commits_is_refused() {
+    let bench = Bench::postgres().await;
+    let name = bench.url.rsplit('/').next().unwrap();
+    bench.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
+    // A direct connection asks for durable commits itself.
+    bench.store.migrate(now()).await.unwrap();
+    let config = sections::Store { pooler: sections::Pooler::Transaction, ..by_url(&bench.url) };
+    let store = Store::open(&config).await.unwrap();
+    let error = store.migrate(now()).await.unwrap_err();
+    assert!(matches!(error, MigrationError::NotDurable { setting: "synchronous_commit" }), "{error}");
+    let result = store.write_pingbacks(&[ping("i", 0)], Write::New).await;
+    assert!(is_unavailable(&result), "{result:?}");
+}
+
+#[tokio::test]
+async fn passwords_may_hold_anything_and_change() {
+    let first = "a b:/@?#%&+'\"\\ü€";
+    let cluster = Cluster::start_with_password(first);
+    cluster.create_database("d").await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{first}\n")).unwrap();
+    let by_file = sections::Store {
+        host: Some("127.0.0.1".into()),
+        port: cluster.port(),
+        database: Some("d".into()),
+        user: Some("postgres".into()),
+        password_file: Some(file.path().into()),
+        max_connections: 1,
+        ..sections::Store::default()
+    };
+    let store = Store::open(&by_file).await.unwrap();
+    store.migrate(now()).await.unwrap();
+
+    // Through the socket, with the password itself.
+    let by_field = sections::Store {
+        host: Some(cluster.socket_folder().to_str().unwrap().into()),
+        password: Some(Secret::from(first.to_owned())),
+        password_file: None,
+        ..by_file.clone()
+    };
+    Store::open(&by_field).await.unwrap().health().await.unwrap();
+
+    // A new password: refused as long as the file holds the old one.
+    cluster
+        .execute(
+            "postgres",
+            "ALTER USER postgres PASSWORD 'second'; SELECT pg_terminate_backend(pid) \
+             FROM pg_stat_activity WHERE datname = 'd'",
+        )
+        .await;
+    until(
+        "the old connection is gone",
+        async || matches!(store.health().await, Err(StoreError::Unavailable { reason, .. }) if reason == "28P01"),
+    )
+    .await;
+    fs::write(file.path(), "second").unwrap();
+    store.health().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_comes_and_goes() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database("d").await;
+    let config = sections::Store {
+        acquire_timeout: Duration::from_secs(1),
+        statement_timeout: Duration::from_secs(1),
+        max_connections: 2,
+        ..by_url(&url)
+    };
+    let store = Store::open(&config).await.unwrap();
+    store.migrate(now()).await.unwrap();
+    let row = ping("i", 0);
+
+    // Killed: unavailable at once, not after a timeout.
+    cluster.kill();
+    assert!(is_unavailable(&store.write_pingbacks(&[&row], Write::Replay).await));
+    let result = store.write_pingbacks(&[&row], Write::Replay).await;
+    assert!(is_unavailable(&result), "{result:?}");
+    assert!(is_unavailable(&store.health().await));
+    cluster.restart();
+    until("back", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+
+    // Restarted while we rest: nobody notices. (A connection that rested a second is asked before it is used.)
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    cluster.restart();
+    store.write_pingbacks(&[&row], Write::Replay).await.unwrap();
+
+    // Paused: every caller hears of it, those that wait for a connection too.
+    cluster.pause();
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            let (store, row) = (store.clone(), row.clone());
+            tokio::spawn(async move { store.write_pingbacks(&[row], Write::Replay).await })
+        })
+        .collect();
+    for caller in callers {
+        let result = tokio::time::timeout(Duration::from_secs(30), caller).await.unwrap().unwrap();
+        assert!(matches!(result, Err(StoreError::Unavailable { timeout: true, .. })), "{result:?}");
+    }
+    assert_eq!(store.connections(), (0, 0), "a connection that hung does not come back");
+    cluster.resume();
+    until("back", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+
+    // Read-only, as after a failover: the connection is not used again.
+    cluster.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await;
+    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
+    until("read-only", async || store.health().await.is_err()).await;
+    let result = store.write_pingbacks(&[&row], Write::Replay).await;
+    assert!(is_unavailable(&result), "{result:?}");
+    assert_eq!(store.connections(), (0, 0));
+    let mut connection = cluster.connect("postgres").await;
+    connection.execute("SET default_transaction_read_only = off").await.unwrap();
+    connection.execute("ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
+    connection.execute("SELECT pg_reload_conf()").await.unwrap();
+    until("writable", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+
+    // Commits that a crash may lose are no commits.
+    cluster.execute("postgres", "ALTER SYSTEM SET fsync = off").await;
+    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
+    until("refused", async || {
+        matches!(store.migrate(now()).await, Err(MigrationError::NotDurable { setting: "fsync" }))
+    })
+    .await;
+
+    let mut count = cluster.connect("d").await;
+    let pings: i64 = sqlx::query_scalar("SELECT pings FROM instances").fetch_one(&mut count).await.unwrap();
+    assert_eq!(pings, 1);
+}

@@ -1,0 +1,204 @@
+//! Rows to write, and how they are read again: as text, so that the answers of both stores can be compared.
+
+use std::{future::Future, str::FromStr, time::Duration};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use nutritionfacts::{
+    config::{secret::Secret, sections},
+    domain::{
+        new_id,
+        pingback::PingbackRow,
+        statistics::{ChannelRow, FacilityRow, StatisticsReport, Usage},
+    },
+    store::Store,
+};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row, SqliteConnection,
+    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+};
+use tempfile::TempDir;
+
+use crate::support::postgres::shared;
+
+/// The present of the tests.
+pub fn now() -> DateTime<Utc> {
+    "2026-11-24T12:00:00.000001Z".parse().unwrap()
+}
+
+/// A ping of an installation, some seconds after [`now`].
+pub fn ping(instance: &str, seconds: i64) -> PingbackRow {
+    let received_at = now() + Duration::from_secs(seconds.unsigned_abs());
+    PingbackRow {
+        id: new_id(received_at, fastrand::u128(..)),
+        received_at,
+        instance_id: instance.into(),
+        kolibri_version: format!("0.18.{seconds}"),
+        mode: String::new(),
+        platform: "Linux-6.1".into(),
+        os: "linux",
+        sysversion: "3.9.2 (default)".into(),
+        python_version: "3.9.2".into(),
+        database_id: "d".into(),
+        system_id: "s".into(),
+        node_id: "n".into(),
+        language: "sw".into(),
+        timezone: "Africa/Nairobi".into(),
+        uptime: 17,
+        client_time: Some(received_at),
+        installer: "deb".into(),
+        project: "p".into(),
+        ip: "192.0.2.0".into(),
+        country: "KE".into(),
+        subdivision: "KE-30".into(),
+        privacy_notice: String::new(),
+        extra: r#"{"a":1}"#.into(),
+    }
+}
+
+/// A report with one facility and so many channels.
+pub fn report(pi: &str, channels: i32) -> StatisticsReport {
+    let usage = Usage {
+        summaries_started: 1,
+        summaries_completed: 2,
+        sessions_by_kind: r#"{"video":3}"#.into(),
+        user_sessions: 4,
+        anonymous_sessions: 5,
+        user_minutes: 6,
+        anonymous_minutes: i64::MAX,
+        learner_demographics: r#"{"count":7}"#.into(),
+        non_learner_demographics: "{}".into(),
+        users: 8,
+        visitors: 9,
+        anonymous_sessions_without_visitor: 10,
+    };
+    let channel = |position| ChannelRow {
+        position,
+        channel_id: "0123456789".into(),
+        version: 11,
+        updated: NaiveDate::from_ymd_opt(2026, 2, 28),
+        popular_ids: r#"["a"]"#.into(),
+        popular_counts: "[12]".into(),
+        storage_mib: 0.1 + 0.2,
+        usage: usage.clone(),
+    };
+    let facility = FacilityRow {
+        position: 0,
+        facility_id: "f".into(),
+        settings: "{}".into(),
+        learners: 13,
+        first_used: None,
+        last_used: NaiveDate::from_ymd_opt(2026, 11, 1),
+        groups: 14,
+        devices: r#"{"Android":15}"#.into(),
+        user_subset: "u".into(),
+        usage: usage.clone(),
+        ..FacilityRow::default()
+    };
+    StatisticsReport {
+        id: new_id(now(), fastrand::u128(..)),
+        received_at: now(),
+        pi: pi.into(),
+        pingback: pi.parse().ok(),
+        channels: (0..channels).map(channel).collect(),
+        facilities: vec![facility],
+    }
+}
+
+/// A store of one test's own, with a way to look behind its back.
+pub struct Bench {
+    pub store: Store,
+    /// The database's URL.
+    pub url: String,
+    /// Of the file; removed with it.
+    pub folder: Option<TempDir>,
+}
+
+impl Bench {
+    /// An empty database in the shared server.
+    pub async fn postgres() -> Self {
+        let name = format!("t{:032x}", fastrand::u128(..));
+        let url = shared().create_database(&name).await;
+        Self { store: Store::open(&by_url(&url)).await.unwrap(), url, folder: None }
+    }
+
+    /// An empty database in a new file.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a/b/test.db").display());
+        Self { store: Store::open(&by_url(&url)).await.unwrap(), url, folder: Some(folder) }
+    }
+
+    /// Runs statements.
+    pub async fn execute(&self, sql: &str) {
+        if self.store.kind() == "sqlite" {
+            self.sqlite_connection().await.execute(AssertSqlSafe(sql)).await.unwrap();
+        } else {
+            self.postgres_connection().await.execute(AssertSqlSafe(sql)).await.unwrap();
+        }
+    }
+
+    /// Rows of one text column.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        if self.store.kind() == "sqlite" {
+            let mut connection = self.sqlite_connection().await;
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        } else {
+            let mut connection = self.postgres_connection().await;
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        }
+    }
+
+    /// `SELECT count(*)` of the rest of the query.
+    pub async fn count(&self, from: &str) -> usize {
+        self.texts(&format!("SELECT CAST(count(*) AS text) FROM {from}")).await[0].parse().unwrap()
+    }
+
+    /// The whole table, each row as one JSON list with the columns in order, times and JSON in one form.
+    pub async fn table(&self, name: &str, columns: &[&str], order: &str) -> Vec<String> {
+        let list = columns
+            .iter()
+            .map(|column| {
+                if self.store.kind() == "sqlite" {
+                    return format!("coalesce(CAST({column} AS text), 'null')");
+                }
+                match *column {
+                    "received_at" | "first_seen" | "last_seen" | "client_time" => format!(
+                        "coalesce(to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'null')"
+                    ),
+                    // jsonb puts spaces between its parts.
+                    "extra" => "replace(extra::text, ': ', ':')".into(),
+                    _ => format!("coalesce({column}::text, 'null')"),
+                }
+            })
+            .collect::<Vec<_>>()
+            .join(" || '|' || ");
+        self.texts(&format!("SELECT {list} FROM {name} ORDER BY {order}")).await
+    }
+
+    async fn sqlite_connection(&self) -> SqliteConnection {
+        SqliteConnectOptions::from_str(&self.url).unwrap().connect().await.unwrap()
+    }
+
+    async fn postgres_connection(&self) -> PgConnection {
+        PgConnectOptions::from_str(&self.url).unwrap().connect().await.unwrap()
+    }
+}
+
+/// The section `store` with nothing but an URL.
+pub fn by_url(url: &str) -> sections::Store {
+    sections::Store { url: Some(Secret::from(url.to_owned())), ..sections::Store::default() }
+}
+
+/// Waits until it is so; panics after a time that only a defect takes.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let patience = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), patience).await.unwrap_or_else(|_| panic!("never: {what}"));
+}

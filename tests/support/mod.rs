@@ -2,4 +2,30 @@
 
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
+pub mod http;
 pub mod postgres;
+pub mod rows;
+pub mod server;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Far beyond what anything takes on a slow machine: reaching it means that the condition never comes true.
+pub const LIMIT: Duration = Duration::from_mins(2);
+
+/// Polls until the condition yields something.
+///
+/// # Panics
+/// With `what` at [`LIMIT`].
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(begun.elapsed() < LIMIT, "this never came true: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -24,9 +24,9 @@ lint:
 deny:
     cargo deny --all-features check bans licenses sources
 
-# the committed files that are made by the program
+# the committed files that are made from the code
 generate:
-    cargo run --locked -- config schema > docs/config.schema.json
+    UPDATE=1 cargo test --locked --test generated
 
 # the documentation of the library
 doc:

@@ -21,14 +21,15 @@ enum Body {
     Messages,
     Sorry,
     Ok,
+    Page,
     Other,
 }
 
-use Body::{Empty, IdAndMessages, Messages, Other, Sorry};
+use Body::{Empty, IdAndMessages, Messages, Other, Page, Sorry};
 
 /// Where we differ, and what we say instead.
 const DIFFERENT: [(&str, u16, Body); 26] = [
-    ("double-slash", 404, Empty),
+    ("double-slash", 404, Other),
     ("gzip-body", 200, IdAndMessages(0)),
     ("installer-81-chars", 200, IdAndMessages(0)),
     ("instance-missing", 200, IdAndMessages(0)),
@@ -65,6 +66,7 @@ fn kind(reply: &Reply) -> Body {
         ("", _) => Empty,
         ("OK", _) => Body::Ok,
         ("Sorry, please send a valid JSON object.", _) => Sorry,
+        (text, _) if text.starts_with('<') => Page,
         (_, Some(messages)) if json.get("id").is_some() => IdAndMessages(messages.len()),
         (_, Some(_)) => Messages,
         _ => Other,

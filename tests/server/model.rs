@@ -225,7 +225,11 @@ fn os(body: &Map<String, Value>) -> &'static str {
 
 fn python_version(sysversion: &str) -> &str {
     let end = sysversion.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(sysversion.len());
-    sysversion[..end].trim_end_matches('.')
+    let number = sysversion[..end].trim_end_matches('.');
+    // What has not two or three short parts is no version of Python.
+    let parts: Vec<&str> = number.split('.').collect();
+    let well_formed = [2, 3].contains(&parts.len()) && parts.iter().all(|part| (1..=4).contains(&part.len()));
+    if well_formed { number } else { "" }
 }
 
 /// PRIVACY.md, "The hash".

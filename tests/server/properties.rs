@@ -119,7 +119,7 @@ fn any_object_is_a_report(setup: &Setup) {
         let name = format!("case {number}");
         let body = serde_json::json!({"pi": name, "c": channels, "f": facilities, "other": other}).to_string();
         let reply = connection.ask(&post(STATISTICS, body.as_bytes()));
-        assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"messages":[]}"#), "{body}");
+        assert_eq!((reply.status, reply.json()), (200, serde_json::json!({"messages": []})), "{body}");
         let report = rows.one("statistics", "pi", &name);
         let id = report["id"].as_str().unwrap();
         for (table, sent) in [("channel_statistics", &channels), ("facility_statistics", &facilities)] {

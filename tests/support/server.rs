@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use serde_json::Value;
@@ -26,6 +26,7 @@ pub struct Setup {
     pub url: String,
     folder: Arc<TempDir>,
     settings: Vec<String>,
+    key: Option<&'static str>,
 }
 
 impl Setup {
@@ -33,7 +34,7 @@ impl Setup {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
-        Self { url, folder: Arc::new(folder), settings: vec![] }
+        Self { url, folder: Arc::new(folder), settings: vec![], key: Some(KEY) }
     }
 
     /// A database of PostgreSQL.
@@ -44,6 +45,12 @@ impl Setup {
     /// One `--set`.
     pub fn set(mut self, setting: &str) -> Self {
         self.settings.push(setting.to_owned());
+        self
+    }
+
+    /// Without the key of the pseudonyms.
+    pub fn without_key(mut self) -> Self {
+        self.key = None;
         self
     }
 
@@ -58,8 +65,18 @@ impl Setup {
         server
     }
 
-    /// Starts the program and waits until it listens.
-    pub fn launch(&self) -> Server {
+    /// Starts the program, which is to refuse; its exit code and what it wrote.
+    pub fn refusal(&self) -> (Option<i32>, String) {
+        let mut child = self.command().spawn().unwrap();
+        let _watchdog = Watchdog::over(child.id());
+        let log = Log::default();
+        let readers = [log.follow(child.stdout.take().unwrap()), log.follow(child.stderr.take().unwrap())];
+        let status = eventually("the server refuses to start", || child.try_wait().unwrap());
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        (status.code(), log.text())
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
         command.args(["serve", "--log-format", "json"]);
         let listeners = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s"];
@@ -72,10 +89,18 @@ impl Setup {
                 command.env_remove(name);
             }
         }
-        command.env("NUTRITIONFACTS__STORE__URL", &self.url).env("NUTRITIONFACTS__PRIVACY__KEY", KEY);
+        command.env("NUTRITIONFACTS__STORE__URL", &self.url);
+        if let Some(key) = self.key {
+            command.env("NUTRITIONFACTS__PRIVACY__KEY", key);
+        }
         command.current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command
+    }
+
+    /// Starts the program and waits until it listens.
+    pub fn launch(&self) -> Server {
+        let mut child = self.command().spawn().unwrap();
         let watchdog = Watchdog::over(child.id());
         let log = Log::default();
         log.follow(child.stdout.take().unwrap());
@@ -187,13 +212,13 @@ impl Drop for Watchdog {
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    fn follow(&self, source: impl Read + Send + 'static) {
+    fn follow(&self, source: impl Read + Send + 'static) -> JoinHandle<()> {
         let lines = Arc::clone(&self.0);
         thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
                 lines.lock().unwrap().push(line);
             }
-        });
+        })
     }
 
     pub fn text(&self) -> String {

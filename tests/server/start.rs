@@ -1,0 +1,107 @@
+//! How the program starts, and when it refuses to.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use serde_json::json;
+
+use crate::{
+    stores,
+    support::{
+        http::{PINGBACK, post},
+        rows::Rows,
+        server::Setup,
+    },
+};
+
+const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5", "node_id": "0123456789abcdef0123"}"#;
+
+#[test]
+fn the_embedded_store_makes_its_folder_and_key() {
+    let setup = Setup::sqlite().without_key();
+    let server = setup.start();
+    assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+    let key = server.data_folder().join("privacy.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let made = fs::read(&key).unwrap();
+    // The same key after a restart, so the same pseudonym.
+    let server = server.kill().start();
+    assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+    assert_eq!(fs::read(&key).unwrap(), made);
+    let rows = Rows::open(&setup.url).all("pingbacks");
+    assert_eq!((rows.len(), &rows[0]["node_id"]), (2, &rows[1]["node_id"]));
+    assert_eq!(rows[0]["node_id"].as_str().unwrap().len(), 32);
+    // Another folder has another key.
+    assert_ne!(made, {
+        let other = Setup::sqlite().without_key().start();
+        fs::read(other.data_folder().join("privacy.key")).unwrap()
+    });
+}
+
+#[test]
+fn postgres_without_a_key_is_refused_with_the_command_that_makes_one() {
+    let (code, text) = stores::postgres().without_key().refusal();
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("privacy.key") && text.contains("/dev/urandom"), "{text}");
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let server = Setup::sqlite().start();
+    let (code, text) = server.setup.refusal();
+    assert!(code.is_some_and(|code| code != 0), "{text}");
+    assert!(text.contains("nutritionfacts.db"), "names the file: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    server.assert_well();
+    // The lock ends with its holder, however that ended.
+    let server = server.kill().start();
+    server.assert_well();
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_refused() {
+    for setting in ["http.max_boddy=1MiB", "ingest.queue_capacity=many", "nothing.at_all=1", "privacy.identifiers=raw"]
+    {
+        let (code, text) = Setup::sqlite().set(setting).refusal();
+        assert_eq!(code, Some(2), "{setting}: {text}");
+        let key = setting.split('=').next().unwrap().rsplit('.').next().unwrap();
+        assert!(text.contains(key), "{setting}: {text}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = Setup::sqlite().set(&format!("http.listen={address}")).refusal();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&address), "{text}");
+}
+
+#[test]
+fn replies_can_be_the_letter_of_the_first_specification() {
+    let setup = Setup::sqlite().set("api.reply=empty");
+    let server = setup.start();
+    let reply = server.ask(&post(PINGBACK, PING));
+    assert_eq!((reply.status, reply.header("content-length"), reply.body.len()), (200, Some("0"), 0));
+    // Statistics are none of that specification's business.
+    let reply = server.ask(&post("/api/v1/statistics", b"{}"));
+    assert_eq!(reply.json(), json!({"messages": []}));
+    assert_eq!(Rows::open(&setup.url).count("pingbacks"), 1);
+}
+
+/// Several processes on one database, started at once, do not get in each other's way.
+#[test]
+fn many_start_on_one_database() {
+    let setup = stores::postgres();
+    let servers: Vec<_> = (0..4).map(|_| setup.clone()).collect();
+    let servers: Vec<_> = std::thread::scope(|scope| {
+        let starts: Vec<_> = servers.iter().map(|setup| scope.spawn(|| setup.start())).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    for server in &servers {
+        assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+        server.assert_well();
+    }
+    let mut rows = Rows::open(&setup.url);
+    assert_eq!((rows.count("pingbacks"), &rows.one("instances", "instance_id", "a")["pings"]), (4, &json!(4)));
+}

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use self::error::{MigrationError, OpenError, StoreError};
 use self::{postgres::Postgres, server::Server, sqlite::Sqlite};
 use crate::{
-    config::sections,
+    config::{secret::Secret, sections},
     domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
 };
 
@@ -69,7 +69,7 @@ impl Store {
     ///
     /// What no waiting mends: see [`OpenError`].
     pub async fn open(store: &sections::Store) -> Result<Self, OpenError> {
-        let url = store.url.as_ref().map(|url| url.expose());
+        let url = store.url.as_ref().map(Secret::expose);
         match url {
             None if store.host.is_none() => Self::open_file(Path::new(EMBEDDED)).await,
             Some(url) if url.starts_with("sqlite:") => Self::open_file(sqlite::path_of(url)?).await,

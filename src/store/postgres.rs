@@ -31,7 +31,7 @@ static MIGRATIONS: Migrator = {
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 pub(super) const MONTHS_LOCK: i64 = 0x6e75_7472_0000_0002;
 
-/// PostgreSQL: check_violation; without a constraint's name it is a partition that is missing.
+/// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
 const CHECK_VIOLATION: &str = "23514";
 
 static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(""));

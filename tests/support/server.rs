@@ -72,7 +72,9 @@ impl Setup {
         let log = Log::default();
         let readers = [log.follow(child.stdout.take().unwrap()), log.follow(child.stderr.take().unwrap())];
         let status = eventually("the server refuses to start", || child.try_wait().unwrap());
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         (status.code(), log.text())
     }
 

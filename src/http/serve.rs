@@ -30,6 +30,8 @@ use crate::{lifecycle::Lifecycle, telemetry::metrics::Metrics};
 /// Longest header, all lines together, and their number.
 const MAX_HEADER: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
+/// Longest address: ours have 20 bytes, and what a proxy or a person appends is short.
+const MAX_ADDRESS: usize = 8 * 1024;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
 /// After an error of `accept` that concerns us, not the client: most often no file descriptor is left.
@@ -197,7 +199,11 @@ impl Served {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
         let method = method(request.method());
-        let response = self.router.clone().oneshot(request.map(Body::new)).await?;
+        let response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS) {
+            too_long()
+        } else {
+            self.router.clone().oneshot(request.map(Body::new)).await?
+        };
         self.metrics
             .http_requests_total
             .with_label_values(&[self.name, route, method, response.status().as_str()])
@@ -205,6 +211,14 @@ impl Served {
         let tracked = UnderWay { _request: under_way, started, route, served: self };
         Ok(response.map(|body| Tracked { body, _under_way: tracked }))
     }
+}
+
+/// As hyper answers headers that are too large.
+fn too_long() -> http::Response<Body> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::URI_TOO_LONG;
+    response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    response
 }
 
 fn method(method: &http::Method) -> &'static str {

@@ -261,7 +261,7 @@ fn headers_and_addresses_without_measure() {
     let long = format!("X-Long: {}", "x".repeat(64 << 10));
     let many: Vec<String> = (0..101).map(|number| format!("X-{number}: 1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let address = format!("POST /api/v1/pingback?{} HTTP/1.1", "x".repeat(70_000));
+    let address = format!("POST /api/v1/pingback?{} HTTP/1.1", "x".repeat(10_000));
     for (expected, bytes) in [
         (431, framed(line, &["Host: a", &long])),
         (431, framed(line, &[&["Host: a"], &many[..]].concat())),

@@ -1,6 +1,6 @@
 //! What a change of the configuration leads to in a running server: log lines, metrics, log filter, privacy rules.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -28,7 +28,7 @@ pub struct Reconfigure {
     /// Of the process.
     pub filter: LogFilter,
     /// Of the process.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Reconfigure {

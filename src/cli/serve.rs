@@ -1,6 +1,6 @@
 //! `nutritionfacts serve`: the server. What is built, and how it is wired.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::sync::{mpsc, watch};
@@ -14,7 +14,7 @@ use crate::{
         budget::Budget,
         connection::Deadlines,
         serve::{Listener, bind},
-        state::AppState,
+        state::{AppState, Shared},
     },
     ingest::{Ingest, health::Health},
     lifecycle::{End, Lifecycle},
@@ -68,14 +68,14 @@ impl Options {
             &lifecycle,
         );
 
-        let state = AppState {
+        let state = Arc::new(AppState {
             ingest: ingest.clone(),
             config: loaded.clone(),
             health: health.clone(),
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
             budget: Budget::default(),
-        };
+        });
         // Both are bound before anything else happens, so that probes are answered while migrations run.
         for listener in [public(&config.http, &state)?, admin(&config, &state)?] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
@@ -109,12 +109,12 @@ async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send)
     }
 }
 
-fn public(http: &sections::Http, state: &AppState) -> Result<Listener, Failure> {
+fn public(http: &sections::Http, state: &Shared) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
     listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)
 }
 
-fn admin(config: &Config, state: &AppState) -> Result<Listener, Failure> {
+fn admin(config: &Config, state: &Shared) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: config.http.header_timeout, idle: config.http.idle_timeout };
     listener("admin", config.admin.listen, http::admin(state.clone()), deadlines, MAX_ADMIN_CONNECTIONS)
 }

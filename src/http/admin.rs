@@ -7,10 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{reply::json, state::AppState};
+use super::{reply::json, state::Shared};
 
 /// `GET /metrics`.
-pub async fn metrics(State(state): State<AppState>) -> Response {
+pub async fn metrics(State(state): State<Shared>) -> Response {
     match state.metrics.render() {
         Ok(text) => {
             let mut response = Response::new(Body::from(text));
@@ -25,7 +25,7 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
 }
 
 /// `GET /config`: what is in force, where it came from, and its hash; secrets redacted.
-pub async fn config(State(state): State<AppState>) -> Response {
+pub async fn config(State(state): State<Shared>) -> Response {
     let loaded = state.config.borrow().clone();
     match serde_json::to_string_pretty(&loaded) {
         Ok(text) => json(StatusCode::OK, text),

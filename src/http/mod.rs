@@ -22,13 +22,13 @@ use axum::{
 };
 
 use body::Caps;
-use state::AppState;
+use state::{AppState, Shared};
 
 /// A body that no route wants is read up to so many bytes (times four), so that the connection can go on.
 const UNWANTED_BODY: usize = 1024 * 1024;
 
 /// The public listener: pings, probes, and who we are.
-pub fn public(state: AppState) -> Router {
+pub fn public(state: Shared) -> Router {
     Router::new()
         .route("/api/v1/pingback", post(reports::pingback))
         .route("/api/v1/pingback/", post(reports::pingback))
@@ -44,7 +44,7 @@ pub fn public(state: AppState) -> Router {
 }
 
 /// The admin listener: metrics and probes.
-pub fn admin(state: AppState) -> Router {
+pub fn admin(state: Shared) -> Router {
     Router::new()
         .route("/metrics", get(admin::metrics))
         .route("/config", get(admin::config))
@@ -73,12 +73,12 @@ pub fn route(path: &str) -> &'static str {
     }
 }
 
-async fn not_found(State(state): State<AppState>, request: Request) -> Response {
+async fn not_found(State(state): State<Shared>, request: Request) -> Response {
     unwanted(&state, request, reply::plain(StatusCode::NOT_FOUND, "Not found.")).await
 }
 
 /// axum adds `Allow`.
-async fn method_not_allowed(State(state): State<AppState>, request: Request) -> Response {
+async fn method_not_allowed(State(state): State<Shared>, request: Request) -> Response {
     unwanted(&state, request, StatusCode::METHOD_NOT_ALLOWED.into_response()).await
 }
 

@@ -8,7 +8,7 @@ use axum::{
 
 use super::{
     reply::{json, plain},
-    state::AppState,
+    state::Shared,
 };
 
 /// `GET /`: name and version.
@@ -27,7 +27,7 @@ pub async fn health_check() -> Response {
 }
 
 /// `GET /startupz`: migrations are done.
-pub async fn startupz(State(state): State<AppState>) -> Response {
+pub async fn startupz(State(state): State<Shared>) -> Response {
     if state.lifecycle.started() {
         plain(StatusCode::OK, "OK")
     } else {
@@ -36,7 +36,7 @@ pub async fn startupz(State(state): State<AppState>) -> Response {
 }
 
 /// `GET /readyz`: a ping can be kept. `?verbose` tells each check, also when all is well.
-pub async fn readyz(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+pub async fn readyz(State(state): State<Shared>, RawQuery(query): RawQuery) -> Response {
     let checks = [
         ("startup", state.lifecycle.started(), "starting"),
         ("shutdown", !state.lifecycle.draining(), "draining"),

@@ -17,7 +17,7 @@ use super::{
     inflate::{self, Text},
     reply::json,
     serve::Peer,
-    state::AppState,
+    state::{AppState, Shared},
 };
 use crate::{
     config::sections::Reply,
@@ -32,7 +32,7 @@ const ROW: usize = 512;
 
 /// Keeps a pingback, and answers what its sender's version can digest.
 pub async fn pingback(
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Body,
@@ -79,7 +79,7 @@ fn pingback_reply(id: Uuid) -> String {
 }
 
 /// Keeps a statistics report.
-pub async fn statistics(State(state): State<AppState>, body: Body) -> Response {
+pub async fn statistics(State(state): State<Shared>, body: Body) -> Response {
     match keep_statistics(&state, body).await {
         Ok(outcome) => {
             state.metrics.statistics_total.with_label_values(&[label(outcome)]).inc();

@@ -22,7 +22,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::Instant,
 };
-use tower::ServiceExt;
+use tower::Service;
 
 use super::connection::{Activity, Deadlines, Request, Socket};
 use crate::{lifecycle::Lifecycle, telemetry::metrics::Metrics};
@@ -80,27 +80,20 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
-    pub async fn run(self, lifecycle: Lifecycle, metrics: Metrics) {
+    pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
         let open = Open::default();
         let served = Arc::new(Served { metrics, name: self.name, router: self.router, route: self.route });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                () = lifecycle.stop().cancelled() => return,
+                () = lifecycle.stop().cancelled() => return open.leave(),
             };
             match accepted {
                 Ok((stream, peer)) => {
                     let activity = Activity::new();
                     if open.add(&activity, self.max_connections) {
                         let served = served.clone();
-                        lifecycle.connections().spawn(connection(
-                            stream,
-                            peer,
-                            activity,
-                            self.deadlines,
-                            served,
-                            lifecycle.clone(),
-                        ));
+                        lifecycle.connections().spawn(connection(stream, peer, activity, self.deadlines, served));
                     }
                 }
                 Err(error) if is_of_client(&error) => {}
@@ -142,10 +135,16 @@ impl Open {
         open.push(Arc::downgrade(activity));
         true
     }
+
+    /// Asks all to leave.
+    fn leave(&self) {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(Weak::upgrade).for_each(|activity| activity.leave());
+    }
 }
 
 struct Served {
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     name: &'static str,
     router: Router,
     route: fn(&str) -> &'static str,
@@ -157,7 +156,6 @@ async fn connection(
     activity: Arc<Activity>,
     deadlines: Deadlines,
     served: Arc<Served>,
-    lifecycle: Lifecycle,
 ) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
@@ -178,7 +176,6 @@ async fn connection(
         tokio::select! {
             // What went wrong on the wire is the client's affair, and a stranger's storm must not fill the log.
             _ = connection.as_mut() => break,
-            () = lifecycle.stop().cancelled(), if !leaving => {}
             () = activity.left.notified(), if !leaving => {}
         }
         leaving = true;
@@ -202,7 +199,7 @@ impl Served {
         let response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS) {
             too_long()
         } else {
-            self.router.clone().oneshot(request.map(Body::new)).await?
+            self.router.clone().call(request.map(Body::new)).await?
         };
         self.metrics
             .http_requests_total

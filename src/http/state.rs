@@ -1,5 +1,7 @@
 //! What handlers share. It lies below them, so that no handler needs the router.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::budget::Budget;
@@ -10,8 +12,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Cheap to clone.
-#[derive(Clone)]
+/// Shared by all requests.
 pub struct AppState {
     /// Takes pings.
     pub ingest: Ingest,
@@ -22,7 +23,10 @@ pub struct AppState {
     /// Whether the process starts, runs or stops.
     pub lifecycle: Lifecycle,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// The memory for bodies.
     pub budget: Budget,
 }
+
+/// As handlers get it: a clone for each request must be one count, not twenty.
+pub type Shared = Arc<AppState>;

@@ -15,13 +15,13 @@ const ALERT: Duration = Duration::from_millis(250);
 pub struct Health {
     up: Arc<watch::Sender<bool>>,
     store: &'static str,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Health {
     /// Down until [`Self::set`] says otherwise: the store is not migrated yet.
     #[must_use]
-    pub fn new(store: &Store, metrics: &Metrics) -> Self {
+    pub fn new(store: &Store, metrics: &Arc<Metrics>) -> Self {
         let health = Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() };
         health.metrics.store_up.with_label_values(&[health.store]).set(0);
         health

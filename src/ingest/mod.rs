@@ -62,7 +62,7 @@ impl Ingest {
         config: watch::Receiver<Loaded>,
         privacy: watch::Receiver<Privacy>,
         health: Health,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
         lifecycle: &Lifecycle,
     ) -> Self {
         let capacity = config.borrow().ingest.queue_capacity;

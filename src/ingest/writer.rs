@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     iter,
+    sync::Arc,
     time::Duration,
 };
 
@@ -93,7 +94,7 @@ pub struct Writing {
     pub store: Store,
     pub config: watch::Receiver<Loaded>,
     pub health: Health,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 struct Job<R> {
@@ -110,7 +111,7 @@ struct Waiting {
 /// The queues of one kind of row.
 pub struct Writer<R> {
     lanes: Vec<mpsc::Sender<Job<R>>>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     closed: CancellationToken,
 }
 

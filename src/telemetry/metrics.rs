@@ -2,6 +2,8 @@
 //!
 //! No label takes a value from a sender, unless it is on a fixed list.
 
+use std::sync::Arc;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector,
@@ -47,7 +49,7 @@ impl Metric for HistogramVec {
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $name:ident: $type:ty $([$($label:literal),*])? $({$buckets:expr})?,)+) => {
         /// All metrics, handed to whoever has something to count.
-        #[derive(Debug, Clone)]
+        #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
             $($(#[doc = $help])+ pub $name: $type,)+
@@ -116,8 +118,8 @@ impl Metrics {
     /// # Panics
     /// Two metrics have the same name, or one an invalid name: any test would show it.
     #[must_use]
-    pub fn new() -> Self {
-        Self::register().expect("metric names are valid and differ")
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::register().expect("metric names are valid and differ"))
     }
 
     /// Counts a pingback by its release line: `0.N`, else `other`.
@@ -134,11 +136,5 @@ impl Metrics {
         let mut text = Vec::with_capacity(32 * 1024);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -23,7 +23,7 @@ CREATE TABLE pingbacks (
     subdivision TEXT NOT NULL,
     privacy_notice TEXT NOT NULL,
     extra TEXT NOT NULL CHECK (json_valid(extra))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX pingbacks_instance ON pingbacks (instance_id);
 
 CREATE TABLE instances (

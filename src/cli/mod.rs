@@ -4,6 +4,7 @@ mod clock;
 pub mod config;
 pub mod migrate;
 mod privacy_key;
+mod reconfigure;
 pub mod serve;
 
 use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
@@ -139,17 +140,20 @@ impl fmt::Display for Failure {
                 complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
             }
             Self::Checked => f.write_str("what was checked is wrong"),
-            Self::Running(error) => {
-                error.fmt(f)?;
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
-            }
+            Self::Running(error) => f.write_str(&with_causes(error.as_ref())),
         }
     }
+}
+
+/// The message of an error, then those of its causes.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Runs the command that the arguments name.
@@ -160,7 +164,10 @@ impl fmt::Display for Failure {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let Cli { shared, command } = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
     match command {
-        Command::Serve(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Serve(with) => {
+            let shared = shared.and(with.shared);
+            block_on(with.options.run(shared.load()?, move || shared.layers()))
+        }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
     }

@@ -1,14 +1,14 @@
 //! `nutritionfacts serve`: the server. What is built, and how it is wired.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use super::{Failure, clock::SystemClock, privacy_key};
+use super::{Failure, clock::SystemClock, privacy_key, reconfigure::Reconfigure, with_causes};
 use crate::{
-    config::{Loaded, sections},
-    domain::{Clock, privacy::Privacy},
+    config::{Config, Layer, Loaded, live, sections},
+    domain::Clock,
     http::{
         self,
         budget::Budget,
@@ -19,7 +19,7 @@ use crate::{
     ingest::{Ingest, health::Health},
     lifecycle::{End, Lifecycle},
     maintenance,
-    store::{MigrationError, Store},
+    store::Store,
     telemetry::{self, metrics::Metrics},
 };
 
@@ -33,35 +33,35 @@ const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 pub struct Options {}
 
 impl Options {
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop; `read` reads the layers of the configuration again.
     ///
     /// # Errors
     ///
     /// Whatever keeps it from starting, or ends it before its time.
-    pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
-        let config = Arc::new(loaded.config);
-        let _filter = telemetry::start(&config.telemetry.log);
+    pub async fn run(
+        self,
+        loaded: Loaded,
+        read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
+    ) -> Result<(), Failure> {
+        let config = loaded.config.clone();
+        let filter = telemetry::start(&config.telemetry.log);
         let metrics = Metrics::new();
-        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision()]).set(1);
-        metrics.config_info.with_label_values(&[&loaded.hash]).set(1);
+        let (version, revision) = (env!("CARGO_PKG_VERSION"), revision());
+        metrics.build_info.with_label_values(&[version, revision]).set(1);
         let open_files = raise_open_files();
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            revision = revision(),
-            config = loaded.hash,
-            open_files,
-            "starting"
-        );
+        tracing::info!(version, revision, config = loaded.hash, open_files, "starting");
 
         let lifecycle = Lifecycle::default();
         let store = Store::open(&config.store).await.map_err(Failure::running)?;
-        let privacy = watch::Sender::new(privacy(&config.privacy, &store)?);
-        let (_config_sender, config) = watch::channel(config);
+        let folder = store.folder().map(PathBuf::from);
+        let rules = privacy_key::rules(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
+        let privacy = watch::Sender::new(rules);
+        let (running, loaded) = watch::channel(loaded);
         let health = Health::new(&store, &metrics);
         let ingest = Ingest::start(
             &store,
             SystemClock,
-            config.clone(),
+            loaded.clone(),
             privacy.subscribe(),
             health.clone(),
             &metrics,
@@ -70,26 +70,27 @@ impl Options {
 
         let state = AppState {
             ingest: ingest.clone(),
-            config: config.clone(),
+            config: loaded.clone(),
             health: health.clone(),
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
             budget: Budget::default(),
         };
-        let settings = config.borrow().clone();
         // Both are bound before anything else happens, so that probes are answered while migrations run.
-        for listener in [public(&settings.http, &state)?, admin(&settings, &state)?] {
+        for listener in [public(&config.http, &state)?, admin(&config, &state)?] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
         lifecycle.spawn_essential("store", keep_store(store.clone(), health, lifecycle.clone()));
+        let (sender, outcomes) = mpsc::channel(1);
+        let watch = live::watch(read, Reconfigure::accept(folder.clone()), running, sender);
+        lifecycle.spawn_essential("configuration watch", until_stop(lifecycle.clone(), watch));
+        let reconfigure = Reconfigure { running: loaded, privacy, folder, filter, metrics };
+        lifecycle.spawn_essential("configuration", until_stop(lifecycle.clone(), reconfigure.run(outcomes)));
 
-        let finish = async {
-            ingest.close();
-        };
-        let end =
-            lifecycle.run(settings.shutdown.delay, settings.shutdown.grace, finish).await.map_err(Failure::running)?;
+        let finish = async { ingest.close() };
+        let end = lifecycle.run(config.shutdown.delay, config.shutdown.grace, finish).await;
         store.close().await;
-        match end {
+        match end.map_err(Failure::running)? {
             End::Soft => {
                 tracing::info!("stopped");
                 Ok(())
@@ -100,19 +101,27 @@ impl Options {
     }
 }
 
+/// A task that has nothing to finish.
+async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send) {
+    tokio::select! {
+        () = task => {}
+        () = lifecycle.stop().cancelled() => {}
+    }
+}
+
 fn public(http: &sections::Http, state: &AppState) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
     listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)
 }
 
-fn admin(config: &crate::config::Config, state: &AppState) -> Result<Listener, Failure> {
+fn admin(config: &Config, state: &AppState) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: config.http.header_timeout, idle: config.http.idle_timeout };
     listener("admin", config.admin.listen, http::admin(state.clone()), deadlines, MAX_ADMIN_CONNECTIONS)
 }
 
 fn listener(
     name: &'static str,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     router: axum::Router,
     deadlines: Deadlines,
     max_connections: usize,
@@ -129,11 +138,11 @@ async fn keep_store(store: Store, health: Health, lifecycle: Lifecycle) {
     let work = async {
         let mut said = String::new();
         while let Err(error) = store.migrate(SystemClock.now()).await {
+            let problem = with_causes(&error);
             if !error.is_transient() {
-                return lifecycle.fail(describe(&error));
+                return lifecycle.fail(problem);
             }
             // The same problem once, not once a second.
-            let problem = describe(&error);
             if problem != said {
                 tracing::warn!(problem, "cannot reach the store yet: senders get 503 until it is there");
                 said = problem;
@@ -145,20 +154,8 @@ async fn keep_store(store: Store, health: Health, lifecycle: Lifecycle) {
         tracing::info!(store = store.kind(), "ready");
         tokio::join!(health.probe(store.clone()), maintenance::run(store.clone(), SystemClock));
     };
-    tokio::select! {
-        () = work => {}
-        () = lifecycle.stop().cancelled() => {}
-    }
-}
-
-fn describe(error: &MigrationError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    // Migrations make it a large future, which runs once.
+    until_stop(lifecycle.clone(), Box::pin(work)).await;
 }
 
 /// The commit that was built, if the build was told (`NUTRITIONFACTS_REVISION`).
@@ -169,9 +166,4 @@ fn revision() -> &'static str {
 /// Ten thousand connections need as many file descriptors; the soft limit is often 1,024.
 fn raise_open_files() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0)
-}
-
-/// The privacy rules, with the key that they need.
-fn privacy(privacy: &sections::Privacy, store: &Store) -> Result<Privacy, Failure> {
-    privacy_key::rules(privacy, store.folder()).map_err(Failure::running)
 }

@@ -39,14 +39,14 @@ impl Source {
 }
 
 /// A named set of values; of two layers the later one wins, key by key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Layer {
     pub(super) name: String,
     pub(super) source: Source,
     content: Content,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 enum Content {
     Yaml(String),
     Text { path: Vec<String>, text: String },

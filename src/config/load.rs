@@ -1,6 +1,11 @@
 //! From layers to a configuration: a pure function, called at start and whenever a watched layer changes.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    ops::Deref,
+    sync::Arc,
+};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -16,6 +21,7 @@ use super::{
     complaint::Complaint,
     layer::{DEFAULT, Layer},
     schema::Key,
+    secret::REDACTED,
     validate,
     walk::{Set, Walk},
 };
@@ -24,11 +30,76 @@ use super::{
 #[derive(Debug, Clone, Serialize)]
 pub struct Loaded {
     /// What is in force.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// The layer that set each key (`http.listen`), or [`DEFAULT`].
     pub origins: BTreeMap<String, String>,
     /// Sixteen hexadecimal digits that are the same wherever the same configuration is in force. Secrets do not enter.
     pub hash: String,
+    /// What the layers set, secrets included.
+    #[serde(skip)]
+    set: Checked,
+}
+
+/// Values that were checked. Never shown, as they hold secrets.
+#[derive(Clone)]
+struct Checked(Set);
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// The keys are read as those of the configuration itself.
+impl Deref for Loaded {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+/// What becomes of a running configuration when its layers have changed.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    /// What is in force from now on: live keys as the layers have them, all others as they were at the start.
+    pub loaded: Loaded,
+    /// Live keys that have changed.
+    pub applied: Vec<String>,
+    /// Keys that differ from what is in force, and need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+impl Loaded {
+    /// The running configuration with the live keys of the layers as they are now.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`], also where the new live keys do not go together with the others as they are in force.
+    pub fn reload(&self, layers: &[Layer]) -> Result<Reload, Vec<Complaint>> {
+        let wanted = load(layers)?;
+        let (live, fixed): (Vec<_>, Vec<_>) = Key::all().into_iter().partition(|(_, key)| key.is_live());
+        let of = |loaded: &Self, keys: &[(String, Key<'_>)]| -> Set {
+            let set = keys.iter().filter_map(|(path, _)| Some((path.clone(), loaded.set.0.get(path)?.clone())));
+            set.collect()
+        };
+        let mut set = of(self, &fixed);
+        set.extend(of(&wanted, &live));
+        let loaded = finish(set)?;
+        let (before, after, asked) = (self.config.values(), loaded.config.values(), wanted.config.values());
+        let differ = |keys: Vec<(String, Key<'_>)>, left: &Value, right: &Value| -> Vec<String> {
+            let differ = keys.into_iter().filter(|(path, key)| {
+                let pointer = format!("/{}", path.replace('.', "/"));
+                // A secret has no visible value.
+                let secret = |loaded: &Self| loaded.set.0.get(path).map(|(value, _)| value.clone());
+                left.pointer(&pointer) != right.pointer(&pointer)
+                    || (key.is_secret() && secret(self) != secret(&wanted))
+            });
+            differ.map(|(path, _)| path).collect()
+        };
+        let (applied, needs_restart) = (differ(live, &before, &after), differ(fixed, &before, &asked));
+        Ok(Reload { loaded, applied, needs_restart })
+    }
 }
 
 /// Merges the layers, the later over the earlier, key by key; a list is replaced, never appended to.
@@ -47,20 +118,38 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
             }
         }
     }
-    let (config, origins) = merge(walk.set);
+    if walk.complaints.is_empty() {
+        return finish(walk.set);
+    }
     // A rule about several keys says nothing while one of them is in doubt.
     if !walk.blind {
+        let (config, origins) = merge(&walk.set);
         let broken = validate::check(&config, &origins).into_iter();
         let broken = broken.filter(|broken| !broken.keys.iter().any(|key| walk.doubtful.contains(*key)));
         walk.complaints.extend(broken.map(|broken| broken.complaint));
     }
-    if walk.complaints.is_empty() { Ok(Loaded { hash: hash(&config), config, origins }) } else { Err(walk.complaints) }
+    Err(walk.complaints)
+}
+
+/// A configuration of checked values, if they go together.
+fn finish(set: Set) -> Result<Loaded, Vec<Complaint>> {
+    let (config, origins) = merge(&set);
+    let broken = validate::check(&config, &origins);
+    if broken.is_empty() {
+        Ok(Loaded { hash: hash(&config), config: Arc::new(config), origins, set: Checked(set) })
+    } else {
+        Err(broken.into_iter().map(|broken| broken.complaint).collect())
+    }
 }
 
 /// Puts the values over the defaults, layer by layer; figment remembers which layer set each key.
-fn merge(set: Set) -> (Config, BTreeMap<String, String>) {
+fn merge(set: &Set) -> (Config, BTreeMap<String, String>) {
     let defaults = Good { layer: DEFAULT.to_owned(), path: None, value: Config::default().values() };
-    let good = set.into_iter().map(|(path, (value, layer))| Good { layer, path: Some(path), value });
+    let good = set.iter().map(|(path, (value, layer))| Good {
+        layer: layer.clone(),
+        path: Some(path.clone()),
+        value: value.clone(),
+    });
     let figment = good.fold(Figment::from(defaults), Figment::merge);
     let origin = |path: &str| figment.find_metadata(path).map_or_else(|| DEFAULT.to_owned(), |of| of.name.to_string());
     let origins = Key::all().into_iter().map(|(path, _)| (path.clone(), origin(&path))).collect();
@@ -111,7 +200,7 @@ mod tests {
     #[test]
     fn no_layer_means_the_defaults() {
         let loaded = load(&[]).unwrap();
-        assert_eq!(loaded.config, Config::default());
+        assert_eq!(*loaded.config, Config::default());
         assert!(loaded.origins.values().all(|origin| origin == DEFAULT));
     }
 
@@ -133,7 +222,7 @@ mod tests {
         assert!(load(&[lower]).is_err());
         let layers = [Layer::file("a", "store: {url: 'sqlite://a.db'}"), Layer::file("b", "store: {url: ~}")];
         let loaded = load(&layers).unwrap();
-        assert_eq!((loaded.config.store.url, loaded.origins["store.url"].as_str()), (None, "file b"));
+        assert_eq!((&loaded.config.store.url, loaded.origins["store.url"].as_str()), (&None, "file b"));
     }
 
     #[test]
@@ -154,7 +243,47 @@ mod tests {
 
     #[test]
     fn the_empty_files_of_a_chart_change_nothing() {
-        assert_eq!(file("http:\nstore: {}\n").unwrap().config, Config::default());
+        assert_eq!(*file("http:\nstore: {}\n").unwrap().config, Config::default());
+    }
+
+    #[test]
+    fn a_reload_takes_live_keys_and_reports_the_others() {
+        let running = file("api: {reply: empty}\ningest: {lanes: 2}\nprivacy: {key_file: k}").unwrap();
+        let layers = [Layer::file(
+            "x",
+            "ingest: {lanes: 3, max_batch: 7}\nhttp: {body_timeout: 1m, idle_timeout: 75s}\nprivacy: {key_file: k}",
+        )];
+        let reload = running.reload(&layers).unwrap();
+        assert_eq!(reload.applied, ["api.reply", "ingest.max_batch"]);
+        assert_eq!(reload.needs_restart, ["http.body_timeout", "ingest.lanes"]);
+        assert_eq!((reload.loaded.config.ingest.lanes, reload.loaded.config.ingest.max_batch), (2, 7));
+        assert_eq!(reload.loaded.origins["api.reply"], DEFAULT);
+        assert_ne!(reload.loaded.hash, running.hash);
+        let same = reload.loaded.reload(&layers).unwrap();
+        assert_eq!((same.applied.len(), same.needs_restart.len(), same.loaded.hash), (0, 2, reload.loaded.hash));
+    }
+
+    #[test]
+    fn a_reload_notices_a_secret_and_does_not_show_it() {
+        let store = |password: &str| {
+            Layer::file(
+                "x",
+                format!("store: {{host: a, user: b, database: c, password: {password}}}\nprivacy: {{key_file: k}}"),
+            )
+        };
+        let running = load(&[store("planted")]).unwrap();
+        let reload = running.reload(&[store("implanted")]).unwrap();
+        assert_eq!(reload.needs_restart, ["store.password"]);
+        assert!(!format!("{reload:?}").contains("planted"));
+    }
+
+    #[test]
+    fn a_reload_is_refused_where_new_and_old_keys_do_not_go_together() {
+        let file =
+            |text: &str| [Layer::variable("DATABASE_URL", "store.url", "postgres://a/b"), Layer::file("x", text)];
+        let running = load(&file("privacy: {identifiers: none}")).unwrap();
+        assert!(running.reload(&file("privacy: {key_file: k}")).is_err());
+        assert!(running.reload(&[Layer::file("x", "privacy: [")]).is_err());
     }
 
     /// Any tree, with our own keys often enough that the walk goes deep.

@@ -5,6 +5,7 @@
 
 mod complaint;
 mod layer;
+pub mod live;
 mod load;
 mod path;
 mod privacy;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     complaint::Complaint,
     layer::{DEFAULT, Layer, Source},
-    load::{Loaded, load},
+    load::{Loaded, Reload, load},
     privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
     schema::{Key, live_keys, schema},
     show::yaml,

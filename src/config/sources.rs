@@ -116,7 +116,7 @@ mod tests {
             ("NUTRITIONFACTS__SHUTDOWN__DELAY", "2s"),
             ("NUTRITIONFACTS__SHUTDOWN", "{delay: 1s, grace: 3s}"),
         ]));
-        let shutdown = load(&layers).unwrap().config.shutdown;
+        let shutdown = load(&layers).unwrap().config.shutdown.clone();
         assert_eq!((shutdown.delay.as_secs(), shutdown.grace.as_secs()), (2, 3));
     }
 

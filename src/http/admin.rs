@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::state::AppState;
+use super::{reply::json, state::AppState};
 
 /// `GET /metrics`.
 pub async fn metrics(State(state): State<AppState>) -> Response {
@@ -19,6 +19,18 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "cannot render the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// `GET /config`: what is in force, where it came from, and its hash; secrets redacted.
+pub async fn config(State(state): State<AppState>) -> Response {
+    let loaded = state.config.borrow().clone();
+    match serde_json::to_string_pretty(&loaded) {
+        Ok(text) => json(StatusCode::OK, text),
+        Err(error) => {
+            tracing::error!(%error, "cannot show the configuration");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

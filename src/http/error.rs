@@ -1,12 +1,11 @@
 //! Failures as replies: the only place that knows status codes.
 
 use axum::{
-    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::body::BodyError;
+use super::{body::BodyError, reply::plain};
 use crate::{domain::json::NotAnObject, ingest::Unavailable};
 
 /// The sentence of the first specification, to the letter.
@@ -57,12 +56,4 @@ impl IntoResponse for Refusal {
         }
         response
     }
-}
-
-/// A reply in plain text.
-pub fn plain(status: StatusCode, text: &'static str) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

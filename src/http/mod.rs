@@ -8,6 +8,7 @@ pub mod connection;
 mod error;
 mod inflate;
 mod probes;
+mod reply;
 mod reports;
 pub mod serve;
 pub mod state;
@@ -46,6 +47,7 @@ pub fn public(state: AppState) -> Router {
 pub fn admin(state: AppState) -> Router {
     Router::new()
         .route("/metrics", get(admin::metrics))
+        .route("/config", get(admin::config))
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/startupz", get(probes::startupz))
@@ -66,12 +68,13 @@ pub fn route(path: &str) -> &'static str {
         "/startupz" => "/startupz",
         "/health_check" => "/health_check",
         "/metrics" => "/metrics",
+        "/config" => "/config",
         _ => "unmatched",
     }
 }
 
 async fn not_found(State(state): State<AppState>, request: Request) -> Response {
-    unwanted(&state, request, error::plain(StatusCode::NOT_FOUND, "Not found.")).await
+    unwanted(&state, request, reply::plain(StatusCode::NOT_FOUND, "Not found.")).await
 }
 
 /// axum adds `Allow`.

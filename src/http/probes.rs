@@ -1,13 +1,15 @@
 //! `/livez`, `/readyz`, `/startupz`, and the names that people ask for.
 
 use axum::{
-    body::Body,
     extract::{RawQuery, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::Response,
 };
 
-use super::{error::plain, state::AppState};
+use super::{
+    reply::{json, plain},
+    state::AppState,
+};
 
 /// `GET /`: name and version.
 pub async fn name() -> Response {
@@ -48,8 +50,5 @@ pub async fn readyz(State(state): State<AppState>, RawQuery(query): RawQuery) ->
         body["checks"] =
             checks.iter().map(|(name, ok, otherwise)| (*name, if *ok { "ok" } else { otherwise })).collect();
     }
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body.to_string())
 }

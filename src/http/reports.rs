@@ -4,7 +4,7 @@ use axum::{
     Extension,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use super::{
     client_ip::client_ip,
     error::Refusal,
     inflate::{self, Text},
+    reply::json,
     serve::Peer,
     state::AppState,
 };
@@ -70,7 +71,7 @@ async fn keep_pingback(
     let (id, outcome) = state.ingest.pingback(pingback, address, share.into_permit()).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     let takes_json = reply == Reply::ByVersion && version.is_some_and(Version::takes_json);
-    Ok((if takes_json { json(pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
+    Ok((if takes_json { json(StatusCode::OK, pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
 }
 
 fn pingback_reply(id: Uuid) -> String {
@@ -82,7 +83,7 @@ pub async fn statistics(State(state): State<AppState>, body: Body) -> Response {
     match keep_statistics(&state, body).await {
         Ok(outcome) => {
             state.metrics.statistics_total.with_label_values(&[label(outcome)]).inc();
-            json(r#"{"messages": []}"#.into())
+            json(StatusCode::OK, r#"{"messages": []}"#)
         }
         Err(refusal) => {
             state.metrics.statistics_total.with_label_values(&[refusal.outcome()]).inc();
@@ -127,10 +128,4 @@ fn label(outcome: Outcome) -> &'static str {
         Outcome::Stored => "stored",
         Outcome::SetAside => "set_aside",
     }
-}
-
-fn json(text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

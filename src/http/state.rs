@@ -1,12 +1,10 @@
 //! What handlers share. It lies below them, so that no handler needs the router.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 
 use super::budget::Budget;
 use crate::{
-    config::Config,
+    config::Loaded,
     ingest::{Ingest, health::Health},
     lifecycle::Lifecycle,
     telemetry::metrics::Metrics,
@@ -18,7 +16,7 @@ pub struct AppState {
     /// Takes pings.
     pub ingest: Ingest,
     /// The effective configuration.
-    pub config: watch::Receiver<Arc<Config>>,
+    pub config: watch::Receiver<Loaded>,
     /// Whether the store takes rows.
     pub health: Health,
     /// Whether the process starts, runs or stops.

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
 
 use crate::{
-    config::Config,
+    config::Loaded,
     domain::{
         Clock, Timestamp, new_id,
         pingback::{Arrival, Pingback, PingbackRow},
@@ -47,7 +47,7 @@ pub struct Ingest(Arc<Inner>);
 
 struct Inner {
     clock: Box<dyn Clock>,
-    config: watch::Receiver<Arc<Config>>,
+    config: watch::Receiver<Loaded>,
     privacy: watch::Receiver<Privacy>,
     health: Health,
     pingbacks: Writer<PingbackRow>,
@@ -59,7 +59,7 @@ impl Ingest {
     pub fn start(
         store: &Store,
         clock: impl Clock,
-        config: watch::Receiver<Arc<Config>>,
+        config: watch::Receiver<Loaded>,
         privacy: watch::Receiver<Privacy>,
         health: Health,
         metrics: &Metrics,

@@ -3,7 +3,6 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     iter,
-    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Unavailable, Weight, health::Health};
 use crate::{
-    config::Config,
+    config::Loaded,
     domain::{pingback::PingbackRow, statistics::StatisticsReport},
     lifecycle::Lifecycle,
     store::{SetAside, Store, StoreError, Write},
@@ -92,7 +91,7 @@ impl Row for StatisticsReport {
 #[derive(Clone)]
 pub struct Writing {
     pub store: Store,
-    pub config: watch::Receiver<Arc<Config>>,
+    pub config: watch::Receiver<Loaded>,
     pub health: Health,
     pub metrics: Metrics,
 }

@@ -80,11 +80,19 @@ impl Connections {
             }
         }
         let limit = self.statement_timeout.as_millis().to_string();
-        let connection = self.server.connect(&[("statement_timeout", limit)]).await.map_err(|error| match error {
+        let connection = self.server.connect(&limit).await.map_err(|error| match error {
             MigrationError::Store(error) => error,
             other => StoreError::unavailable(other.to_string()),
         })?;
         Ok(Lease { connection, made: Instant::now(), owner: self, _permit: permit })
+    }
+
+    /// A connection beside the others, without a time limit for statements: for migrations.
+    pub async fn single(&self) -> Result<PgConnection, MigrationError> {
+        match timeout(self.acquire_timeout, self.server.connect("0")).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::timeout("no connection", self.acquire_timeout).into()),
+        }
     }
 
     /// Longest time of one operation: a server that has stopped answering does not keep its own limit.
@@ -125,11 +133,11 @@ impl Lease<'_> {
             Err(_) => Err(StoreError::timeout("no answer", owner.limit())),
         };
         match &result {
-            Ok(_) | Err(StoreError::Rejected { .. }) => self.keep(),
-            // The server ended the statement, the connection is as good as before.
-            Err(error) if error.is_conflict() || error.to_string().contains("57014") => self.keep(),
-            // Gone, read-only or stuck: the others were made to the same server and are no better.
-            Err(_) => owner.resting().clear(),
+            Err(error) if !error.spares_connection() => {
+                // Gone, read-only or stuck: the resting ones were made to the same server and are no better.
+                owner.resting().clear();
+            }
+            _ => self.keep(),
         }
         result
     }

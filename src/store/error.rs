@@ -30,6 +30,14 @@ impl StoreError {
         matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
     }
 
+    /// The server answered and only this statement was at fault: its connection is as good as before.
+    pub(super) fn spares_connection(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => true,
+            Self::Unavailable { reason, .. } => reason == STATEMENT_TIMEOUT || self.is_conflict(),
+        }
+    }
+
     pub(super) fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), timeout: false }
     }
@@ -41,6 +49,7 @@ impl StoreError {
 
 const DEADLOCK: &str = "40P01";
 const SERIALIZATION: &str = "40001";
+const STATEMENT_TIMEOUT: &str = "57014";
 
 /// Why the store cannot be opened: the configuration or the place, not the state of a server.
 #[derive(Debug, Error)]
@@ -173,7 +182,7 @@ fn by_sqlstate(code: &str, constraint: Option<&str>) -> StoreError {
             StoreError::Rejected { reason: format!("{code}{constraint}") }
         }
         // All else is no row's fault. 42 too: the schema is not there (yet).
-        _ => StoreError::Unavailable { reason: code.into(), timeout: code == "57014" },
+        _ => StoreError::Unavailable { reason: code.into(), timeout: code == STATEMENT_TIMEOUT },
     }
 }
 

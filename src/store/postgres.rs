@@ -62,8 +62,7 @@ impl Postgres {
     }
 
     pub(super) async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
-        // No time limit: a migration takes what it takes, and others wait for it.
-        let mut connection = self.connections.server.connect(&[]).await?;
+        let mut connection = self.connections.single().await?;
         // One transaction holds the lock and all migrations: it is all or nothing, and no pooler can part it.
         let mut transaction = connection.begin().await?;
         if self.connections.server.pooled {

@@ -45,13 +45,15 @@ impl Server {
         Ok(server)
     }
 
-    /// A connection for the daily work; `settings` are start-up settings (none through a pooler).
-    pub async fn connect(&self, settings: &[(&str, String)]) -> Result<PgConnection, MigrationError> {
-        // Read each time: whoever rotates the password changes the file first.
-        let options = self
+    /// A connection whose commits are durable; `statement_timeout` in milliseconds (through a pooler, that of the role).
+    pub async fn connect(&self, statement_timeout: &str) -> Result<PgConnection, MigrationError> {
+        // The file is read each time: whoever rotates the password changes it first.
+        let mut options = self
             .with_password()
             .map_err(|(_, error)| StoreError::unavailable(format!("password file: {}", error.kind())))?;
-        let options = if self.pooled { options } else { options.options(settings.iter().map(|(k, v)| (*k, v))) };
+        if !self.pooled {
+            options = options.options([("statement_timeout", statement_timeout)]);
+        }
         let mut connection = PgConnection::connect_with(&options).await?;
         check(&mut connection).await?;
         Ok(connection)

@@ -10,11 +10,12 @@ use std::{
 };
 
 use chrono::SecondsFormat;
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde::Serialize;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, SqliteConnection,
+    AssertSqlSafe, ConnectOptions, Connection, Sqlite as Db, SqliteConnection,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -23,8 +24,8 @@ use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsRepo
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-static INSTANCES: LazyLock<String> =
-    LazyLock::new(|| format!("{}{}", include_str!("sql/sqlite_instances.sql"), instances::merge("min", "max")));
+/// The end of a statement that merges rows into `instances`.
+static MERGE: LazyLock<String> = LazyLock::new(|| instances::merge("min", "max"));
 
 /// A database file, its one writer, and the lock that keeps others out.
 #[derive(Debug)]
@@ -156,10 +157,8 @@ async fn insert_pingbacks(
         Write::New => rows.to_vec(),
         Write::Replay => without_present(&mut transaction, rows).await?,
     };
-    let pings: Vec<_> = fresh.iter().map(|row| Ping(row)).collect();
-    sqlx::query(include_str!("sql/sqlite_pingbacks.sql")).bind(json(&pings)?).execute(&mut *transaction).await?;
-    let merged = merge(&mut fresh)?;
-    sqlx::query(AssertSqlSafe(INSTANCES.as_str())).bind(merged).execute(&mut *transaction).await?;
+    insert_rows(&mut transaction, &fresh).await?;
+    merge(&mut transaction, &mut fresh).await?;
     transaction.commit().await
 }
 
@@ -175,48 +174,67 @@ async fn without_present<'a>(
     Ok(rows.iter().copied().filter(|row| seen.insert(row.id)).collect())
 }
 
-/// A row as a JSON list in the order of the columns.
-struct Ping<'a>(&'a PingbackRow);
-
-impl Serialize for Ping<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let row = self.0;
-        let mut list = serializer.serialize_seq(Some(23))?;
-        list.serialize_element(&row.id)?;
-        list.serialize_element(&text(row.received_at))?;
-        let texts = [&row.instance_id, &row.kolibri_version, &row.mode, &row.platform];
-        texts.iter().try_for_each(|text| list.serialize_element(text))?;
-        list.serialize_element(row.os)?;
-        let texts = [&row.sysversion, &row.python_version, &row.database_id, &row.system_id, &row.node_id];
-        texts.iter().try_for_each(|text| list.serialize_element(text))?;
-        list.serialize_element(&row.language)?;
-        list.serialize_element(&row.timezone)?;
-        list.serialize_element(&row.uptime)?;
-        list.serialize_element(&row.client_time.map(text))?;
-        let texts = [&row.installer, &row.project, &row.ip, &row.country, &row.subdivision, &row.privacy_notice];
-        texts.iter().try_for_each(|text| list.serialize_element(text))?;
-        list.serialize_element(&row.extra)?;
-        list.end()
-    }
+async fn insert_rows(connection: &mut SqliteConnection, rows: &[&PingbackRow]) -> Result<(), sqlx::Error> {
+    const HEAD: &str = "INSERT INTO pingbacks (id, received_at, instance_id, kolibri_version, mode, platform, os, \
+        sysversion, python_version, database_id, system_id, node_id, language, timezone, uptime, client_time, \
+        installer, project, ip, country, subdivision, privacy_notice, extra)";
+    insert(connection, HEAD, 23, "", rows, |query, row| {
+        let query = query.bind(row.id.to_string()).bind(text(row.received_at)).bind(&row.instance_id);
+        let query = query.bind(&row.kolibri_version).bind(&row.mode).bind(&row.platform).bind(row.os);
+        let query = query.bind(&row.sysversion).bind(&row.python_version).bind(&row.database_id);
+        let query = query.bind(&row.system_id).bind(&row.node_id).bind(&row.language).bind(&row.timezone);
+        let query = query.bind(row.uptime).bind(row.client_time.map(text)).bind(&row.installer).bind(&row.project);
+        let query = query.bind(&row.ip).bind(&row.country).bind(&row.subdivision).bind(&row.privacy_notice);
+        query.bind(&row.extra)
+    })
+    .await
 }
 
-/// One entry for each instance: first and last moment, how many pings, and the description of the last.
-fn merge(rows: &mut [&PingbackRow]) -> Result<String, sqlx::Error> {
+/// Merges the rows into `instances`, one by one for each: first and last moment, how many, the description of the last.
+async fn merge(connection: &mut SqliteConnection, rows: &mut [&PingbackRow]) -> Result<(), sqlx::Error> {
+    const HEAD: &str = "INSERT INTO instances (instance_id, first_seen, last_seen, pings, kolibri_version, mode, \
+        platform, os, sysversion, python_version, database_id, language, timezone, installer, project, country, \
+        subdivision)";
     rows.sort_unstable_by(|a, b| {
         let texts = || instances::description(a).cmp(&instances::description(b));
         a.instance_id.cmp(&b.instance_id).then(a.received_at.cmp(&b.received_at)).then_with(texts)
     });
-    let entries: Vec<_> = rows
-        .chunk_by(|a, b| a.instance_id == b.instance_id)
-        .filter(|pings| !pings[0].instance_id.is_empty())
-        .filter_map(|pings| Some((pings.first()?, pings.last()?, pings.len())))
-        .map(|(first, last, pings)| {
-            let moments = (text(first.received_at), text(last.received_at));
-            (&last.instance_id, moments.0, moments.1, pings, instances::description(last))
-        })
-        .collect();
-    json(&entries)
+    let groups = rows.chunk_by(|a, b| a.instance_id == b.instance_id);
+    let groups: Vec<&[&PingbackRow]> = groups.filter(|pings| !pings[0].instance_id.is_empty()).collect();
+    insert(connection, HEAD, 17, &MERGE, &groups, |query, pings| {
+        let (first, last) = (pings[0], pings[pings.len() - 1]);
+        let count = i64::try_from(pings.len()).unwrap_or(i64::MAX);
+        let query =
+            query.bind(&last.instance_id).bind(text(first.received_at)).bind(text(last.received_at)).bind(count);
+        instances::description(last).into_iter().fold(query, Query::bind)
+    })
+    .await
 }
+
+/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
+///
+/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
+async fn insert<'q, T>(
+    connection: &mut SqliteConnection,
+    head: &str,
+    columns: usize,
+    tail: &str,
+    rows: &'q [T],
+    bind: impl Fn(Insert<'q>, &'q T) -> Insert<'q>,
+) -> Result<(), sqlx::Error> {
+    for chunk in rows.chunks(ROWS) {
+        let row = format!("({}?)", "?, ".repeat(columns - 1));
+        let sql = format!("{head} VALUES {}{row} {tail}", format!("{row}, ").repeat(chunk.len() - 1));
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
+        chunk.iter().fold(query, &bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+type Insert<'q> = Query<'q, Db, SqliteArguments>;
+
+/// Rows of one statement: 23 columns of 100 rows are far from SQLite's 32,766 parameters, more are no faster.
+const ROWS: usize = 100;
 
 async fn insert_statistics(
     connection: &mut SqliteConnection,

@@ -102,6 +102,12 @@ metrics! {
     store_connections: IntGaugeVec ["state"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
+    /// Whether the last change of the configuration was taken over; if not, the last good one is in force.
+    config_last_reload_successful: IntGauge,
+    /// When the last change was taken over, or the program started; seconds since 1970.
+    config_last_reload_success_timestamp_seconds: IntGauge,
+    /// Changes of the configuration by where they were made and what became of them.
+    config_reloads_total: IntCounterVec ["source", "result"],
 }
 
 impl Metrics {

@@ -11,6 +11,7 @@ mod fields;
 mod framing;
 mod legacy;
 mod limits;
+mod live;
 mod metrics;
 mod model;
 mod outage;

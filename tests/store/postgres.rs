@@ -235,8 +235,8 @@ async fn passwords_may_hold_anything_and_change() {
     store.health().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_server_that_comes_and_goes() {
+/// A server of the test's own, and a migrated store in it that is soon impatient.
+async fn impatient() -> (Cluster, Store) {
     let cluster = Cluster::start();
     let url = cluster.create_database("d").await;
     let config = sections::Store {
@@ -247,24 +247,45 @@ async fn a_server_that_comes_and_goes() {
     };
     let store = Store::open(&config).await.unwrap();
     store.migrate(now()).await.unwrap();
-    let row = ping("i", 0);
+    store.health().await.unwrap();
+    (cluster, store)
+}
 
-    // Killed: unavailable at once, not after a timeout.
+/// The ping is kept, whatever failed before, and counted once.
+async fn assert_kept_once(cluster: &Cluster, store: &Store, row: &PingbackRow) {
+    until("back", async || store.write_pingbacks(&[row], Write::Replay).await.is_ok()).await;
+    let mut connection = cluster.connect("d").await;
+    let pings: Vec<i64> = sqlx::query_scalar("SELECT pings FROM instances").fetch_all(&mut connection).await.unwrap();
+    assert_eq!(pings, [1]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_and_comes_back() {
+    let (cluster, store) = impatient().await;
+    let row = ping("i", 0);
     cluster.kill();
-    assert!(is_unavailable(&store.write_pingbacks(&[&row], Write::Replay).await));
-    let result = store.write_pingbacks(&[&row], Write::Replay).await;
-    assert!(is_unavailable(&result), "{result:?}");
+    // At once, not after a time limit; first through the connection that was open, then through none.
+    for _ in 0..2 {
+        let result = store.write_pingbacks(&[&row], Write::Replay).await;
+        assert!(is_unavailable(&result), "{result:?}");
+    }
     assert!(is_unavailable(&store.health().await));
+    assert_eq!(store.connections(), (0, 0));
     cluster.restart();
-    until("back", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+    assert_kept_once(&cluster, &store, &row).await;
 
     // Restarted while we rest: nobody notices. (A connection that rested a second is asked before it is used.)
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     cluster.restart();
     store.write_pingbacks(&[&row], Write::Replay).await.unwrap();
+}
 
-    // Paused: every caller hears of it, those that wait for a connection too.
+#[tokio::test]
+async fn a_server_that_hangs() {
+    let (cluster, store) = impatient().await;
+    let row = ping("i", 0);
     cluster.pause();
+    // Every caller hears of it, those that wait for a connection too.
     let callers: Vec<_> = (0..5)
         .map(|_| {
             let (store, row) = (store.clone(), row.clone());
@@ -277,30 +298,32 @@ async fn a_server_that_comes_and_goes() {
     }
     assert_eq!(store.connections(), (0, 0), "a connection that hung does not come back");
     cluster.resume();
-    until("back", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+    assert_kept_once(&cluster, &store, &row).await;
+}
 
-    // Read-only, as after a failover: the connection is not used again.
+#[tokio::test]
+async fn a_server_that_only_lets_us_read() {
+    let (cluster, store) = impatient().await;
+    let row = ping("i", 0);
     cluster.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await;
     cluster.execute("postgres", "SELECT pg_reload_conf()").await;
     until("read-only", async || store.health().await.is_err()).await;
+    // Whoever is turned away by the new leader must not stay with the old one.
+    assert_eq!(store.connections(), (0, 0));
     let result = store.write_pingbacks(&[&row], Write::Replay).await;
     assert!(is_unavailable(&result), "{result:?}");
-    assert_eq!(store.connections(), (0, 0));
     let mut connection = cluster.connect("postgres").await;
     connection.execute("SET default_transaction_read_only = off").await.unwrap();
     connection.execute("ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
     connection.execute("SELECT pg_reload_conf()").await.unwrap();
-    until("writable", async || store.write_pingbacks(&[&row], Write::Replay).await.is_ok()).await;
+    assert_kept_once(&cluster, &store, &row).await;
+}
 
-    // Commits that a crash may lose are no commits.
+#[tokio::test]
+async fn a_server_without_fsync() {
+    let (cluster, store) = impatient().await;
     cluster.execute("postgres", "ALTER SYSTEM SET fsync = off").await;
     cluster.execute("postgres", "SELECT pg_reload_conf()").await;
-    until("refused", async || {
-        matches!(store.migrate(now()).await, Err(MigrationError::NotDurable { setting: "fsync" }))
-    })
-    .await;
-
-    let mut count = cluster.connect("d").await;
-    let pings: i64 = sqlx::query_scalar("SELECT pings FROM instances").fetch_one(&mut count).await.unwrap();
-    assert_eq!(pings, 1);
+    let refused = async || matches!(store.migrate(now()).await, Err(MigrationError::NotDurable { setting: "fsync" }));
+    until("refused", refused).await;
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Write,
     net::TcpListener,
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
@@ -32,6 +33,17 @@ signal() {
     rm -f "$2/postmaster.pid" "$2"/../.s.PGSQL.*
 }
 "#;
+
+/// Quick to start, but honest about commits. In the file, so that a test may change them by ALTER SYSTEM.
+const SETTINGS: &[u8] = b"
+listen_addresses = '127.0.0.1'
+fsync = on
+max_connections = 200
+shared_buffers = 32MB
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 256MB
+";
 
 /// A server of its own; dropping it stops it and removes its files.
 pub struct Cluster {
@@ -65,7 +77,7 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("nf-pg-").tempdir().unwrap();
         let data = folder.path().join("data");
         let mut initdb = as_server_user(&programs.join("initdb"), folder.path());
-        initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
+        initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync"]);
         initdb.arg("--pgdata").arg(&data);
         if let Some(password) = password {
             let file = folder.path().join("password");
@@ -78,6 +90,9 @@ impl Cluster {
             initdb.arg("--auth=trust");
         }
         run(&mut initdb);
+
+        let mut settings = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
+        settings.write_all(SETTINGS).unwrap();
 
         let watchdog = Command::new("sh")
             .args(["-c", &format!("{SIGNAL}\ncat >/dev/null\nsignal KILL \"$1/data\"\nrm -rf \"$1\""), "watchdog"])
@@ -155,11 +170,7 @@ impl Cluster {
 
     fn launch(&self) -> bool {
         let socket = self.folder.path().display();
-        let settings = format!(
-            "-p {} -k '{socket}' -c listen_addresses=127.0.0.1 -c fsync=on -c max_connections=200 -c shared_buffers=32MB \
-             -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=256MB",
-            self.port
-        );
+        let settings = format!("-p {} -k '{socket}'", self.port);
         as_server_user(&self.programs.join("pg_ctl"), self.folder.path())
             .args(["start", "--silent", "--wait", "--timeout=60", "--options", &settings, "--pgdata"])
             .arg(self.data())

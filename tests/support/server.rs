@@ -26,6 +26,7 @@ pub struct Setup {
     pub url: String,
     folder: Arc<TempDir>,
     settings: Vec<String>,
+    files: Vec<PathBuf>,
     key: Option<&'static str>,
 }
 
@@ -34,7 +35,7 @@ impl Setup {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
-        Self { url, folder: Arc::new(folder), settings: vec![], key: Some(KEY) }
+        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY) }
     }
 
     /// A database of PostgreSQL.
@@ -45,6 +46,12 @@ impl Setup {
     /// One `--set`.
     pub fn set(mut self, setting: &str) -> Self {
         self.settings.push(setting.to_owned());
+        self
+    }
+
+    /// One `--config`.
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.push(file.into());
         self
     }
 
@@ -84,6 +91,9 @@ impl Setup {
         let listeners = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s"];
         for setting in listeners.into_iter().chain(self.settings.iter().map(String::as_str)) {
             command.args(["--set", setting]);
+        }
+        for file in &self.files {
+            command.arg("--config").arg(file);
         }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -140,6 +150,18 @@ impl Server {
 
     pub fn get(&self, path: &str) -> Reply {
         self.ask(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+    }
+
+    /// From the admin listener.
+    pub fn admin_text(&self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        Connection::open(self.admin).ask(request.as_bytes()).text()
+    }
+
+    /// The value of a series of `/metrics`, written as there.
+    pub fn metric(&self, series: &str) -> Option<String> {
+        let text = self.admin_text("/metrics");
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned))
     }
 
     pub fn wait_until_ready(&self) {

@@ -1,0 +1,70 @@
+//! Layers that change while the program runs: read again, checked, and taken over, or the last good stays.
+//!
+//! Files are read again twice a second instead of being watched: a mounted ConfigMap changes by a swap of symbolic links,
+//! editors by a rename, network file systems without any notice, and reading all three kinds costs microseconds.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{Complaint, Layer, Loaded, Reload};
+
+/// Between two looks at the files.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a change of the layers has led to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Live keys are in force; others may need a restart.
+    Applied(Box<Reload>),
+    /// Something is wrong: the last good configuration stays.
+    Rejected(Vec<Complaint>),
+}
+
+/// Looks at the layers for ever; publishes what is in force, and tells each outcome. `accept` has the last word, as it
+/// knows whether the files that the configuration names can be used.
+pub async fn watch(
+    read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
+    accept: impl Fn(&Loaded) -> Result<(), Complaint> + Send + 'static,
+    running: watch::Sender<Loaded>,
+    outcomes: mpsc::Sender<Outcome>,
+) {
+    // What the program has started with counts as taken over, unless it has changed since.
+    let (mut taken, mut glimpsed) = (None, None);
+    let mut ticks = interval(PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A network file system may take its time.
+        let Ok(layers) = tokio::task::spawn_blocking(read.clone()).await else { continue };
+        if taken.as_ref() == Some(&layers) {
+            continue;
+        }
+        if glimpsed.as_ref() != Some(&layers) {
+            // An editor may be half-way through: a file that it has just emptied would be a valid configuration.
+            glimpsed = Some(layers);
+            continue;
+        }
+        let first = taken.is_none();
+        let result = running.borrow().reload(&layers);
+        let result = result.and_then(|reload| match accept(&reload.loaded) {
+            Ok(()) => Ok(reload),
+            Err(complaint) => Err(vec![complaint]),
+        });
+        taken = glimpsed.take();
+        let outcome = match result {
+            Ok(reload) if first && reload.applied.is_empty() && reload.needs_restart.is_empty() => continue,
+            Ok(reload) => {
+                running.send_replace(reload.loaded.clone());
+                Outcome::Applied(Box::new(reload))
+            }
+            Err(complaints) => Outcome::Rejected(complaints),
+        };
+        if outcomes.send(outcome).await.is_err() {
+            return;
+        }
+    }
+}

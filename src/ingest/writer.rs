@@ -23,6 +23,9 @@ use crate::{
 
 /// A batch is tried again for this long; a client waits for 60 s.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
+/// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longest pause between two tries; a random part of it is taken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -98,7 +101,20 @@ pub struct Writing {
 
 struct Job<R> {
     row: R,
+    queued: Instant,
     waiting: Waiting,
+}
+
+impl<R> Job<R> {
+    /// Its row and its sender, if somebody still waits for the answer.
+    fn awaited(self) -> Option<(R, Waiting)> {
+        if self.queued.elapsed() > LONGEST_WAIT {
+            let _ = self.waiting.answer.send(Err(Unavailable));
+            return None;
+        }
+        // A sender that has gone away comes again: its ping would be counted twice.
+        (!self.waiting.answer.is_closed()).then_some((self.row, self.waiting))
+    }
 }
 
 struct Waiting {
@@ -139,7 +155,7 @@ impl<R: Row> Writer<R> {
         let (answer, answered) = oneshot::channel();
         let lane = self.lane(row.key());
         self.metrics.ingest_queue_rows.inc();
-        if lane.try_send(Job { row, waiting: Waiting { answer, _weight: weight } }).is_err() {
+        if lane.try_send(Job { row, queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
         }
@@ -180,9 +196,12 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed:
             return;
         }
         writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
-        for job in jobs.drain(..) {
-            rows.push(job.row);
-            waiting.push(Some(job.waiting));
+        for (row, sender) in jobs.drain(..).filter_map(Job::awaited) {
+            rows.push(row);
+            waiting.push(Some(sender));
+        }
+        if rows.is_empty() {
+            continue;
         }
         writer.commit(&rows, &mut waiting).await;
         rows.clear();

@@ -26,6 +26,8 @@ impl Server {
             None => by_fields(store),
         };
         if let Some(path) = &store.ssl_root_cert {
+            // Read at each connection; missing from the beginning, it is a mistake and not a bad day.
+            std::fs::metadata(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
             options = options.ssl_root_cert(path);
         }
         if options.get_application_name().is_none() {

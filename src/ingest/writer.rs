@@ -297,3 +297,36 @@ impl Writing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{Semaphore, oneshot::Receiver};
+
+    use super::*;
+
+    fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
+        let (answer, answered) = oneshot::channel();
+        let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Job { row: "row", queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }, answered)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_waited_too_long_is_refused() {
+        let (early, mut refused) = job();
+        tokio::time::advance(LONGEST_WAIT + Duration::from_millis(1)).await;
+        let (late, mut waiting) = job();
+        assert!(early.awaited().is_none());
+        assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
+        assert_eq!(late.awaited().map(|(row, _)| row), Some("row"));
+        assert!(waiting.try_recv().is_err(), "not answered before it is written");
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_has_gone_is_not_written() {
+        let (job, answered) = job();
+        drop(answered);
+        assert!(job.awaited().is_none());
+    }
+}

@@ -56,9 +56,19 @@ impl Server {
         if !self.pooled {
             options = options.options([("statement_timeout", statement_timeout)]);
         }
-        let mut connection = PgConnection::connect_with(&options).await?;
+        let mut connection = PgConnection::connect_with(&options).await.map_err(|error| self.explain(&error))?;
         check(&mut connection).await?;
         Ok(connection)
+    }
+
+    fn explain(&self, error: &sqlx::Error) -> MigrationError {
+        match classify(error) {
+            // PgBouncer's answer to start-up parameters.
+            StoreError::Unavailable { reason, .. } if reason == "08P01" && !self.pooled => {
+                StoreError::unavailable("08P01: if this is a pooler, set `store.pooler` to `transaction`").into()
+            }
+            error => error.into(),
+        }
     }
 
     fn with_password(&self) -> Result<PgConnectOptions, (PathBuf, io::Error)> {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -28,6 +28,7 @@ pub struct Setup {
     settings: Vec<String>,
     files: Vec<PathBuf>,
     key: Option<&'static str>,
+    names_url: bool,
 }
 
 impl Setup {
@@ -35,7 +36,7 @@ impl Setup {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
-        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY) }
+        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY), names_url: true }
     }
 
     /// A database of PostgreSQL.
@@ -58,6 +59,12 @@ impl Setup {
     /// Without the key of the pseudonyms.
     pub fn without_key(mut self) -> Self {
         self.key = None;
+        self
+    }
+
+    /// The store is described by settings, not by its URL.
+    pub fn without_url(mut self) -> Self {
+        self.names_url = false;
         self
     }
 
@@ -101,7 +108,9 @@ impl Setup {
                 command.env_remove(name);
             }
         }
-        command.env("NUTRITIONFACTS__STORE__URL", &self.url);
+        if self.names_url {
+            command.env("NUTRITIONFACTS__STORE__URL", &self.url);
+        }
         if let Some(key) = self.key {
             command.env("NUTRITIONFACTS__PRIVACY__KEY", key);
         }
@@ -141,6 +150,11 @@ pub struct Server {
 impl Server {
     pub fn connect(&self) -> Connection {
         Connection::open(self.public)
+    }
+
+    /// Bytes only.
+    pub fn connect_raw(&self) -> TcpStream {
+        TcpStream::connect(self.public).unwrap()
     }
 
     /// A request on a connection of its own.
@@ -186,10 +200,20 @@ impl Server {
     }
 
     /// SIGTERM, then its end.
-    pub fn stop(mut self) -> ExitStatus {
-        let command = format!("kill -TERM {}", self.child.id());
+    pub fn stop(self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
-        eventually("the server ends after SIGTERM", || self.child.try_wait().unwrap())
+    }
+
+    /// Its end.
+    pub fn wait(mut self) -> ExitStatus {
+        eventually("the server ends", || self.child.try_wait().unwrap())
     }
 
     /// Nothing panicked so far, and the server still answers.
@@ -212,10 +236,10 @@ impl Drop for Server {
 }
 
 /// Kills the process if this one ends without doing so (statics are never dropped).
-struct Watchdog(Child);
+pub(super) struct Watchdog(Child);
 
 impl Watchdog {
-    fn over(process: u32) -> Self {
+    pub(super) fn over(process: u32) -> Self {
         let script = format!("cat >/dev/null; kill -KILL {process} 2>/dev/null");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,6 +1,6 @@
 //! How a server stops: without losing anyone, and at last without waiting for anyone.
 
-use std::{io::Write, net::TcpStream, thread, time::Duration};
+use std::{io::Write, thread, time::Duration};
 
 use sqlx::{Connection as _, Executor};
 use tokio::runtime::Builder;
@@ -156,7 +156,7 @@ fn what_is_queued_is_committed_and_answered() {
 #[test]
 fn a_client_that_never_reads_is_left() {
     let server = Setup::sqlite().start();
-    let mut deaf = TcpStream::connect(server.public).unwrap();
+    let mut deaf = server.connect_raw();
     deaf.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
     // Until nothing more goes through: all buffers on both ways are full.

@@ -7,13 +7,14 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    eventually,
+    LIMIT, eventually,
     http::{Connection, Reply},
 };
 
@@ -152,9 +153,17 @@ impl Server {
         Connection::open(self.public)
     }
 
-    /// Bytes only.
+    /// Bytes only, with little room for what is not read.
     pub fn connect_raw(&self) -> TcpStream {
-        TcpStream::connect(self.public).unwrap()
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            socket.connect(self.public).await.unwrap()
+        });
+        let stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream
     }
 
     /// A request on a connection of its own.
@@ -179,7 +188,12 @@ impl Server {
     }
 
     pub fn wait_until_ready(&self) {
-        eventually("the server is ready", || (self.get("/readyz").status == 200).then_some(()));
+        let begun = Instant::now();
+        eventually("the server is ready", || {
+            // What it says of itself is the only clue to why it is not.
+            assert!(begun.elapsed() < LIMIT / 2, "the server is not ready: {}", self.log.text());
+            (self.get("/readyz").status == 200).then_some(())
+        });
     }
 
     /// Resident memory in bytes: now, and at its highest so far.

@@ -89,9 +89,9 @@ impl Options {
 
         let finish = async { ingest.close() };
         let end = lifecycle.run(config.shutdown.delay, config.shutdown.grace, finish).await;
-        store.close().await;
         match end.map_err(Failure::running)? {
             End::Soft => {
+                store.close().await;
                 tracing::info!("stopped");
                 Ok(())
             }

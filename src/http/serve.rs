@@ -116,7 +116,8 @@ fn is_of_client(error: &io::Error) -> bool {
 struct Open(Mutex<Vec<Weak<Activity>>>);
 
 impl Open {
-    /// Takes a connection in, asking the longest idle to leave if there are too many; false if none is idle.
+    /// Takes a connection in; if there are too many, the longest idle gives way, or else the one longest at its header
+    /// (a real one is there for a moment only). False if all have a request under way.
     fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended are swept out only when the list is full, so that a sweep is paid for by many.
@@ -126,10 +127,10 @@ impl Open {
         if open.len() >= max {
             let idle = open.iter().enumerate().filter_map(|(index, connection)| {
                 let activity = connection.upgrade()?;
-                Some((activity.idle_since()?, index, activity))
+                Some((activity.dispensable()?, index, activity))
             });
-            let Some((_, index, longest)) = idle.min_by_key(|(since, ..)| *since) else { return false };
-            longest.leave();
+            let Some((_, index, longest)) = idle.min_by_key(|(order, ..)| *order) else { return false };
+            longest.give_way();
             open.swap_remove(index);
         }
         open.push(Arc::downgrade(activity));
@@ -163,6 +164,9 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(|mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
+        if request.version() == http::Version::HTTP_2 {
+            activity.set_http2();
+        }
         served.clone().answer(request, activity.request())
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -191,7 +195,7 @@ impl Served {
     async fn answer(
         self: Arc<Self>,
         request: http::Request<Incoming>,
-        under_way: Request,
+        mut under_way: Request,
     ) -> Result<http::Response<Tracked>, Infallible> {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
@@ -205,6 +209,7 @@ impl Served {
             .http_requests_total
             .with_label_values(&[self.name, route, method, response.status().as_str()])
             .inc();
+        under_way.reply();
         let tracked = UnderWay { _request: under_way, started, route, served: self };
         Ok(response.map(|body| Tracked { body, _under_way: tracked }))
     }

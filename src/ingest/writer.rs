@@ -24,6 +24,9 @@ use crate::{
 
 /// A batch is tried again for this long; a client waits for 60 s.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
+/// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longest pause between two tries; a random part of it is taken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -99,7 +102,20 @@ pub struct Writing {
 
 struct Job<R> {
     row: R,
+    queued: Instant,
     waiting: Waiting,
+}
+
+impl<R> Job<R> {
+    /// Its row and its sender, if somebody still waits for the answer.
+    fn awaited(self) -> Option<(R, Waiting)> {
+        if self.queued.elapsed() > LONGEST_WAIT {
+            let _ = self.waiting.answer.send(Err(Unavailable));
+            return None;
+        }
+        // A sender that has gone away comes again: its ping would be counted twice.
+        (!self.waiting.answer.is_closed()).then_some((self.row, self.waiting))
+    }
 }
 
 struct Waiting {
@@ -140,7 +156,7 @@ impl<R: Row> Writer<R> {
         let (answer, answered) = oneshot::channel();
         let lane = self.lane(row.key());
         self.metrics.ingest_queue_rows.inc();
-        if lane.try_send(Job { row, waiting: Waiting { answer, _weight: weight } }).is_err() {
+        if lane.try_send(Job { row, queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
         }
@@ -181,9 +197,12 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed:
             return;
         }
         writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
-        for job in jobs.drain(..) {
-            rows.push(job.row);
-            waiting.push(Some(job.waiting));
+        for (row, sender) in jobs.drain(..).filter_map(Job::awaited) {
+            rows.push(row);
+            waiting.push(Some(sender));
+        }
+        if rows.is_empty() {
+            continue;
         }
         writer.commit(&rows, &mut waiting).await;
         rows.clear();
@@ -277,5 +296,38 @@ impl Writing {
                 Err(_) => tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{Semaphore, oneshot::Receiver};
+
+    use super::*;
+
+    fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
+        let (answer, answered) = oneshot::channel();
+        let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Job { row: "row", queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }, answered)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_waited_too_long_is_refused() {
+        let (early, mut refused) = job();
+        tokio::time::advance(LONGEST_WAIT + Duration::from_millis(1)).await;
+        let (late, mut waiting) = job();
+        assert!(early.awaited().is_none());
+        assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
+        assert_eq!(late.awaited().map(|(row, _)| row), Some("row"));
+        assert!(waiting.try_recv().is_err(), "not answered before it is written");
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_has_gone_is_not_written() {
+        let (job, answered) = job();
+        drop(answered);
+        assert!(job.awaited().is_none());
     }
 }

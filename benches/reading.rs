@@ -30,7 +30,9 @@ fn pingback(c: &mut Criterion) {
     let rules = Privacy::Pseudonymous(Key::new(&"k".repeat(32)).expect("long enough"));
     let mut group = c.benchmark_group("pingback");
     group.throughput(Throughput::Bytes(body.len() as u64));
-    group.bench_function("serde_json::Value", |b| b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body))));
+    group.bench_function("serde_json::Value", |b| {
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)))
+    });
     group.bench_function("read", |b| b.iter(|| Pingback::read(black_box(&body))));
     group.bench_function("read and make the row", |b| {
         b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_row(arrival, &[], &rules)));
@@ -43,9 +45,14 @@ fn statistics(c: &mut Criterion) {
     let body = recorded("py311-reply-id-uuid-statistics.http");
     let mut group = c.benchmark_group("statistics");
     group.throughput(Throughput::Bytes(body.len() as u64));
-    group.bench_function("serde_json::Value", |b| b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body))));
+    group.bench_function("serde_json::Value", |b| {
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)))
+    });
     group.bench_function("read and make the rows", |b| {
-        b.iter(|| Envelope::read(black_box(&body)).map(|envelope| envelope.into_report(uuid::Uuid::nil(), Timestamp::UNIX_EPOCH)));
+        b.iter(|| {
+            Envelope::read(black_box(&body))
+                .map(|envelope| envelope.into_report(uuid::Uuid::nil(), Timestamp::UNIX_EPOCH))
+        });
     });
     group.finish();
 }

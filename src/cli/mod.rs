@@ -11,7 +11,10 @@ use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat};
+use crate::{
+    config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat},
+    telemetry,
+};
 
 /// The telemetry server of Kolibri.
 #[derive(Parser)]
@@ -166,7 +169,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     match command {
         Command::Serve(with) => {
             let shared = shared.and(with.shared);
-            block_on(with.options.run(shared.load()?, move || shared.layers()))
+            let loaded = shared.load()?;
+            // Outlives the runtime: the last traces are sent whatever has happened.
+            let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
+            block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.layers()))
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),

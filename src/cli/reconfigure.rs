@@ -11,7 +11,7 @@ use super::{clock::SystemClock, privacy_key};
 use crate::{
     config::{Complaint, Loaded, live::Outcome},
     domain::{Clock, privacy::Privacy},
-    telemetry::{LogFilter, metrics::Metrics},
+    telemetry::{Controls, metrics::Metrics},
 };
 
 /// Between two looks at `privacy.key_file`: a rotated Secret is mounted within a minute anyway.
@@ -25,8 +25,8 @@ pub struct Reconfigure {
     pub privacy: watch::Sender<Privacy>,
     /// Of the embedded store.
     pub folder: Option<PathBuf>,
-    /// Of the process.
-    pub filter: LogFilter,
+    /// Logs and traces of the process.
+    pub controls: Controls,
     /// Of the process.
     pub metrics: Arc<Metrics>,
 }
@@ -100,7 +100,7 @@ impl Reconfigure {
 
     fn applied(&self) {
         let running = self.running.borrow();
-        self.filter.set(&running.telemetry.log.filter);
+        self.controls.set(&running.telemetry);
         self.metrics.config_info.reset();
         self.metrics.config_info.with_label_values(&[&running.hash]).set(1);
         self.metrics.config_last_reload_successful.set(1);

@@ -209,6 +209,7 @@ mod tests {
                 "privacy.notice_url",
                 "privacy.notice_version",
                 "telemetry.log.filter",
+                "telemetry.tracing.sample_ratio",
             ]
         );
     }

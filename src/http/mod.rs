@@ -8,6 +8,7 @@ pub mod connection;
 mod error;
 mod inflate;
 mod probes;
+pub mod refusals;
 mod reply;
 mod reports;
 pub mod serve;

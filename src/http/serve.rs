@@ -25,7 +25,15 @@ use tokio::{
 use tower::Service;
 
 use super::connection::{Activity, Deadlines, Request, Socket};
-use crate::{lifecycle::Lifecycle, telemetry::metrics::Metrics};
+use crate::{
+    lifecycle::Lifecycle,
+    telemetry::{
+        metrics::Metrics,
+        request::{Named, RequestId},
+        storm::Storm,
+        traces::{RequestSpan, Traces},
+    },
+};
 
 /// Longest header, all lines together, and their number.
 const MAX_HEADER: usize = 32 * 1024;
@@ -36,6 +44,11 @@ const MAX_ADDRESS: usize = 8 * 1024;
 const BACKLOG: u32 = 4096;
 /// After an error of `accept` that concerns us, not the client: most often no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An id that a request brings along, and then takes home.
+const REQUEST_ID: &str = "x-request-id";
+/// Routes that are asked all the time and tell nothing in a trace.
+const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
 
 /// The address of the client's end of the connection.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +68,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// The label `route` of a path.
     pub route: fn(&str) -> &'static str,
+    /// Of requests, but not of probes.
+    pub traces: Traces,
 }
 
 /// Binds a listener; `[::]` is `0.0.0.0` where IPv6 is off.
@@ -81,8 +96,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
-        let open = Open::default();
-        let served = Arc::new(Served { metrics, name: self.name, router: self.router, route: self.route });
+        let (open, name, failures) = (Open::default(), self.name, Storm::default());
+        let Self { router, route, traces, .. } = self;
+        let served = Arc::new(Served { metrics, name, router, route, traces });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -98,7 +114,10 @@ impl Listener {
                 }
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, listener = self.name, "cannot accept connections");
+                    let sum = move |count| tracing::warn!(count, listener = name, "could not accept more connections");
+                    if failures.begins(sum) {
+                        tracing::warn!(%error, listener = name, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -149,6 +168,7 @@ struct Served {
     name: &'static str,
     router: Router,
     route: fn(&str) -> &'static str,
+    traces: Traces,
 }
 
 async fn connection(
@@ -194,13 +214,18 @@ async fn connection(
 impl Served {
     async fn answer(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        mut request: http::Request<Incoming>,
         mut under_way: Request,
     ) -> Result<http::Response<Tracked>, Infallible> {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
         let method = method(request.method());
-        let response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS) {
+        let mut span = self.span(request.headers(), method, route);
+        let id = RequestId::new(header(request.headers(), REQUEST_ID));
+        let named = Named { id, trace: span.as_ref().map(|span| span.trace().clone()) };
+        request.extensions_mut().insert(named.clone());
+        let mut response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS)
+        {
             too_long()
         } else {
             self.router.clone().call(request.map(Body::new)).await?
@@ -209,10 +234,34 @@ impl Served {
             .http_requests_total
             .with_label_values(&[self.name, route, method, response.status().as_str()])
             .inc();
+        let status = response.status();
+        if let Some(span) = &mut span {
+            span.set_status(status.as_u16());
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let (id, trace) = (&named.id, named.trace_id());
+            tracing::debug!(request = %id, trace, listener = self.name, route, method, status = status.as_u16(), "refused");
+        }
+        if let RequestId::Sent(id) = &named.id
+            && let Ok(id) = http::HeaderValue::from_str(id)
+        {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
         under_way.reply();
-        let tracked = UnderWay { _request: under_way, started, route, served: self };
+        let tracked = UnderWay { _request: under_way, started, route, served: self, _span: span };
         Ok(response.map(|body| Tracked { body, _under_way: tracked }))
     }
+
+    fn span(&self, headers: &http::HeaderMap, method: &'static str, route: &'static str) -> Option<RequestSpan> {
+        if PROBES.contains(&route) {
+            return None;
+        }
+        self.traces.request(header(headers, "traceparent"), method, (route != "unmatched").then_some(route))
+    }
+}
+
+fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// As hyper answers headers that are too large.
@@ -242,6 +291,7 @@ struct UnderWay {
     started: Instant,
     route: &'static str,
     served: Arc<Served>,
+    _span: Option<RequestSpan>,
 }
 
 impl Drop for UnderWay {

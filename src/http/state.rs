@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::budget::Budget;
+use super::{budget::Budget, refusals::Refusals};
 use crate::{
     config::Loaded,
     ingest::{Ingest, health::Health},
@@ -26,6 +26,8 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// The memory for bodies.
     pub budget: Budget,
+    /// What is said of refused reports.
+    pub refusals: Refusals,
 }
 
 /// As handlers get it: a clone for each request must be one count, not twenty.

@@ -19,7 +19,7 @@ use crate::{
     domain::{pingback::PingbackRow, statistics::StatisticsReport},
     lifecycle::Lifecycle,
     store::{SetAside, Store, StoreError, Write},
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, request::Named, storm::Storm, traces::Stage},
 };
 
 /// A batch is tried again for this long; a client waits for 60 s.
@@ -98,6 +98,10 @@ pub struct Writing {
     pub config: watch::Receiver<Loaded>,
     pub health: Health,
     pub metrics: Arc<Metrics>,
+    /// Rows that the store refuses.
+    pub set_aside: Storm,
+    /// Writes that are tried again.
+    pub failed: Storm,
 }
 
 struct Job<R> {
@@ -110,7 +114,7 @@ impl<R> Job<R> {
     /// Its row and its sender, if somebody still waits for the answer.
     fn awaited(self) -> Option<(R, Waiting)> {
         if self.queued.elapsed() > LONGEST_WAIT {
-            let _ = self.waiting.answer.send(Err(Unavailable));
+            self.waiting.answer(Err(Unavailable));
             return None;
         }
         // A sender that has gone away comes again: its ping would be counted twice.
@@ -122,6 +126,19 @@ struct Waiting {
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
     /// Given back when the row is committed, not when its sender goes away.
     _weight: Weight,
+    named: Named,
+    /// What it waits for, if it is traced: its turn, then the commit.
+    stage: Option<Stage>,
+}
+
+impl Waiting {
+    fn answer(self, result: Result<Outcome, Unavailable>) {
+        if let Some(stage) = self.stage {
+            stage.end(result.map_or("unavailable", Outcome::label));
+        }
+        // A sender that has gone away does not hear the answer.
+        let _ = self.answer.send(result);
+    }
 }
 
 /// The queues of one kind of row.
@@ -152,11 +169,13 @@ impl<R: Row> Writer<R> {
     }
 
     /// Queues the row, and waits for its commit.
-    pub async fn write(&self, row: R, weight: Weight) -> Result<Outcome, Unavailable> {
+    pub async fn write(&self, row: R, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let lane = self.lane(row.key());
         self.metrics.ingest_queue_rows.inc();
-        if lane.try_send(Job { row, queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }).is_err() {
+        let stage = named.trace.as_ref().map(|trace| trace.queue_wait());
+        let waiting = Waiting { answer, _weight: weight, named, stage };
+        if lane.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
         }
@@ -197,7 +216,12 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed:
             return;
         }
         writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
-        for (row, sender) in jobs.drain(..).filter_map(Job::awaited) {
+        for (row, mut sender) in jobs.drain(..).filter_map(Job::awaited) {
+            if let Some(trace) = &sender.named.trace {
+                // It ends before the next begins.
+                drop(sender.stage.take());
+                sender.stage = Some(trace.commit(writer.store.kind(), taken));
+            }
             rows.push(row);
             waiting.push(Some(sender));
         }
@@ -225,13 +249,15 @@ impl Writing {
                     parts.extend([middle..part.end, part.start..middle]);
                     continue;
                 }
-                Err(StoreError::Rejected { reason }) => self.set_aside(&batch[0], reason, deadline).await,
+                Err(StoreError::Rejected { reason }) => {
+                    let named = waiting[part.start].as_ref().map(|waiting| &waiting.named);
+                    self.set_aside(&batch[0], named, reason, deadline).await
+                }
                 Err(StoreError::Unavailable { .. }) => Err(Unavailable),
                 Ok(()) => Ok(Outcome::Stored),
             };
             for waiting in waiting[part].iter_mut().filter_map(Option::take) {
-                // A sender that has gone away does not hear the answer.
-                let _ = waiting.answer.send(result);
+                waiting.answer(result);
             }
         }
     }
@@ -277,16 +303,33 @@ impl Writing {
                 }
                 return result;
             }
+            if let Err(error) = &result {
+                let sum = move |count| tracing::warn!(count, store = kind, "more writes failed and were tried again");
+                if self.failed.begins(sum) {
+                    tracing::warn!(%error, store = kind, rows = rows.len(), "write failed: it is tried again");
+                }
+            }
             tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
         }
     }
 
-    async fn set_aside<R: Row>(&self, row: &R, reason: String, deadline: Instant) -> Result<Outcome, Unavailable> {
+    async fn set_aside<R: Row>(
+        &self,
+        row: &R,
+        named: Option<&Named>,
+        reason: String,
+        deadline: Instant,
+    ) -> Result<Outcome, Unavailable> {
         let row = row.set_aside(reason);
         loop {
             match self.store.set_aside(&row).await {
                 Ok(()) => {
-                    tracing::warn!(kind = row.kind, reason = row.reason, id = %row.id, "row set aside: the store refuses it");
+                    let kind = row.kind;
+                    if self.set_aside.begins(|count| tracing::warn!(count, "more rows set aside")) {
+                        let request = named.map(|named| tracing::field::display(&named.id));
+                        let trace = named.and_then(Named::trace_id);
+                        tracing::warn!(kind, reason = row.reason, id = %row.id, request, trace, "row set aside: the store refuses it");
+                    }
                     return Ok(Outcome::SetAside);
                 }
                 Err(error) if Instant::now() >= deadline || !self.health.up() => {

@@ -64,6 +64,10 @@ fn a_wrong_setting_is_named_and_refused() {
         ("ingest.queue_capacity=many", "ingest.queue_capacity"),
         ("nothing.at_all=1", "nothing"),
         ("privacy.identifiers=raw", "privacy.notice_url"),
+        ("telemetry.tracing.endpoint=collector:4317", "write `http://HOST:4317`"),
+        ("telemetry.tracing.endpoint=https://user:secret@collector:4317", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("telemetry.tracing.sample_ratio=1.5", "a number from 0 to 1"),
+        ("telemetry.tracing.sample_ratio=half", "a number from 0 to 1"),
     ] {
         let (code, text) = Setup::sqlite().set(setting).refusal();
         assert_eq!(code, Some(2), "{setting}: {text}");

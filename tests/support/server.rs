@@ -105,7 +105,9 @@ impl Setup {
         }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("NUTRITIONFACTS") || ["DATABASE_URL", "RUST_LOG"].contains(&&*text) {
+            if ["NUTRITIONFACTS", "OTEL_"].iter().any(|prefix| text.starts_with(prefix))
+                || ["DATABASE_URL", "RUST_LOG"].contains(&&*text)
+            {
                 command.env_remove(name);
             }
         }

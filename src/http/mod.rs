@@ -13,6 +13,7 @@ mod reply;
 mod reports;
 pub mod serve;
 pub mod state;
+mod under_way;
 
 use axum::{
     Router,

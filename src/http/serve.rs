@@ -4,15 +4,12 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{Router, body::Body, http};
-use bytes::Bytes;
-use http_body::Frame;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -24,7 +21,10 @@ use tokio::{
 };
 use tower::Service;
 
-use super::connection::{Activity, Deadlines, Request, Socket};
+use super::{
+    connection::{Activity, Deadlines, Request, Socket},
+    under_way::Reply,
+};
 use crate::{
     lifecycle::Lifecycle,
     telemetry::{
@@ -216,7 +216,7 @@ impl Served {
         self: Arc<Self>,
         mut request: http::Request<Incoming>,
         mut under_way: Request,
-    ) -> Result<http::Response<Tracked>, Infallible> {
+    ) -> Result<http::Response<Reply>, Infallible> {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
         let method = method(request.method());
@@ -248,8 +248,7 @@ impl Served {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         under_way.reply();
-        let tracked = UnderWay { _request: under_way, started, route, served: self, _span: span };
-        Ok(response.map(|body| Tracked { body, _under_way: tracked }))
+        Ok(response.map(|body| Reply::new(body, under_way, started, route, self.metrics.clone(), span)))
     }
 
     fn span(&self, headers: &http::HeaderMap, method: &'static str, route: &'static str) -> Option<RequestSpan> {
@@ -282,44 +281,5 @@ fn method(method: &http::Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "PATCH" => "PATCH",
         _ => "other",
-    }
-}
-
-/// Ends with the reply.
-struct UnderWay {
-    _request: Request,
-    started: Instant,
-    route: &'static str,
-    served: Arc<Served>,
-    _span: Option<RequestSpan>,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let duration = self.started.elapsed().as_secs_f64();
-        self.served.metrics.http_request_duration_seconds.with_label_values(&[self.route]).observe(duration);
-    }
-}
-
-/// The body of a reply; the request is under way until it is dropped.
-struct Tracked {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl http_body::Body for Tracked {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }

@@ -1,6 +1,7 @@
 //! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
 
 pub mod health;
+mod row;
 mod writer;
 
 use std::{net::IpAddr, sync::Arc};

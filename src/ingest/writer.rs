@@ -13,12 +13,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Unavailable, Weight, health::Health};
+use super::{Outcome, Unavailable, Weight, health::Health, row::Row};
 use crate::{
     config::Loaded,
-    domain::{pingback::PingbackRow, statistics::StatisticsReport},
     lifecycle::Lifecycle,
-    store::{SetAside, Store, StoreError, Write},
+    store::{Store, StoreError, Write},
     telemetry::{metrics::Metrics, request::Named, storm::Storm, traces::Stage},
 };
 
@@ -29,67 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Longest pause between two tries; a random part of it is taken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-
-/// A kind of row that goes through a queue of its own.
-pub trait Row: Send + Sync + Sized + 'static {
-    /// The name of the queue's tasks.
-    const NAME: &'static str;
-
-    /// What decides about the lane: rows that touch the same row of `instances` must share one.
-    fn key(&self) -> &str;
-
-    /// The store's operation.
-    fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The row as it is set aside.
-    fn set_aside(&self, reason: String) -> SetAside;
-}
-
-impl Row for PingbackRow {
-    const NAME: &'static str = "pingback writer";
-
-    fn key(&self) -> &str {
-        &self.instance_id
-    }
-
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_pingbacks(rows, write).await
-    }
-
-    fn set_aside(&self, reason: String) -> SetAside {
-        SetAside {
-            id: self.id,
-            received_at: self.received_at,
-            kind: "pingback",
-            instance_id: self.instance_id.clone(),
-            reason,
-            row: serde_json::to_string(self).unwrap_or_default(),
-        }
-    }
-}
-
-impl Row for StatisticsReport {
-    const NAME: &'static str = "statistics writer";
-
-    fn key(&self) -> &str {
-        &self.pi
-    }
-
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_statistics(rows, write).await
-    }
-
-    fn set_aside(&self, reason: String) -> SetAside {
-        SetAside {
-            id: self.id,
-            received_at: self.received_at,
-            kind: "statistics",
-            instance_id: String::new(),
-            reason,
-            row: serde_json::to_string(self).unwrap_or_default(),
-        }
-    }
-}
 
 /// What the writers need.
 #[derive(Clone)]
@@ -349,11 +287,14 @@ mod tests {
     use tokio::sync::{Semaphore, oneshot::Receiver};
 
     use super::*;
+    use crate::telemetry::request::RequestId;
 
     fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
         let (answer, answered) = oneshot::channel();
         let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        (Job { row: "row", queued: Instant::now(), waiting: Waiting { answer, _weight: weight } }, answered)
+        let waiting =
+            Waiting { answer, _weight: weight, named: Named { id: RequestId::new(None), trace: None }, stage: None };
+        (Job { row: "row", queued: Instant::now(), waiting }, answered)
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ fn pingback(c: &mut Criterion) {
     let mut group = c.benchmark_group("pingback");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("serde_json::Value", |b| {
-        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)))
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)));
     });
     group.bench_function("read", |b| b.iter(|| Pingback::read(black_box(&body))));
     group.bench_function("read and make the row", |b| {
@@ -46,7 +46,7 @@ fn statistics(c: &mut Criterion) {
     let mut group = c.benchmark_group("statistics");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("serde_json::Value", |b| {
-        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)))
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)));
     });
     group.bench_function("read and make the rows", |b| {
         b.iter(|| {

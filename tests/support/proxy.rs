@@ -45,7 +45,7 @@ impl Plan {
         if every == 0 || number % every != 0 {
             return None;
         }
-        Some(if self.cuts.fetch_add(1, SeqCst) % 2 == 0 { Cut::Sent } else { Cut::Answered })
+        Some(if self.cuts.fetch_add(1, SeqCst).is_multiple_of(2) { Cut::Sent } else { Cut::Answered })
     }
 }
 

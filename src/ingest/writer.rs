@@ -3,7 +3,10 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     iter,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
 /// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Beyond this much expected waiting a ping is refused at once. Each that waits holds a connection, and the cap of those
+/// must not be reached before the refusals begin.
+const LONGEST_QUEUE: Duration = Duration::from_secs(2);
 /// Longest pause between two tries; a random part of it is taken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -81,9 +87,32 @@ impl Waiting {
 
 /// The queues of one kind of row.
 pub struct Writer<R> {
-    lanes: Vec<mpsc::Sender<Job<R>>>,
+    lanes: Vec<Lane<R>>,
+    config: watch::Receiver<Loaded>,
     metrics: Arc<Metrics>,
     closed: CancellationToken,
+}
+
+struct Lane<R> {
+    queue: mpsc::Sender<Job<R>>,
+    pace: Pace,
+}
+
+/// How long the last batch took, in milliseconds.
+#[derive(Clone, Default)]
+struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    fn note(&self, duration: Duration) {
+        self.0.store(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether a ping behind so many others will wait too long. Behind less than a batch it never does: its turn comes
+    /// with the next one, and tells whether the store has become faster.
+    fn is_too_slow(&self, queued: usize, max_batch: usize) -> bool {
+        let batches = u64::try_from(queued / max_batch.max(1)).unwrap_or(u64::MAX);
+        Duration::from_millis(self.0.load(Relaxed).saturating_mul(batches)) > LONGEST_QUEUE
+    }
 }
 
 impl<R: Row> Writer<R> {
@@ -99,21 +128,25 @@ impl<R: Row> Writer<R> {
         let lanes = (0..count)
             .map(|_| {
                 let (sender, queue) = mpsc::channel(capacity.div_ceil(count));
-                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, closed.clone()));
-                sender
+                let pace = Pace::default();
+                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, pace.clone(), closed.clone()));
+                Lane { queue: sender, pace }
             })
             .collect();
-        Self { lanes, metrics: writing.metrics.clone(), closed }
+        Self { lanes, config: writing.config.clone(), metrics: writing.metrics.clone(), closed }
     }
 
     /// Queues the row, and waits for its commit.
     pub async fn write(&self, row: R, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lane(row.key());
+        let Lane { queue, pace } = self.lane(row.key());
+        if pace.is_too_slow(queue.max_capacity() - queue.capacity(), self.config.borrow().ingest.max_batch) {
+            return Err(Unavailable);
+        }
         self.metrics.ingest_queue_rows.inc();
         let stage = named.trace.as_ref().map(|trace| trace.queue_wait());
         let waiting = Waiting { answer, _weight: weight, named, stage };
-        if lane.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
+        if queue.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
         }
@@ -125,7 +158,7 @@ impl<R: Row> Writer<R> {
         self.closed.cancel();
     }
 
-    fn lane(&self, key: &str) -> &mpsc::Sender<Job<R>> {
+    fn lane(&self, key: &str) -> &Lane<R> {
         if self.lanes.len() == 1 {
             return &self.lanes[0];
         }
@@ -138,7 +171,7 @@ impl<R: Row> Writer<R> {
     }
 }
 
-async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed: CancellationToken) {
+async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, pace: Pace, closed: CancellationToken) {
     let (mut jobs, mut rows, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let max_batch = writer.config.borrow().ingest.max_batch;
@@ -166,7 +199,9 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed:
         if rows.is_empty() {
             continue;
         }
+        let begun = Instant::now();
         writer.commit(&rows, &mut waiting).await;
+        pace.note(begun.elapsed());
         rows.clear();
         waiting.clear();
     }
@@ -235,10 +270,13 @@ impl Writing {
             self.metrics.store_errors_total.with_label_values(&[kind, class]).inc();
             *write = Write::Replay;
             // A store that is really away refuses the probe as well, and everyone waiting hears of it at once.
-            if Instant::now() >= deadline || self.store.health().await.is_err() {
-                if let Err(error) = &result {
-                    self.health.set(false, &error.to_string());
-                }
+            let lost = if Instant::now() >= deadline {
+                result.as_ref().err().map(StoreError::to_string)
+            } else {
+                self.probe().await
+            };
+            if let Some(reason) = lost {
+                self.health.set(false, &reason);
                 return result;
             }
             if let Err(error) = &result {
@@ -249,6 +287,11 @@ impl Writing {
             }
             tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
         }
+    }
+
+    /// Why the store takes no rows now, if so: more to the point than what the lost batch was told.
+    async fn probe(&self) -> Option<String> {
+        self.store.health().await.err().map(|error| error.to_string())
     }
 
     async fn set_aside<R: Row>(
@@ -306,6 +349,16 @@ mod tests {
         assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
         assert_eq!(late.awaited().map(|(row, _)| row), Some("row"));
         assert!(waiting.try_recv().is_err(), "not answered before it is written");
+    }
+
+    #[test]
+    fn the_queue_is_as_long_as_the_store_is_fast() {
+        let pace = Pace::default();
+        assert!(!pace.is_too_slow(10_000, 500), "nothing is known yet");
+        pace.note(Duration::from_millis(250));
+        assert!(!pace.is_too_slow(4_499, 500) && pace.is_too_slow(4_500, 500));
+        pace.note(Duration::from_mins(1));
+        assert!(!pace.is_too_slow(499, 500) && pace.is_too_slow(500, 500));
     }
 
     #[tokio::test]

@@ -4,7 +4,10 @@
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
-use nutritionfacts::config::{Key, schema};
+use nutritionfacts::{
+    config::{Key, schema},
+    http::openapi,
+};
 
 /// Compares a file with what it should be, or writes it.
 #[track_caller]
@@ -20,6 +23,11 @@ fn fresh(path: &str, expected: &str) {
 #[test]
 fn the_schema_is_fresh() {
     fresh("docs/config.schema.json", &format!("{:#}\n", schema()));
+}
+
+#[test]
+fn the_openapi_document_is_fresh() {
+    fresh("docs/openapi.json", &openapi::text());
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat};
+use crate::{
+    config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat},
+    http::openapi,
+};
 
 /// The telemetry server of Kolibri.
 #[derive(Parser)]
@@ -31,6 +34,8 @@ enum Command {
     Migrate(With<migrate::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
+    /// Print the OpenAPI document of the public listener
+    Openapi,
 }
 
 /// A command's own flags together with the common ones.
@@ -170,6 +175,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
+        Command::Openapi => config::print(&openapi::text()),
     }
 }
 

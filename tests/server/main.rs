@@ -14,6 +14,7 @@ mod limits;
 mod live;
 mod metrics;
 mod model;
+mod openapi;
 mod outage;
 mod privacy;
 mod properties;

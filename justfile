@@ -28,6 +28,15 @@ deny:
 generate:
     UPDATE=1 cargo test --locked --test generated
 
+# the fuzz targets, so many seconds each
+fuzz *ARGS:
+    scripts/fuzz {{ ARGS }}
+
+# the server against its own OpenAPI document
+openapi:
+    cargo build --locked
+    scripts/test-openapi
+
 # the documentation of the library
 doc:
     cargo doc --no-deps --locked --open

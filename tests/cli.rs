@@ -395,3 +395,9 @@ fn the_schema_is_printed() {
     let schema: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(schema["properties"]["http"]["properties"]["max_body"]["x-live"], true);
 }
+
+#[test]
+fn the_openapi_document_is_printed() {
+    let ended = run(&["openapi"]).end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../docs/openapi.json")));
+}

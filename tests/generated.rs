@@ -6,6 +6,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 use nutritionfacts::{
     config::{Key, schema},
+    http::openapi,
     telemetry::metrics::Metrics,
 };
 
@@ -23,6 +24,11 @@ fn fresh(path: &str, expected: &str) {
 #[test]
 fn the_schema_is_fresh() {
     fresh("docs/config.schema.json", &format!("{:#}\n", schema()));
+}
+
+#[test]
+fn the_openapi_document_is_fresh() {
+    fresh("docs/openapi.json", &openapi::text());
 }
 
 #[test]

@@ -72,6 +72,6 @@ fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 /// `println!` panics when the reader has gone away (`… | head`).
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes()).map_err(Failure::running)
 }

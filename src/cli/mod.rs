@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat},
+    http::openapi,
     telemetry,
 };
 
@@ -34,6 +35,8 @@ enum Command {
     Migrate(With<migrate::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
+    /// Print the OpenAPI document of the public listener
+    Openapi,
 }
 
 /// A command's own flags together with the common ones.
@@ -176,6 +179,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
+        Command::Openapi => config::print(&openapi::text()),
     }
 }
 

@@ -246,6 +246,18 @@ mod tests {
         assert_eq!(*file("http:\nstore: {}\n").unwrap().config, Config::default());
     }
 
+    /// Found by the fuzz target `config`: a dash with nothing behind it.
+    #[test]
+    fn an_empty_item_of_a_list_is_a_complaint() {
+        let complaints = file("ingest:\n  mode_rules:\n    - {mode: a, instances: [b]}\n    -\n").unwrap_err();
+        assert_eq!(complaints.len(), 1);
+        assert_eq!(
+            complaints[0].to_string(),
+            "file x: ingest.mode_rules[1]: got nothing, allowed is an object with the keys `instances`, `mode`, `networks`"
+        );
+        assert_eq!(file("http: {trusted_proxies: [~]}").unwrap_err().len(), 1);
+    }
+
     #[test]
     fn a_reload_takes_live_keys_and_reports_the_others() {
         let running = file("api: {reply: empty}\ningest: {lanes: 2}\nprivacy: {key_file: k}").unwrap();

@@ -34,8 +34,8 @@ impl Walk {
 
     fn node(&mut self, layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) {
         match (value, key.properties()) {
-            // `http:` with all its keys commented out.
-            (Value::Null, Some(_)) => {}
+            // `http:` with all its keys commented out. An empty item of a list is no section, but a mistake.
+            (Value::Null, Some(_)) if !path.in_list() => {}
             (Value::Object(values), Some(properties)) => {
                 for (name, value) in values {
                     match key.property(name) {

@@ -44,9 +44,7 @@ impl<'a> Unknown<'a> {
         let mut left = MAX_BYTES;
         for (key, value) in std::mem::take(&mut self.kept) {
             let tree = (value.as_str().len() <= MAX_RAW).then(|| value.tree(MAX_NODES)).flatten();
-            // Quotes, colon and comma count too, so that the column as a whole stays under the cap.
-            let size = |tree: &Value| tree.to_string().len() + key.len() + 4;
-            match tree.map(|tree| (size(&tree), tree)) {
+            match tree.map(|tree| (size(&key, &tree), tree)) {
                 Some((size, tree)) if size <= left => {
                     left -= size;
                     map.insert(key.into_owned(), tree);
@@ -58,10 +56,35 @@ impl<'a> Unknown<'a> {
     }
 
     fn drop(&mut self, key: Cow<'_, str>) {
-        let (name, _) = text::cut(key, MAX_NAME);
-        if self.dropped.len() < MAX_DROPPED && !self.dropped.contains(&name) {
-            self.dropped.push(name);
+        note(&mut self.dropped, key);
+    }
+}
+
+/// Drops what is over the cap again after the privacy rules: what stands for an address may be longer than it was (`::`).
+pub fn fit(kept: &mut Map<String, Value>, dropped: &mut Vec<String>) {
+    let mut left = MAX_BYTES;
+    kept.retain(|key, value| {
+        let size = size(key, value);
+        let fits = size <= left;
+        if fits {
+            left -= size;
+        } else {
+            note(dropped, key.into());
         }
+        fits
+    });
+}
+
+/// Bytes of an entry in the column: escapes, quotes, colon and comma count too, so that all together stay under the cap.
+fn size(key: &str, value: &Value) -> usize {
+    Value::from(key).to_string().len() + value.to_string().len() + 2
+}
+
+/// Lists a key that is not kept.
+fn note(dropped: &mut Vec<String>, key: Cow<'_, str>) {
+    let (name, _) = text::cut(key, MAX_NAME);
+    if dropped.len() < MAX_DROPPED && !dropped.contains(&name) {
+        dropped.push(name);
     }
 }
 
@@ -95,5 +118,21 @@ mod tests {
         assert_eq!(dropped, ["_cut", "big"]);
         let (kept, _) = collect(&format!(r#"{{"a": "{}"}}"#, "x".repeat(16 * 1024 - 7)));
         assert_eq!(kept.len(), 1);
+    }
+
+    /// Found by the fuzz target `pingback`.
+    #[test]
+    fn the_escapes_of_keys_count() {
+        let (kept, dropped) = collect(&format!(r#"{{"{}": 1}}"#, "\\u0001".repeat(4000)));
+        assert_eq!((kept.len(), dropped.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_has_grown_is_dropped() {
+        let (mut kept, mut dropped) = collect(r#"{"a": 1, "b": "::", "c": 2}"#);
+        kept["b"] = "x".repeat(16 * 1024).into();
+        fit(&mut kept, &mut dropped);
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(dropped, ["b"]);
     }
 }

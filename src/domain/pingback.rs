@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Timestamp,
-    extra::Unknown,
+    extra::{self, Unknown},
     json::{Entries, NotAnObject, Raw},
     mode::{self, ModeRule},
     platform,
@@ -95,6 +95,11 @@ const KEYS: [(&str, Key); 15] = [
     ("project", Key::Project),
 ];
 
+/// The names of the known keys; all others are kept in `extra`.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(name, _)| *name)
+}
+
 /// The last value of each known key.
 struct Fields<'a> {
     values: [Option<Raw<'a>>; KEYS.len()],
@@ -179,6 +184,7 @@ impl Pingback {
         let system_id = hardware("system_id", self.system_id);
         let node_id = hardware("node_id", self.node_id);
         privacy.unknown_keys(&mut self.unknown);
+        extra::fit(&mut self.unknown, &mut self.dropped);
         PingbackRow {
             id: arrival.id,
             received_at: arrival.received_at,
@@ -326,6 +332,15 @@ mod tests {
         assert_eq!(kept.extra, r#"{"_cut":["instance_id","project","node_id"]}"#);
         let hashed = row(&body, &Privacy::Pseudonymous(privacy::Key::new(&"k".repeat(32)).unwrap()));
         assert_eq!(hashed.node_id.len(), 32);
+    }
+
+    /// Found by the fuzz target `pingback`: `[removed]` is longer than the shortest address.
+    #[test]
+    fn unknown_keys_stay_under_their_cap_without_addresses() {
+        let body = format!(r#"{{"x": [{}"::"], "y": "::"}}"#, r#""::","#.repeat(3000));
+        let kept = row(&body, &Privacy::Pseudonymous(privacy::Key::new(&"k".repeat(32)).unwrap()));
+        assert_eq!(kept.extra, r#"{"_dropped":["x"],"y":"[removed]"}"#);
+        assert!(row(&body, &raw()).extra.contains("::"));
     }
 
     #[test]

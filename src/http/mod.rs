@@ -1,12 +1,13 @@
 //! How the world speaks to us: two listeners, their routes, and what stands around each request.
 
 mod admin;
-mod body;
+pub mod body;
 pub mod budget;
-mod client_ip;
+pub mod client_ip;
 pub mod connection;
 mod error;
-mod inflate;
+pub mod inflate;
+pub mod openapi;
 mod probes;
 pub mod refusals;
 mod reply;
@@ -20,7 +21,7 @@ use axum::{
     extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 
 use body::Caps;
@@ -31,18 +32,27 @@ const UNWANTED_BODY: usize = 1024 * 1024;
 
 /// The public listener: pings, probes, and who we are.
 pub fn public(state: Shared) -> Router {
-    Router::new()
-        .route("/api/v1/pingback", post(reports::pingback))
-        .route("/api/v1/pingback/", post(reports::pingback))
-        .route("/api/v1/statistics", post(reports::statistics))
-        .route("/api/v1/statistics/", post(reports::statistics))
-        .route("/", get(probes::name))
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
-        .route("/health_check", get(probes::health_check))
+    public_routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+}
+
+/// As a list, so that a test can hold the OpenAPI document against it.
+fn public_routes() -> [(&'static str, MethodRouter<Shared>); 9] {
+    [
+        ("/api/v1/pingback", post(reports::pingback)),
+        ("/api/v1/pingback/", post(reports::pingback)),
+        ("/api/v1/statistics", post(reports::statistics)),
+        ("/api/v1/statistics/", post(reports::statistics)),
+        ("/", get(probes::name)),
+        ("/livez", get(probes::livez)),
+        ("/readyz", get(probes::readyz)),
+        ("/health_check", get(probes::health_check)),
+        ("/openapi.json", get(openapi::get)),
+    ]
 }
 
 /// The admin listener: metrics and probes.
@@ -69,6 +79,7 @@ pub fn route(path: &str) -> &'static str {
         "/readyz" => "/readyz",
         "/startupz" => "/startupz",
         "/health_check" => "/health_check",
+        "/openapi.json" => "/openapi.json",
         "/metrics" => "/metrics",
         "/config" => "/config",
         _ => "unmatched",

@@ -20,6 +20,7 @@ mod live;
 mod load;
 mod metrics;
 mod model;
+mod openapi;
 mod outage;
 mod overload;
 mod pooler;

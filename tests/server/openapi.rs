@@ -1,0 +1,36 @@
+//! The document that is served is the committed one, and its paths answer as it says. Bodies are tried by
+//! `scripts/test-openapi`.
+
+use serde_json::Value;
+
+use crate::support::server::Setup;
+
+#[test]
+fn what_is_served_is_what_is_committed() {
+    let server = Setup::sqlite().start();
+    let reply = server.get("/openapi.json");
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!(reply.text(), include_str!("../../docs/openapi.json"));
+}
+
+#[test]
+fn every_path_answers_its_own_methods_and_no_other() {
+    let server = Setup::sqlite().start();
+    let document: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            let operation = &operations[method.to_lowercase()];
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
+            let reply = server.ask(request.as_bytes());
+            let status = if operation.is_null() { 405 } else { 200 };
+            assert_eq!(reply.status, status, "{method} {path}");
+            if operation.is_null() {
+                assert!(reply.header("allow").is_some() && reply.body.is_empty(), "{method} {path}");
+            } else if !path.starts_with("/api/v1/pingback") {
+                // Without a version a pingback is answered with nothing.
+                let types = operations[method.to_lowercase()]["responses"]["200"]["content"].as_object().unwrap();
+                assert!(types.contains_key(reply.header("content-type").unwrap()), "{method} {path}");
+            }
+        }
+    }
+}

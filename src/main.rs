@@ -4,10 +4,6 @@ use std::{env, process::ExitCode};
 
 use nutritionfacts::cli::{self, Failure};
 
-/// Requests make many small values on one thread and drop them on another: see docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match try_main() {
         Ok(()) => ExitCode::SUCCESS,

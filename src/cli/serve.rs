@@ -11,7 +11,7 @@ use crate::{
     domain::Clock,
     http::{
         self,
-        budget::Budget,
+        budget::Budgets,
         connection::Deadlines,
         refusals::Refusals,
         serve::{Listener, bind},
@@ -53,9 +53,11 @@ impl Options {
         tracing::info!(version, revision, config = loaded.hash, open_files, "starting");
 
         let lifecycle = Lifecycle::default();
-        let store = Store::open(&config.store).await.map_err(Failure::running)?;
+        let store = Store::open(&config.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         let folder = store.folder().map(PathBuf::from);
-        let rules = privacy_key::rules(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
+        privacy_key::prepare(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
+        let rules = privacy_key::rules(&config.privacy, folder.as_deref());
+        let rules = rules.map_err(|error| Failure::of_rules(&loaded, error))?;
         let privacy = watch::Sender::new(rules);
         let (running, loaded) = watch::channel(loaded);
         let health = Health::new(&store, &metrics);
@@ -75,7 +77,7 @@ impl Options {
             health: health.clone(),
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
-            budget: Budget::default(),
+            budgets: Budgets::default(),
             refusals: Refusals::default(),
         });
         // Both are bound before anything else happens, so that probes are answered while migrations run.

@@ -99,7 +99,7 @@ pub struct Store {
     /// Password of PostgreSQL; not by flag, which `ps` shows.
     #[schemars(extend("x-sources" = ["file", "environment"]))]
     pub password: Option<Secret>,
-    /// File that holds the password; read again when the server refuses it.
+    /// File that holds the password; read for each new connection.
     #[schemars(length(min = 1))]
     pub password_file: Option<PathBuf>,
     /// TLS towards PostgreSQL.

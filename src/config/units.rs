@@ -16,7 +16,7 @@ pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The cap of a body: all bodies together have 64 MiB, so a higher cap could never be used.
+/// The cap of a body: all statistics together have 48 MiB, and a body needs room for its text and its rows.
 pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["string", "integer"],
@@ -24,7 +24,7 @@ pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
         "examples": ["16 MiB"],
         "x-kind": "a size",
         "x-min": "1 KiB",
-        "x-max": "64 MiB",
+        "x-max": "32 MiB",
     })
 }
 

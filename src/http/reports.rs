@@ -28,8 +28,8 @@ use crate::{
 
 /// A pingback has some 500 bytes (PROTOCOL.md 3.3); this is its cap, as sent and inflated.
 const MAX_PINGBACK: usize = 1024 * 1024;
-/// Memory of a row made of an entry of a statistics list, at least; real ones are not much larger than their text.
-const ROW: usize = 512;
+/// A report is in memory as rows, as what the store's client makes of them, and as what goes over the wire.
+const COPIES: usize = 3;
 
 /// Keeps a pingback, and answers what its sender's version can digest.
 pub async fn pingback(
@@ -60,7 +60,7 @@ async fn keep_pingback(
 ) -> Result<(Response, Outcome), Refusal> {
     let caps = caps(state);
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
-    let mut share = state.budget.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
@@ -97,17 +97,19 @@ pub async fn statistics(State(state): State<Shared>, Extension(named): Extension
 
 async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budget.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.statistics.share().map_err(BodyError::from)?;
     let bytes = body::read(body, caps, &mut share).await?;
     let heavy = inflate::is_heavy(&bytes);
-    let ingest = state.ingest.clone();
+    let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);
     let read = move || {
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
         let envelope = Envelope::read(text.as_str())?;
-        // Rows may take much more memory than their text.
-        share.cover(text.as_str().len() + envelope.rows() * ROW).map_err(BodyError::from)?;
         let (id, received_at) = ingest.arrive()?;
-        Ok::<_, Refusal>((envelope.into_report(id, received_at), share))
+        // Rows may take more memory than their text.
+        let report = envelope.into_report(id, received_at, most).ok_or(BodyError::TooLarge { read: true })?;
+        let bytes = report.bytes() * COPIES;
+        share.cover(bytes.max(text.as_str().len())).map_err(BodyError::from)?;
+        Ok::<_, Refusal>((report, share))
     };
     // Megabytes take milliseconds, in which other pings would wait.
     let (report, share) =

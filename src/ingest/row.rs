@@ -10,6 +10,9 @@ pub trait Row: Send + Sync + Sized + 'static {
     /// The name of the queue's tasks.
     const NAME: &'static str;
 
+    /// Whether one row can be so large that the store never finishes it in time.
+    const CAN_BE_TOO_LARGE: bool;
+
     /// What decides about the lane: rows that touch the same row of `instances` must share one.
     fn key(&self) -> &str;
 
@@ -22,6 +25,7 @@ pub trait Row: Send + Sync + Sized + 'static {
 
 impl Row for PingbackRow {
     const NAME: &'static str = "pingback writer";
+    const CAN_BE_TOO_LARGE: bool = false;
 
     fn key(&self) -> &str {
         &self.instance_id
@@ -45,6 +49,7 @@ impl Row for PingbackRow {
 
 impl Row for StatisticsReport {
     const NAME: &'static str = "statistics writer";
+    const CAN_BE_TOO_LARGE: bool = true;
 
     fn key(&self) -> &str {
         &self.pi

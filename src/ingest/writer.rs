@@ -24,8 +24,8 @@ use crate::{
     telemetry::{metrics::Metrics, request::Named, storm::Storm, traces::Stage},
 };
 
-/// A batch is tried again for this long; a client waits for 60 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A batch is tried again for this long: twice a statement that runs into its time limit, and a client waits for 60 s.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
 /// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -270,14 +270,18 @@ impl Writing {
             self.metrics.store_errors_total.with_label_values(&[kind, class]).inc();
             *write = Write::Replay;
             // A store that is really away refuses the probe as well, and everyone waiting hears of it at once.
-            let lost = if Instant::now() >= deadline {
-                result.as_ref().err().map(StoreError::to_string)
-            } else {
-                self.probe().await
-            };
-            if let Some(reason) = lost {
+            if let Some(reason) = self.probe().await {
                 self.health.set(false, &reason);
                 return result;
+            }
+            if Instant::now() >= deadline {
+                // The store is well, so it is this one row that always takes too long.
+                return match result {
+                    Err(StoreError::Unavailable { reason, timeout: true }) if R::CAN_BE_TOO_LARGE && rows.len() == 1 => {
+                        Err(StoreError::Rejected { reason })
+                    }
+                    other => other,
+                };
             }
             if let Err(error) = &result {
                 let sum = move |count| tracing::warn!(count, store = kind, "more writes failed and were tried again");
@@ -301,7 +305,7 @@ impl Writing {
         reason: String,
         deadline: Instant,
     ) -> Result<Outcome, Unavailable> {
-        let row = row.set_aside(reason);
+        let mut row = row.set_aside(reason);
         loop {
             match self.store.set_aside(&row).await {
                 Ok(()) => {
@@ -313,11 +317,19 @@ impl Writing {
                     }
                     return Ok(Outcome::SetAside);
                 }
-                Err(error) if Instant::now() >= deadline || !self.health.up() => {
-                    self.health.set(false, &error.to_string());
-                    return Err(Unavailable);
+                // What is wrong with the row is also wrong with its copy: then only the fact is kept.
+                Err(StoreError::Rejected { .. }) if row.row != "{}" => {
+                    row.row = "{}".into();
+                    row.instance_id.clear();
                 }
-                Err(_) => tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await,
+                Err(StoreError::Rejected { .. }) => return Err(Unavailable),
+                Err(_) if Instant::now() >= deadline || !self.health.up() => return Err(Unavailable),
+                Err(_) => {
+                    if let Some(reason) = self.probe().await {
+                        self.health.set(false, &reason);
+                    }
+                    tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
+                }
             }
         }
     }

@@ -101,6 +101,9 @@ pub enum MigrationError {
         /// The setting that is off.
         setting: &'static str,
     },
+    /// Not every text that Kolibri sends can be kept.
+    #[error("the database's encoding is not UTF8: create it with ENCODING 'UTF8'")]
+    Encoding,
     /// A migration ended with an error.
     #[error(
         "migration {version} failed ({reason}), the schema is as it was: remove the cause and run `nutritionfacts migrate` again"

@@ -76,7 +76,7 @@ impl Server {
         let options = self.options.clone();
         let Some(path) = &self.password_file else { return Ok(options) };
         let text = std::fs::read_to_string(path).map_err(|error| (path.clone(), error))?;
-        Ok(options.password(text.trim_end_matches(['\r', '\n'])))
+        Ok(options.password(text.trim()))
     }
 }
 
@@ -140,10 +140,11 @@ async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::
     receiver.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// "Answered means kept" rests on these two; and a server that only lets us read is none (a failover, say).
+/// "Answered means kept" rests on the first two; text of any language needs UTF-8; and a server that only lets us read is none (a failover, say).
 async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     const SETTINGS: &str = "SELECT current_setting('synchronous_commit') = 'off', \
-        current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on'";
+        current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on', \
+        current_setting('server_encoding') <> 'UTF8'";
     // Text and one round trip: fit for a pooler.
     let row = sqlx::raw_sql(SETTINGS).fetch_one(connection).await?;
     let is = |column| sqlx::Row::try_get::<bool, usize>(&row, column).map_err(|error| classify(&error));
@@ -152,6 +153,9 @@ async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     }
     if is(1)? {
         return Err(MigrationError::NotDurable { setting: "fsync" });
+    }
+    if is(3)? {
+        return Err(MigrationError::Encoding);
     }
     if is(2)? {
         return Err(StoreError::unavailable("read-only").into());

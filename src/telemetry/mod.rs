@@ -39,7 +39,7 @@ pub struct Controls {
 impl Controls {
     /// Takes the live keys over; the loader has checked that they can be read.
     pub fn set(&self, telemetry: &sections::Telemetry) {
-        let _ = self.filter.reload(EnvFilter::new(&telemetry.log.filter));
+        let _ = self.filter.reload(filter(&telemetry.log));
         self.traces.set_sample_ratio(telemetry.tracing.sample_ratio);
     }
 }
@@ -65,11 +65,16 @@ pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError
     Ok(Telemetry { controls: Controls { filter, traces }, _delivery: delivery })
 }
 
+/// The filter, never with the notices of PostgreSQL: they quote rows (PRIVACY.md).
+fn filter(log: &sections::Log) -> EnvFilter {
+    EnvFilter::new(format!("{},sqlx::postgres::notice=off", log.filter))
+}
+
 /// Starts the process's logs.
 #[must_use]
 pub fn start_log(log: &sections::Log) -> LogFilter {
     let terminal = std::io::stderr().is_terminal();
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(&log.filter));
+    let (filter, handle) = reload::Layer::new(filter(log));
     let json = match log.format {
         sections::LogFormat::Auto => !terminal,
         sections::LogFormat::Text => false,

@@ -101,6 +101,6 @@ fn a_missing_authority_is_told_at_start() {
     let cluster = Cluster::start();
     let (code, text) =
         by(&cluster, "postgres", "localhost", "verify-full", Some(Path::new("/nowhere/ca.crt"))).refusal();
-    assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("/nowhere/ca.crt"), "{text}");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("store.ssl_root_cert") && text.contains("/nowhere/ca.crt"), "{text}");
 }

@@ -46,12 +46,17 @@ fn main() {
     println!("| offered | kept/s | 503/s | unanswered | 200: p50 | p99 | 503: p50 | p99 | resident, highest |");
     println!("|---|---|---|---|---|---|---|---|---|");
     let rows = || Rows::open(&setup.url).count("pingbacks");
-    report("as much as it takes (256 senders)", &server, &runtime.block_on(closed(server.public, 256)), SECONDS);
+    let begun = Instant::now();
+    let answers = runtime.block_on(closed(server.public, 256));
+    report("as much as it takes (256 senders)", &server, &answers, begun.elapsed());
     let before = rows();
+    let begun = Instant::now();
     let answers = runtime.block_on(offered(server.public, OFFERED, SECONDS));
-    report(&format!("{OFFERED}/s"), &server, &answers, SECONDS);
+    report(&format!("{} of {OFFERED}/s", answers.len()), &server, &answers, begun.elapsed());
     let kept = answers.iter().filter(|(status, _)| *status == 200).count();
-    report("200/s at once afterwards", &server, &runtime.block_on(offered(server.public, 200, 5)), 5);
+    let begun = Instant::now();
+    let answers = runtime.block_on(offered(server.public, 200, 5));
+    report("200/s at once afterwards", &server, &answers, begun.elapsed());
     println!("\n{kept} answered 200, {} rows beside those of the last line", rows() - before - 1_000);
 }
 
@@ -116,7 +121,7 @@ async fn ask(address: SocketAddr, connection: &mut Option<TcpStream>) -> (u16, D
     (status, begun.elapsed())
 }
 
-fn report(what: &str, server: &Server, answers: &[(u16, Duration)], seconds: u64) {
+fn report(what: &str, server: &Server, answers: &[(u16, Duration)], elapsed: Duration) {
     let of = |wanted: u16| {
         let mut found: Vec<Duration> =
             answers.iter().filter(|(status, _)| *status == wanted).map(|(_, time)| *time).collect();
@@ -124,7 +129,8 @@ fn report(what: &str, server: &Server, answers: &[(u16, Duration)], seconds: u64
         found
     };
     let (kept, refused, unanswered) = (of(200), of(503), of(0).len());
-    let rate = |found: &[Duration]| found.len() / usize::try_from(seconds).unwrap();
+    // The answers to what was offered last come later.
+    let rate = |found: &[Duration]| found.len() as u128 * 1000 / elapsed.as_millis();
     let at = |found: &[Duration], hundredth: usize| {
         found.get(found.len() * hundredth / 100).map_or("–".into(), |time| format!("{time:.1?}"))
     };

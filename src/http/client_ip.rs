@@ -19,7 +19,9 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr
     let name = if headers.contains_key("x-forwarded-for") { "x-forwarded-for" } else { "forwarded" };
     let mut client = peer;
     for line in headers.get_all(name).iter().rev() {
-        for entry in line.to_str().unwrap_or_default().rsplit(',') {
+        // Bytes that are no text spoil their own entry, not those that a proxy has appended to it.
+        for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
+            let entry = std::str::from_utf8(entry).unwrap_or_default();
             let node = if name == "forwarded" { forwarded_for(entry) } else { Some(entry.trim()) };
             let Some(address) = node.and_then(address) else { return client };
             client = address;
@@ -78,6 +80,21 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "10.9.9.9, 10.2.3.4")]), "10.9.9.9");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1, rubbish, 10.2.3.4")]), "10.2.3.4");
+    }
+
+    /// Found by the fuzz target `headers`: a sender must not hide its address by what it writes before it.
+    #[test]
+    fn an_appended_address_counts_whatever_stands_before() {
+        let peer = "10.0.0.1".parse().unwrap();
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        for name in ["x-forwarded-for", "forwarded"] {
+            for forged in [&b"\xff"[..], b"\xc3\xa9", b"for=\"", b"\"", b"unknown", b"", b"10.0.0.2;\x80"] {
+                let appended = if name == "forwarded" { &b", for=192.0.2.1"[..] } else { b", 192.0.2.1" };
+                let value = HeaderValue::from_bytes(&[forged, appended].concat()).unwrap();
+                let headers = [(HeaderName::from_static(name), value)].into_iter().collect();
+                assert_eq!(client_ip(peer, &headers, &trusted).to_string(), "192.0.2.1", "{headers:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What a sender may put into a body, for the document only: bodies are read by `domain`, which takes far more than this.
-//! Tests below hold the two together.
+//! Tests below hold the two together. What the keys mean: PROTOCOL.md sections 4 and 7.
 
 #![expect(dead_code, reason = "only the schemas of these types are used")]
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// A pingback (PROTOCOL.md section 4). Every key is optional and may be null; a value of another type is accepted too, and
+/// A pingback. Every key is optional and may be null; a value of another type is accepted too, and
 /// kept as far as it makes sense. Longer text is cut. Unknown keys are kept, up to 64 and 16 KiB.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
@@ -60,7 +60,7 @@ pub struct Pingback {
     project: Option<String>,
 }
 
-/// A statistics report (PROTOCOL.md section 7). Every key is optional and may be null; a value of another type is accepted
+/// A statistics report. Every key is optional and may be null; a value of another type is accepted
 /// too, and kept as far as it makes sense. Unknown keys are not kept.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
@@ -74,7 +74,7 @@ pub struct Statistics {
     f: Option<Vec<Option<Facility>>>,
 }
 
-/// The counts of a channel (PROTOCOL.md 7.2).
+/// The counts of a channel.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 pub struct Channel {
@@ -100,7 +100,7 @@ pub struct Channel {
     usage: Usage,
 }
 
-/// The counts of a facility (PROTOCOL.md 7.3).
+/// The counts of a facility.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 pub struct Facility {
@@ -183,7 +183,7 @@ pub struct Usage {
     /// Minutes of anonymous visitors.
     #[schemars(example = 9)]
     sat: Option<i64>,
-    /// Demographics of learners (PROTOCOL.md 7.4): objects of numbers or null.
+    /// Demographics of learners: objects of numbers or null.
     #[schemars(example = serde_json::json!({"bys": {"a": 2010.0, "sd": 1.41, "ts": 15}, "gc": {"FEMALE": 5}}))]
     dsl: Option<BTreeMap<String, BTreeMap<String, Option<f64>>>>,
     /// Demographics of others than learners.

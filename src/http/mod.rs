@@ -7,6 +7,7 @@ pub mod client_ip;
 pub mod connection;
 mod error;
 pub mod inflate;
+mod open;
 pub mod openapi;
 mod probes;
 pub mod refusals;

@@ -5,7 +5,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use tower::Service;
 
 use super::{
     connection::{Activity, Deadlines, Request, Socket},
+    open::Open,
     under_way::Reply,
 };
 use crate::{
@@ -49,9 +50,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REQUEST_ID: &str = "x-request-id";
 /// Routes that are asked all the time and tell nothing in a trace.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
-/// Between two vain searches for a connection that may give way.
-const SEARCH_PAUSE: Duration = Duration::from_millis(10);
-
 /// The address of the client's end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
@@ -130,55 +128,6 @@ impl Listener {
 fn is_of_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// The open connections, so that the longest idle can be found.
-#[derive(Default)]
-struct Open(Mutex<Connections>);
-
-#[derive(Default)]
-struct Connections {
-    list: Vec<Weak<Activity>>,
-    /// When a search last found that all have a request under way.
-    all_busy: Option<Instant>,
-}
-
-impl Open {
-    /// Takes a connection in; if there are too many, the longest idle gives way, or else the one longest at its header
-    /// (a real one is there for a moment only). False if all have a request under way.
-    fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
-        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A search looks at all of them: under a storm of connections it must not be made for each.
-        if connections.all_busy.is_some_and(|moment| moment.elapsed() < SEARCH_PAUSE) {
-            return false;
-        }
-        let Connections { list: open, all_busy } = &mut *connections;
-        *all_busy = None;
-        // Those that have ended are swept out only when the list is full, so that a sweep is paid for by many.
-        if open.len() >= max {
-            open.retain(|connection| connection.strong_count() > 0);
-        }
-        if open.len() >= max {
-            let idle = open.iter().enumerate().filter_map(|(index, connection)| {
-                let activity = connection.upgrade()?;
-                Some((activity.dispensable()?, index, activity))
-            });
-            let Some((_, index, longest)) = idle.min_by_key(|(order, ..)| *order) else {
-                *all_busy = Some(Instant::now());
-                return false;
-            };
-            longest.give_way();
-            open.swap_remove(index);
-        }
-        open.push(Arc::downgrade(activity));
-        true
-    }
-
-    /// Asks all to leave.
-    fn leave(&self) {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().filter_map(Weak::upgrade).for_each(|activity| activity.leave());
-    }
 }
 
 struct Served {

@@ -277,7 +277,9 @@ impl Writing {
             if Instant::now() >= deadline {
                 // The store is well, so it is this one row that always takes too long.
                 return match result {
-                    Err(StoreError::Unavailable { reason, timeout: true }) if R::CAN_BE_TOO_LARGE && rows.len() == 1 => {
+                    Err(StoreError::Unavailable { reason, timeout: true })
+                        if R::CAN_BE_TOO_LARGE && rows.len() == 1 =>
+                    {
                         Err(StoreError::Rejected { reason })
                     }
                     other => other,

@@ -20,7 +20,7 @@ pub struct PgBouncer {
     folder: TempDir,
     port: u16,
     child: Child,
-    _watchdog: Watchdog,
+    watchdog: Watchdog,
 }
 
 impl PgBouncer {
@@ -45,14 +45,14 @@ impl PgBouncer {
         );
         fs::write(folder.path().join("pgbouncer.ini"), settings.replace("            ", "")).unwrap();
         let (child, watchdog) = launch(folder.path(), port);
-        Self { folder, port, child, _watchdog: watchdog }
+        Self { folder, port, child, watchdog }
     }
 
     /// Kills it and starts it again: whoever was connected is cut off.
     pub fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self._watchdog) = launch(self.folder.path(), self.port);
+        (self.child, self.watchdog) = launch(self.folder.path(), self.port);
     }
 
     /// The URL of a database through it.

@@ -3,7 +3,7 @@
 use crate::{
     load::{Load, check},
     stores::database_in,
-    support::{eventually, postgres::Cluster, proxy::Proxy, server::Setup},
+    support::{eventually, postgres::Cluster, proxy::Proxy, rows::Rows, server::Setup},
 };
 
 #[test]
@@ -22,6 +22,8 @@ fn after_the_statement_was_sent_and_after_the_commit() {
         load.wait_for_answers(300);
     });
     check(&direct, &answered);
+    // A row that was there already is left as it is, not taken for a poison row.
+    assert_eq!(Rows::open(&direct.url).count("set_aside"), 0);
     let replayed = server.metric("nutritionfacts_store_errors_total{class=\"retried\",store=\"postgres\"}").unwrap();
     assert!(replayed.parse::<f64>().unwrap() > 10.0, "batches were tried again: {replayed}");
     server.assert_well();

@@ -3,6 +3,7 @@
 use std::{io::Write, net::TcpStream, thread, time::Duration};
 
 use crate::support::{
+    eventually,
     http::{Connection, PINGBACK, STATISTICS, post},
     rows::Rows,
     server::Setup,
@@ -21,6 +22,9 @@ fn at_the_cap_half_sent_headers_give_way() {
         connection
     };
     let mut hostile: Vec<_> = (0..30).map(half_sent).collect();
+    // All that are left have sent a part of their header: none is idle any more.
+    let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
+    eventually("the cap holds", || (open() == "20").then_some(()));
     for _ in 0..30 {
         let reply = server.ask(&post(PINGBACK, PING));
         assert_eq!((reply.status, reply.says_close()), (200, false));
@@ -42,7 +46,7 @@ fn at_the_cap_those_that_never_read_are_gone() {
             connection
         })
         .collect();
-    crate::support::eventually("the five that never read are closed", || (open() == "5").then_some(()));
+    eventually("the five that never read are closed", || (open() == "5").then_some(()));
     drop((deaf, live));
 }
 

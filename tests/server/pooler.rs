@@ -43,6 +43,9 @@ fn two_servers_under_load() {
         let second = scope.spawn(|| loads[1].during(servers[1].public, "two", || loads[1].wait_for_answers(3000)));
         let first = loads[0].during(servers[0].public, "one", || {
             loads[0].wait_for_answers(1000);
+            // Retries would hide statements that the pooler parted.
+            let metrics = servers[0].admin_text("/metrics");
+            assert!(!metrics.contains("nutritionfacts_store_errors_total{"), "errors on an ordinary day: {metrics}");
             runtime.block_on(cluster.cut_connections(name));
             loads[0].wait_for_answers(1000);
             bouncer.restart();

@@ -42,7 +42,7 @@ impl Plan {
             return None;
         }
         let (every, number) = (self.every.load(SeqCst), self.batches.fetch_add(1, SeqCst));
-        if every == 0 || number % every != 0 {
+        if every == 0 || !number.is_multiple_of(every) {
             return None;
         }
         Some(if self.cuts.fetch_add(1, SeqCst).is_multiple_of(2) { Cut::Sent } else { Cut::Answered })

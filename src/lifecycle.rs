@@ -161,3 +161,29 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn end_with(task: impl Future<Output = ()> + Send + 'static) -> End {
+        let lifecycle = Lifecycle::default();
+        lifecycle.spawn_essential("writer", task);
+        lifecycle.run(Duration::ZERO, Duration::ZERO, async {}).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_ends_the_process() {
+        let told = End::Failed("the task `writer` has ended unexpectedly".into());
+        assert_eq!(end_with(async {}).await, told);
+        assert_eq!(end_with(async { panic!("on purpose") }).await, told);
+    }
+
+    #[tokio::test]
+    async fn what_failed_first_is_told() {
+        let lifecycle = Lifecycle::default();
+        lifecycle.fail("first".into());
+        lifecycle.fail("second".into());
+        assert_eq!(lifecycle.run(Duration::ZERO, Duration::ZERO, async {}).await.unwrap(), End::Failed("first".into()));
+    }
+}

@@ -219,7 +219,7 @@ fn wrong_values_are_complaints_with_what_is_allowed() {
         "file DIR/a.yaml: http.body_timeout: got text, allowed is a time such as `30s` from 1ms to 24h",
         "file DIR/a.yaml: http.header_timeout: got text out of range, allowed is a time such as `30s` from 1ms to 24h",
         "file DIR/a.yaml: http.listen: got a number, allowed is an address with a port such as `127.0.0.1:8080`",
-        "file DIR/a.yaml: http.max_body: got text out of range, allowed is a size such as `16 MiB` from 1 KiB to 64 MiB",
+        "file DIR/a.yaml: http.max_body: got text out of range, allowed is a size such as `16 MiB` from 1 KiB to 32 MiB",
         "file DIR/a.yaml: http.max_connections: got text, allowed is a whole number from 1 to 1000000",
         "file DIR/a.yaml: ingest.lanes: got a number out of range, allowed is a whole number from 1 to 16",
         "file DIR/a.yaml: ingest.max_batch: got a number out of range, allowed is a whole number from 1 to 10000",

@@ -7,6 +7,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 use nutritionfacts::{
     config::{Key, schema},
     http::openapi,
+    telemetry::metrics::Metrics,
 };
 
 /// Compares a file with what it should be, or writes it.
@@ -32,16 +33,35 @@ fn the_openapi_document_is_fresh() {
 
 #[test]
 fn the_table_of_keys_is_fresh() {
-    const PATH: &str = "docs/configuration.md";
-    const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test generated` -->\n";
-    const END: &str = "<!-- end of keys -->\n";
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PATH)).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has the mark where the table begins");
-    let (_, after) = rest.split_once(END).expect("the page has the mark where the table ends");
-    fresh(PATH, &format!("{before}{BEGIN}{}{END}{after}", table()));
+    fresh_table("docs/configuration.md", "keys", &keys());
 }
 
-fn table() -> String {
+#[test]
+fn the_table_of_metrics_is_fresh() {
+    fresh_table("docs/observability.md", "metrics", &metrics());
+}
+
+/// Compares the part of a page between two marks.
+#[track_caller]
+fn fresh_table(path: &str, of: &str, table: &str) {
+    let begin = format!("<!-- {of}: made by `UPDATE=1 cargo test --test generated` -->\n");
+    let end = format!("<!-- end of {of} -->\n");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (before, rest) = page.split_once(&begin).expect("the page has the mark where the table begins");
+    let (_, after) = rest.split_once(&end).expect("the page has the mark where the table ends");
+    fresh(path, &format!("{before}{begin}{table}{end}{after}"));
+}
+
+fn metrics() -> String {
+    let mut table = "| metric | type | labels | what it is |\n|---|---|---|---|\n".to_owned();
+    for (name, kind, labels, meaning) in Metrics::ALL {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(table, "| `{name}` | {kind} | {} | {} |", labels.join(", "), meaning.trim());
+    }
+    table
+}
+
+fn keys() -> String {
     let mut table = "| key | allowed | default | live | what it is |\n|---|---|---|---|---|\n".to_owned();
     for (path, key) in Key::all() {
         let default = key.default().map(|value| format!("`{}`", value.to_string().trim_matches('"')));

@@ -23,9 +23,9 @@ fuzz_target!(|body: &[u8]| {
         assert!(strict.is_none(), "refuses what a strict parser takes");
         return;
     };
-    let rows = envelope.rows();
-    let report = envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH);
-    assert_eq!(rows, 1 + report.channels.len() + report.facilities.len(), "rows are announced as they are made");
+    let rows = |most| envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, most);
+    let report = rows(usize::MAX).expect("no limit");
+    assert!(rows(report.bytes() - 1).is_none(), "what is too large is not made");
     text_column(&report.pi, TEXT);
     assert!(report.pingback.is_none_or(|id| Uuid::try_parse(&report.pi) == Ok(id)));
     report.channels.iter().for_each(channel);

@@ -8,7 +8,10 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{Failure, Shared, With};
-use crate::config::{load, schema, yaml};
+use crate::{
+    config::{load, schema, yaml},
+    store::Store,
+};
 
 /// What to do with the configuration.
 #[derive(Args)]
@@ -61,7 +64,12 @@ impl Options {
 fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
     let shared = if files.is_empty() { shared } else { Shared { config: files, ..shared } };
     match load(&shared.layers()) {
-        Ok(_) => print("the configuration is right\n"),
+        Ok(loaded) => {
+            // As `serve` finds them when it starts.
+            Store::check(&loaded.store).map_err(|error| Failure::of_store(&loaded, error))?;
+            loaded.privacy.read_key().map_err(|error| Failure::of_rules(&loaded, error.into()))?;
+            print("the configuration is right\n")
+        }
         Err(complaints) if complaints.iter().any(|complaint| complaint.unreadable) => Err(Failure::Config(complaints)),
         Err(complaints) => {
             let lines: Vec<_> = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();

@@ -16,8 +16,8 @@ impl Options {
     ///
     /// If the store cannot be reached, or refuses a migration.
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
-        let _filter = telemetry::start(&loaded.config.telemetry.log);
-        let store = Store::open(&loaded.config.store).await.map_err(Failure::running)?;
+        let _filter = telemetry::start_log(&loaded.config.telemetry.log);
+        let store = Store::open(&loaded.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         store.migrate(SystemClock.now()).await.map_err(Failure::running)?;
         store.close().await;
         tracing::info!(store = store.kind(), "the schema is up to date");

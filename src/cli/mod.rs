@@ -11,9 +11,12 @@ use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use self::privacy_key::RulesError;
 use crate::{
     config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat},
     http::openapi,
+    store::OpenError,
+    telemetry,
 };
 
 /// The telemetry server of Kolibri.
@@ -115,6 +118,33 @@ impl Failure {
         Self::Running(error.into())
     }
 
+    /// What the configuration names cannot be used.
+    fn of_key(loaded: &Loaded, key: &str, error: &(dyn Error + 'static)) -> Self {
+        let origin = loaded.origins.get(key).cloned().unwrap_or_default();
+        Self::Config(vec![Complaint::new(origin, key, with_causes(error))])
+    }
+
+    /// The store cannot be opened: the fault of a key, or of the place.
+    fn of_store(loaded: &Loaded, error: OpenError) -> Self {
+        let of_file = |file: &Option<PathBuf>, path: &PathBuf| file.as_ref() == Some(path);
+        let key = match &error {
+            OpenError::Scheme | OpenError::SqlitePath | OpenError::PostgresUrl => "store.url",
+            OpenError::File { path, .. } if of_file(&loaded.store.password_file, path) => "store.password_file",
+            OpenError::File { path, .. } if of_file(&loaded.store.ssl_root_cert, path) => "store.ssl_root_cert",
+            _ => return Self::running(error),
+        };
+        Self::of_key(loaded, key, &error)
+    }
+
+    /// The privacy rules cannot be had: the fault of a key, or of the embedded store's folder.
+    fn of_rules(loaded: &Loaded, error: RulesError) -> Self {
+        if let RulesError::Own { .. } = error {
+            Self::running(error)
+        } else {
+            Self::of_key(loaded, "privacy.key_file", &error)
+        }
+    }
+
     /// What the process ends with: 1 if it failed while running, 2 for usage and configuration.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
@@ -171,7 +201,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     match command {
         Command::Serve(with) => {
             let shared = shared.and(with.shared);
-            block_on(with.options.run(shared.load()?, move || shared.layers()))
+            let loaded = shared.load()?;
+            // Outlives the runtime: the last traces are sent whatever has happened.
+            let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
+            block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.layers()))
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),

@@ -35,11 +35,30 @@ pub enum RulesError {
     Short(#[from] KeyTooShort),
 }
 
-/// The rules in force. `folder` is that of the embedded store, which makes a key there if none is configured.
+/// Makes the key of the embedded store in its folder, if none is configured and none is there.
+///
+/// At the start only: a key that vanishes from a running server must not be replaced in silence, as the same device
+/// would get another pseudonym.
 ///
 /// # Errors
 ///
-/// The key cannot be read or made, or is too short.
+/// The key cannot be made.
+pub fn prepare(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<(), RulesError> {
+    let Some(folder) = folder.filter(|_| privacy.key.is_none() && privacy.key_file.is_none()) else { return Ok(()) };
+    let path = folder.join(FILE);
+    if path.exists() {
+        return Ok(());
+    }
+    make(&path).map_err(|source| RulesError::Own { path: path.clone(), source })?;
+    tracing::info!(path = %path.display(), "made a privacy key: keep it with the database, as a new one starts new pseudonyms");
+    Ok(())
+}
+
+/// The rules in force. `folder` is that of the embedded store, whose key is used if none is configured.
+///
+/// # Errors
+///
+/// The key cannot be read, or is too short.
 pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Privacy, RulesError> {
     Ok(match privacy.identifiers {
         Identifiers::None => Privacy::None,
@@ -47,7 +66,11 @@ pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Priva
         Identifiers::Pseudonymous => {
             let key = match (privacy.read_key()?, folder) {
                 (Some(key), _) => key,
-                (None, Some(folder)) => own(&folder.join(FILE))?,
+                (None, Some(folder)) => {
+                    let path = folder.join(FILE);
+                    let key = fs::read_to_string(&path).map_err(|source| RulesError::Own { path, source })?;
+                    Secret::from(key)
+                }
                 // The loader refuses PostgreSQL without a key.
                 (None, None) => return Err(KeyTooShort.into()),
             };
@@ -56,21 +79,8 @@ pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Priva
     })
 }
 
-fn own(path: &Path) -> Result<Secret, RulesError> {
-    let failed = |source| RulesError::Own { path: path.to_owned(), source };
-    match fs::read_to_string(path) {
-        Ok(key) => Ok(key.trim().to_owned().into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = make(path).map_err(failed)?;
-            tracing::info!(path = %path.display(), "made a privacy key: keep it with the database, as a new one starts new pseudonyms");
-            Ok(key.into())
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
 /// The key is on disk before the first pseudonym is made with it.
-fn make(path: &Path) -> io::Result<String> {
+fn make(path: &Path) -> io::Result<()> {
     let mut random = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let key = random.iter().fold(String::new(), |mut hex, byte| {
@@ -83,10 +93,8 @@ fn make(path: &Path) -> io::Result<String> {
     file.write_all(key.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(key)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -99,6 +107,7 @@ mod tests {
     fn the_embedded_store_makes_a_key_once() {
         let folder = tempfile::tempdir().unwrap();
         let pseudonym = || {
+            prepare(&sections::Privacy::default(), Some(folder.path())).unwrap();
             let rules = rules(&sections::Privacy::default(), Some(folder.path())).unwrap();
             rules.hardware("node_id", "n".into())
         };
@@ -106,5 +115,7 @@ mod tests {
         let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(rules(&sections::Privacy::default(), None).is_err());
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(rules(&sections::Privacy::default(), Some(folder.path())).is_err(), "a lost key is not replaced");
     }
 }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
+    task::spawn_blocking,
     time::interval,
 };
 
@@ -11,7 +12,7 @@ use super::{clock::SystemClock, privacy_key};
 use crate::{
     config::{Complaint, Loaded, live::Outcome},
     domain::{Clock, privacy::Privacy},
-    telemetry::{LogFilter, metrics::Metrics},
+    telemetry::{Controls, metrics::Metrics},
 };
 
 /// Between two looks at `privacy.key_file`: a rotated Secret is mounted within a minute anyway.
@@ -25,15 +26,15 @@ pub struct Reconfigure {
     pub privacy: watch::Sender<Privacy>,
     /// Of the embedded store.
     pub folder: Option<PathBuf>,
-    /// Of the process.
-    pub filter: LogFilter,
+    /// Logs and traces of the process.
+    pub controls: Controls,
     /// Of the process.
     pub metrics: Arc<Metrics>,
 }
 
 impl Reconfigure {
     /// Whether the files that a configuration names can be used.
-    pub fn accept(folder: Option<PathBuf>) -> impl Fn(&Loaded) -> Result<(), Complaint> + Send + 'static {
+    pub fn accept(folder: Option<PathBuf>) -> impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static {
         move |loaded| match privacy_key::rules(&loaded.privacy, folder.as_deref()) {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -56,13 +57,17 @@ impl Reconfigure {
                 },
                 _ = ticks.tick() => {}
             }
-            match privacy_key::rules(&self.running.borrow().privacy, self.folder.as_deref()) {
-                Ok(rules) => {
+            let (privacy, folder) = (self.running.borrow().privacy.clone(), self.folder.clone());
+            // A hung network file system must not hold up whoever looks at the configuration.
+            let rules = spawn_blocking(move || privacy_key::rules(&privacy, folder.as_deref())).await;
+            match rules {
+                Err(_) => {}
+                Ok(Ok(rules)) => {
                     self.privacy.send_replace(rules);
                     said.clear();
                 }
                 // The same problem once; the last good key stays.
-                Err(error) => {
+                Ok(Err(error)) => {
                     let problem = super::with_causes(&error);
                     if problem != said {
                         tracing::error!(problem, "cannot read the privacy key again: the last one stays in use");
@@ -100,7 +105,7 @@ impl Reconfigure {
 
     fn applied(&self) {
         let running = self.running.borrow();
-        self.filter.set(&running.telemetry.log.filter);
+        self.controls.set(&running.telemetry);
         self.metrics.config_info.reset();
         self.metrics.config_info.with_label_values(&[&running.hash]).set(1);
         self.metrics.config_last_reload_successful.set(1);

@@ -11,8 +11,9 @@ use crate::{
     domain::Clock,
     http::{
         self,
-        budget::Budget,
+        budget::Budgets,
         connection::Deadlines,
+        refusals::Refusals,
         serve::{Listener, bind},
         state::{AppState, Shared},
     },
@@ -20,7 +21,7 @@ use crate::{
     lifecycle::{End, Lifecycle},
     maintenance,
     store::Store,
-    telemetry::{self, metrics::Metrics},
+    telemetry::{Controls, metrics::Metrics, traces::Traces},
 };
 
 /// The admin listener has few clients, who have nothing to gain from many connections.
@@ -41,10 +42,10 @@ impl Options {
     pub async fn run(
         self,
         loaded: Loaded,
+        controls: Controls,
         read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
     ) -> Result<(), Failure> {
         let config = loaded.config.clone();
-        let filter = telemetry::start(&config.telemetry.log);
         let metrics = Metrics::new();
         let (version, revision) = (env!("CARGO_PKG_VERSION"), revision());
         metrics.build_info.with_label_values(&[version, revision]).set(1);
@@ -52,9 +53,11 @@ impl Options {
         tracing::info!(version, revision, config = loaded.hash, open_files, "starting");
 
         let lifecycle = Lifecycle::default();
-        let store = Store::open(&config.store).await.map_err(Failure::running)?;
+        let store = Store::open(&config.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         let folder = store.folder().map(PathBuf::from);
-        let rules = privacy_key::rules(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
+        privacy_key::prepare(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
+        let rules = privacy_key::rules(&config.privacy, folder.as_deref());
+        let rules = rules.map_err(|error| Failure::of_rules(&loaded, error))?;
         let privacy = watch::Sender::new(rules);
         let (running, loaded) = watch::channel(loaded);
         let health = Health::new(&store, &metrics);
@@ -74,24 +77,25 @@ impl Options {
             health: health.clone(),
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
-            budget: Budget::default(),
+            budgets: Budgets::default(),
+            refusals: Refusals::default(),
         });
         // Both are bound before anything else happens, so that probes are answered while migrations run.
-        for listener in [public(&config.http, &state)?, admin(&config, &state)?] {
+        for listener in [public(&config.http, &state, &controls.traces)?, admin(&config, &state)?] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
         lifecycle.spawn_essential("store", keep_store(store.clone(), health, lifecycle.clone()));
         let (sender, outcomes) = mpsc::channel(1);
         let watch = live::watch(read, Reconfigure::accept(folder.clone()), running, sender);
         lifecycle.spawn_essential("configuration watch", until_stop(lifecycle.clone(), watch));
-        let reconfigure = Reconfigure { running: loaded, privacy, folder, filter, metrics };
+        let reconfigure = Reconfigure { running: loaded, privacy, folder, controls, metrics };
         lifecycle.spawn_essential("configuration", until_stop(lifecycle.clone(), reconfigure.run(outcomes)));
 
         let finish = async { ingest.close() };
         let end = lifecycle.run(config.shutdown.delay, config.shutdown.grace, finish).await;
-        store.close().await;
         match end.map_err(Failure::running)? {
             End::Soft => {
+                store.close().await;
                 tracing::info!("stopped");
                 Ok(())
             }
@@ -109,9 +113,10 @@ async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send)
     }
 }
 
-fn public(http: &sections::Http, state: &Shared) -> Result<Listener, Failure> {
+fn public(http: &sections::Http, state: &Shared, traces: &Traces) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
-    listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)
+    let listener = listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)?;
+    Ok(Listener { traces: traces.clone(), ..listener })
 }
 
 fn admin(config: &Config, state: &Shared) -> Result<Listener, Failure> {
@@ -130,7 +135,7 @@ fn listener(
         .map_err(|error| Failure::running(format!("cannot listen on {address} ({name}.listen): {error}")))?;
     let address = socket.local_addr().map_err(Failure::running)?;
     tracing::info!(listener = name, %address, "listening");
-    Ok(Listener { name, socket, router, deadlines, max_connections, route: http::route })
+    Ok(Listener { name, socket, router, deadlines, max_connections, route: http::route, traces: Traces::default() })
 }
 
 /// Migrates, however long the database is away; then probes it and prepares its months, until the stop.

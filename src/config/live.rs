@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::{
     sync::{mpsc, watch},
+    task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
 
@@ -28,19 +29,20 @@ pub enum Outcome {
 /// knows whether the files that the configuration names can be used.
 pub async fn watch(
     read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
-    accept: impl Fn(&Loaded) -> Result<(), Complaint> + Send + 'static,
+    accept: impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static,
     running: watch::Sender<Loaded>,
     outcomes: mpsc::Sender<Outcome>,
 ) {
     // What the program has started with counts as taken over, unless it has changed since.
-    let (mut taken, mut glimpsed) = (None, None);
+    let (mut taken, mut glimpsed, mut refused) = (None, None, None);
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // A network file system may take its time.
-        let Ok(layers) = tokio::task::spawn_blocking(read.clone()).await else { continue };
+        let Ok(layers) = spawn_blocking(read.clone()).await else { continue };
         if taken.as_ref() == Some(&layers) {
+            glimpsed = None;
             continue;
         }
         if glimpsed.as_ref() != Some(&layers) {
@@ -48,20 +50,35 @@ pub async fn watch(
             glimpsed = Some(layers);
             continue;
         }
-        let first = taken.is_none();
         let result = running.borrow().reload(&layers);
-        let result = result.and_then(|reload| match accept(&reload.loaded) {
-            Ok(()) => Ok(reload),
-            Err(complaint) => Err(vec![complaint]),
-        });
-        taken = glimpsed.take();
         let outcome = match result {
-            Ok(reload) if first && reload.applied.is_empty() && reload.needs_restart.is_empty() => continue,
             Ok(reload) => {
+                let (accept, loaded) = (accept.clone(), reload.loaded.clone());
+                match spawn_blocking(move || accept(&loaded)).await {
+                    Ok(Ok(())) => {}
+                    // A file that it names may still come: it is tried again, and told once.
+                    Ok(Err(complaint)) if refused.as_ref() != Some(&complaint) => {
+                        refused = Some(complaint.clone());
+                        if outcomes.send(Outcome::Rejected(vec![complaint])).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                    _ => continue,
+                }
+                refused = None;
+                let first = taken.is_none();
+                taken = glimpsed.take();
+                if first && reload.applied.is_empty() && reload.needs_restart.is_empty() {
+                    continue;
+                }
                 running.send_replace(reload.loaded.clone());
                 Outcome::Applied(Box::new(reload))
             }
-            Err(complaints) => Outcome::Rejected(complaints),
+            Err(complaints) => {
+                taken = glimpsed.take();
+                Outcome::Rejected(complaints)
+            }
         };
         if outcomes.send(outcome).await.is_err() {
             return;

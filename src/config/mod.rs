@@ -125,6 +125,12 @@ impl Default for sections::Log {
     }
 }
 
+impl Default for sections::Tracing {
+    fn default() -> Self {
+        Self { endpoint: None, sample_ratio: 1.0 }
+    }
+}
+
 impl Default for sections::Shutdown {
     fn default() -> Self {
         Self { delay: Duration::from_secs(5), grace: Duration::from_secs(25) }

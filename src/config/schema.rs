@@ -179,7 +179,7 @@ mod tests {
     fn what_is_allowed_is_said_in_words() {
         for (path, allowed) in [
             ("http.listen", "an address with a port such as `127.0.0.1:8080`"),
-            ("http.max_body", "a size such as `16 MiB` from 1 KiB to 64 MiB"),
+            ("http.max_body", "a size such as `16 MiB` from 1 KiB to 32 MiB"),
             ("http.header_timeout", "a time such as `30s` from 1ms to 24h"),
             ("http.trusted_proxies", "a list, each item a network such as `10.0.0.0/8`"),
             ("ingest.max_batch", "a whole number from 1 to 10000"),
@@ -209,6 +209,7 @@ mod tests {
                 "privacy.notice_url",
                 "privacy.notice_version",
                 "telemetry.log.filter",
+                "telemetry.tracing.sample_ratio",
             ]
         );
     }

@@ -99,7 +99,7 @@ pub struct Store {
     /// Password of PostgreSQL; not by flag, which `ps` shows.
     #[schemars(extend("x-sources" = ["file", "environment"]))]
     pub password: Option<Secret>,
-    /// File that holds the password; read again when the server refuses it.
+    /// File that holds the password; read for each new connection.
     #[schemars(length(min = 1))]
     pub password_file: Option<PathBuf>,
     /// TLS towards PostgreSQL.
@@ -195,6 +195,21 @@ pub struct Privacy {
 pub struct Telemetry {
     /// Logs.
     pub log: Log,
+    /// Traces.
+    pub tracing: Tracing,
+}
+
+/// `telemetry.tracing`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tracing {
+    /// Collector that takes traces by OTLP over gRPC, as `http://collector:4317`; unset: no traces.
+    #[schemars(length(min = 1))]
+    pub endpoint: Option<String>,
+    /// Share of the requests that are traced, unless their sender decided; 0 switches traces off altogether.
+    #[serde(deserialize_with = "units::deserialize_ratio")]
+    #[schemars(schema_with = "units::ratio", extend("x-live" = true))]
+    pub sample_ratio: f64,
 }
 
 /// `telemetry.log`.

@@ -10,7 +10,14 @@ use std::{
 use super::layer::{Layer, PREFIX, Source};
 
 /// Conventional variables, below our own variables for the same key but above the files.
-const CONVENTIONAL: [(&str, &str); 2] = [("DATABASE_URL", "store.url"), ("RUST_LOG", "telemetry.log.filter")];
+/// The later stands above the earlier.
+const CONVENTIONAL: [(&str, &str); 5] = [
+    ("DATABASE_URL", "store.url"),
+    ("RUST_LOG", "telemetry.log.filter"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.tracing.endpoint"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "telemetry.tracing.endpoint"),
+    ("OTEL_TRACES_SAMPLER_ARG", "telemetry.tracing.sample_ratio"),
+];
 
 /// What the command line says about the configuration.
 #[derive(Clone, Default)]
@@ -108,6 +115,20 @@ mod tests {
         assert_eq!(loaded.origins["telemetry.log.filter"], "environment NUTRITIONFACTS__TELEMETRY__LOG__FILTER");
         assert_eq!(loaded.origins["store.url"], "environment DATABASE_URL");
         assert_eq!(loaded.origins["http.listen"], "default");
+    }
+
+    #[test]
+    fn the_conventional_variables_of_opentelemetry_are_honoured() {
+        let both = [
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4317"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ];
+        let tracing = load(&variables(&environment(&both))).unwrap().config.telemetry.tracing.clone();
+        assert_eq!((tracing.endpoint.as_deref(), tracing.sample_ratio), (Some("http://traces:4317"), 0.25));
+        let own = [&both[..], &[("NUTRITIONFACTS__TELEMETRY__TRACING__ENDPOINT", "http://own:4317")]].concat();
+        let loaded = load(&variables(&environment(&own))).unwrap();
+        assert_eq!(loaded.config.telemetry.tracing.endpoint.as_deref(), Some("http://own:4317"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde::Serializer;
+use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
 /// A listen address.
 pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
@@ -16,7 +16,7 @@ pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The cap of a body: all bodies together have 64 MiB, so a higher cap could never be used.
+/// The cap of a body: all statistics together have 48 MiB, and a body needs room for its text and its rows.
 pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["string", "integer"],
@@ -24,7 +24,7 @@ pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
         "examples": ["16 MiB"],
         "x-kind": "a size",
         "x-min": "1 KiB",
-        "x-max": "64 MiB",
+        "x-max": "32 MiB",
     })
 }
 
@@ -45,6 +45,22 @@ pub(super) fn timeout(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = duration(generator);
     schema.insert("x-min".into(), "1ms".into());
     schema
+}
+
+/// A share of all.
+pub(super) fn ratio(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["number", "integer"],
+        "minimum": 0,
+        "maximum": 1,
+        "x-kind": "a number from 0 to 1",
+    })
+}
+
+/// Reads a share, which has to lie between 0 and 1.
+pub(super) fn deserialize_ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let ratio = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err(D::Error::custom("not from 0 to 1")) }
 }
 
 /// Writes a size in the largest unit that keeps it exact. `bytesize` itself rounds to one decimal, so that what

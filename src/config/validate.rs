@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::http::uri::{Scheme, Uri};
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -55,7 +56,26 @@ pub(super) fn check(config: &Config, origins: &BTreeMap<String, String>) -> Vec<
             "write directives such as `info` or `nutritionfacts=debug,sqlx=warn`",
         );
     }
+    if let Some(endpoint) = &config.telemetry.tracing.endpoint
+        && !is_collector(endpoint)
+    {
+        check.complain(
+            &["telemetry.tracing.endpoint"],
+            "got text that is no address of a collector",
+            "write `http://HOST:4317` or `https://HOST:4317`; credentials belong into `OTEL_EXPORTER_OTLP_HEADERS`",
+        );
+    }
     check.broken
+}
+
+fn is_collector(endpoint: &str) -> bool {
+    let parts = endpoint.parse().map(Uri::into_parts);
+    parts.is_ok_and(|parts| {
+        parts.scheme.is_some_and(|scheme| scheme == Scheme::HTTP || scheme == Scheme::HTTPS)
+            && parts
+                .authority
+                .is_some_and(|authority| !authority.host().is_empty() && !authority.as_str().contains('@'))
+    })
 }
 
 fn listeners(config: &Config, check: &mut Check<'_>) {

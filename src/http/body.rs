@@ -30,8 +30,17 @@ pub enum BodyError {
     #[error("the body is not text")]
     NotText,
     /// All bodies together are too much.
-    #[error(transparent)]
-    Budget(#[from] Exhausted),
+    #[error("the budget for bodies is used up")]
+    Budget,
+}
+
+impl From<Exhausted> for BodyError {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::Now => Self::Budget,
+            Exhausted::Ever => Self::TooLarge { read: true },
+        }
+    }
 }
 
 /// Caps of one kind of request.
@@ -78,6 +87,8 @@ pub async fn read(mut body: Body, caps: Caps, share: &mut Share) -> Result<Bytes
         if let Err(error) = step {
             failure = Some(error);
             kept = Kept::default();
+            // While the rest is read and thrown away, others can use it.
+            share.shrink(0);
         } else {
             kept.push(data);
         }
@@ -117,6 +128,10 @@ impl Kept {
         if self.rest.is_empty() {
             self.rest.extend_from_slice(&self.first);
             self.first = Bytes::new();
+        }
+        // Not by doubling, which would hold twice what the budget knows of.
+        if self.rest.capacity() - self.rest.len() < data.len() {
+            self.rest.reserve_exact(data.len().max(self.rest.len() / 8));
         }
         self.rest.extend_from_slice(&data);
     }

@@ -4,22 +4,43 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of bodies that may be read, inflated and queued at one time, of all requests together.
-pub const TOTAL: usize = 64 * 1024 * 1024;
+/// Bytes that statistics may hold at one time, and pingbacks: 64 MiB together. Apart, so that a few large reports that
+/// never end do not shut out the small pings.
+const STATISTICS: usize = 48 * 1024 * 1024;
+const PINGBACKS: usize = 16 * 1024 * 1024;
 /// The unit in which they are counted.
 const UNIT: usize = 1024;
-/// All bodies together are too much.
+
+/// A body does not get what it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the budget for bodies is used up")]
-pub struct Exhausted;
+pub enum Exhausted {
+    /// Others hold too much at the moment.
+    #[error("the budget for bodies is used up")]
+    Now,
+    /// It needs more than there is.
+    #[error("more than the budget for bodies")]
+    Ever,
+}
 
-/// The memory for bodies, shared by all requests.
+/// The memory for bodies of one kind, shared by all requests.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<Semaphore>);
+pub struct Budget {
+    permits: Arc<Semaphore>,
+    bytes: usize,
+}
 
-impl Default for Budget {
+/// One for each kind of report.
+#[derive(Debug, Clone)]
+pub struct Budgets {
+    /// Small bodies.
+    pub pingbacks: Budget,
+    /// Large ones.
+    pub statistics: Budget,
+}
+
+impl Default for Budgets {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(TOTAL / UNIT)))
+        Self { pingbacks: Budget::of(PINGBACKS), statistics: Budget::of(STATISTICS) }
     }
 }
 
@@ -31,12 +52,22 @@ pub struct Share {
 }
 
 impl Budget {
+    fn of(bytes: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(bytes / UNIT)), bytes }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// An empty share.
     ///
     /// # Errors
     /// The semaphore is closed, which never happens.
     pub fn share(&self) -> Result<Share, Exhausted> {
-        let permit = self.0.clone().try_acquire_many_owned(0).map_err(|_| Exhausted)?;
+        let permit = self.permits.clone().try_acquire_many_owned(0).map_err(|_| Exhausted::Now)?;
         Ok(Share { budget: self.clone(), permit })
     }
 }
@@ -47,10 +78,14 @@ impl Share {
     /// # Errors
     /// The budget does not hold as much.
     pub fn cover(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        if bytes > self.budget.bytes {
+            return Err(Exhausted::Ever);
+        }
         let missing = bytes.div_ceil(UNIT).saturating_sub(self.permit.num_permits());
         if missing > 0 {
-            let missing = u32::try_from(missing).map_err(|_| Exhausted)?;
-            self.permit.merge(self.budget.0.clone().try_acquire_many_owned(missing).map_err(|_| Exhausted)?);
+            let missing = u32::try_from(missing).map_err(|_| Exhausted::Ever)?;
+            let more = self.budget.permits.clone().try_acquire_many_owned(missing).map_err(|_| Exhausted::Now)?;
+            self.permit.merge(more);
         }
         Ok(())
     }
@@ -72,15 +107,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_is_shared() {
-        let budget = Budget::default();
+    fn a_budget_is_shared() {
+        let budget = Budget::of(10 * UNIT);
         let mut first = budget.share().unwrap();
-        assert_eq!(first.cover(TOTAL), Ok(()));
+        assert_eq!(first.cover(10 * UNIT), Ok(()));
         let mut second = budget.share().unwrap();
-        assert_eq!(second.cover(1), Err(Exhausted));
-        first.shrink(TOTAL - UNIT);
+        assert_eq!(second.cover(1), Err(Exhausted::Now));
+        first.shrink(9 * UNIT);
         assert_eq!(second.cover(1), Ok(()));
         drop(first);
-        assert_eq!(second.cover(TOTAL), Ok(()));
+        assert_eq!(second.cover(10 * UNIT), Ok(()));
+        assert_eq!(second.cover(10 * UNIT + 1), Err(Exhausted::Ever));
     }
 }

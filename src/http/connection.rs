@@ -9,7 +9,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -21,6 +21,10 @@ use tokio::{
     sync::Notify,
     time::{Instant, Sleep},
 };
+
+/// What a connection that was asked to leave gets to take its last reply, or to say good-bye in HTTP/2. Without it, one
+/// client that does not read would make every stop a hard one.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +39,8 @@ pub struct Deadlines {
 #[derive(Debug)]
 pub struct Activity {
     phase: Mutex<Phase>,
-    leaving: AtomicBool,
+    left_at: OnceLock<Instant>,
+    gives_way: AtomicBool,
     http2: AtomicBool,
     /// Wakes the connection's task after [`Self::leave`].
     pub left: Notify,
@@ -47,17 +52,28 @@ enum Phase {
     Idle(Instant),
     /// A part of a header has arrived.
     Header(Instant),
-    /// So many requests are under way (more than one only in HTTP/2).
-    Requests(usize),
+    /// Requests are under way.
+    Requests {
+        /// So many (more than one only in HTTP/2).
+        count: usize,
+        /// So many of them wait for nothing but the client, which is to take their reply.
+        replying: usize,
+        /// When the first of these began to wait, or the last one was taken.
+        progress: Instant,
+    },
 }
 
 impl Activity {
     /// Of a fresh connection.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let (phase, leaving, http2) =
-            (Mutex::new(Phase::Idle(Instant::now())), AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { phase, leaving, http2, left: Notify::new() })
+        Arc::new(Self {
+            phase: Mutex::new(Phase::Idle(Instant::now())),
+            left_at: OnceLock::new(),
+            gives_way: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            left: Notify::new(),
+        })
     }
 
     fn phase(&self) -> std::sync::MutexGuard<'_, Phase> {
@@ -69,20 +85,39 @@ impl Activity {
     #[must_use]
     pub fn request(self: &Arc<Self>) -> Request {
         let mut phase = self.phase();
-        *phase = Phase::Requests(if let Phase::Requests(count) = *phase { count + 1 } else { 1 });
-        Request(self.clone())
+        *phase = match *phase {
+            Phase::Requests { count, replying, progress } => Phase::Requests { count: count + 1, replying, progress },
+            _ => Phase::Requests { count: 1, replying: 0, progress: Instant::now() },
+        };
+        Request { activity: self.clone(), replying: false }
     }
 
-    /// Since when it has been idle; `None` while anything of a request is under way.
+    /// How well it can be spared, the least the best: idle ones, then those that are at their header, each by their
+    /// age; `None` while a request is under way.
     #[must_use]
-    pub fn idle_since(&self) -> Option<Instant> {
-        if let Phase::Idle(since) = *self.phase() { Some(since) } else { None }
+    pub fn dispensable(&self) -> Option<(bool, Instant)> {
+        match *self.phase() {
+            Phase::Idle(since) => Some((false, since)),
+            Phase::Header(since) => Some((true, since)),
+            Phase::Requests { .. } => None,
+        }
+    }
+
+    /// Makes room for another connection: as [`Self::leave`], and a half-sent header is not waited for.
+    pub fn give_way(&self) {
+        self.gives_way.store(true, Ordering::Relaxed);
+        self.leave();
     }
 
     /// Asks the connection to close as soon as no request is under way.
     pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+        self.left_at.get_or_init(Instant::now);
         self.left.notify_one();
+    }
+
+    /// Its client has begun a request in HTTP/2, however the preface was cut.
+    pub fn set_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
     }
 
     /// Whether it speaks HTTP/2, which has a graceful end of its own.
@@ -95,7 +130,7 @@ impl Activity {
         let mut phase = self.phase();
         if let Phase::Idle(_) = *phase {
             if bytes.starts_with(b"PRI") {
-                self.http2.store(true, Ordering::Relaxed);
+                self.set_http2();
             }
             // Frames of an idle HTTP/2 connection are not the beginning of a request.
             if !self.is_http2() {
@@ -107,13 +142,33 @@ impl Activity {
 
 /// A request under way.
 #[derive(Debug)]
-pub struct Request(Arc<Activity>);
+pub struct Request {
+    activity: Arc<Activity>,
+    replying: bool,
+}
+
+impl Request {
+    /// The reply is made: from now on the request waits for its client.
+    pub fn reply(&mut self) {
+        if let Phase::Requests { replying, progress, .. } = &mut *self.activity.phase() {
+            if *replying == 0 {
+                *progress = Instant::now();
+            }
+            *replying += 1;
+            self.replying = true;
+        }
+    }
+}
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let mut phase = self.0.phase();
+        let mut phase = self.activity.phase();
         *phase = match *phase {
-            Phase::Requests(count) if count > 1 => Phase::Requests(count - 1),
+            Phase::Requests { count, replying, .. } if count > 1 => Phase::Requests {
+                count: count - 1,
+                replying: replying - usize::from(self.replying),
+                progress: Instant::now(),
+            },
             _ => Phase::Idle(Instant::now()),
         };
     }
@@ -153,13 +208,16 @@ impl<S> Socket<S> {
         false
     }
 
+    /// When a connection that was asked to leave is closed, if it has been waiting for its client since this moment.
+    fn farewell(&self, since: Instant) -> Option<Instant> {
+        self.activity.left_at.get().map(|left_at| since.max(*left_at) + FAREWELL)
+    }
+
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
-        if self.is_over(since + self.deadlines.idle, cx) {
-            Poll::Ready(io::ErrorKind::TimedOut.into())
-        } else {
-            Poll::Pending
-        }
+        let deadline = since + self.deadlines.idle;
+        let deadline = self.farewell(since).map_or(deadline, |end| end.min(deadline));
+        if self.is_over(deadline, cx) { Poll::Ready(io::ErrorKind::TimedOut.into()) } else { Poll::Pending }
     }
 }
 
@@ -175,12 +233,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         }
         let (phase, deadlines) = (*self.activity.phase(), self.deadlines);
         let over = match phase {
-            Phase::Requests(_) => false,
-            Phase::Header(since) => self.is_over(since + deadlines.header, cx),
-            Phase::Idle(since) => {
-                let leaving = self.activity.leaving.load(Ordering::Relaxed) && !self.activity.is_http2();
-                leaving || self.is_over(since + deadlines.idle, cx)
+            // In HTTP/2 a reply that the client does not take blocks nothing but itself.
+            Phase::Requests { replying: 1.., progress, .. } => {
+                let deadline = progress + deadlines.idle;
+                let deadline = self.farewell(progress).map_or(deadline, |end| end.min(deadline));
+                self.is_over(deadline, cx)
             }
+            Phase::Requests { .. } => false,
+            Phase::Header(since) => {
+                self.activity.gives_way.load(Ordering::Relaxed) || self.is_over(since + deadlines.header, cx)
+            }
+            Phase::Idle(since) => match self.farewell(since) {
+                None => self.is_over(since + deadlines.idle, cx),
+                // HTTP/2 says good-bye first, and a client that does not answer to that is not waited for.
+                Some(end) => !self.activity.is_http2() || self.is_over(end, cx),
+            },
         };
         // No bytes: the end of the stream.
         if over { Poll::Ready(Ok(())) } else { Poll::Pending }

@@ -31,7 +31,7 @@ impl Refusal {
     pub fn outcome(self) -> &'static str {
         match self {
             Self::Body(BodyError::TooLarge { .. }) => "too_large",
-            Self::Body(BodyError::Budget(_)) | Self::Unavailable(_) => "unavailable",
+            Self::Body(BodyError::Budget) | Self::Unavailable(_) => "unavailable",
             Self::Body(_) | Self::NotAnObject(_) => "invalid",
         }
     }
@@ -46,7 +46,7 @@ impl IntoResponse for Refusal {
                 (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.", !read)
             }
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly.", true),
-            Self::Body(BodyError::Budget(_)) | Self::Unavailable(_) => {
+            Self::Body(BodyError::Budget) | Self::Unavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "Please try again later.", false)
             }
         };

@@ -111,7 +111,7 @@ mod tests {
 
     use flate2::{Compression, write::ZlibEncoder};
 
-    use super::{super::budget::Budget, *};
+    use super::{super::budget::Budgets, *};
 
     fn zlib(text: &[u8]) -> Bytes {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn inflated(body: Bytes, cap: usize) -> Result<usize, BodyError> {
-        text(body, cap, &mut Budget::default().share().unwrap()).map(|text| text.as_str().len())
+        text(body, cap, &mut Budgets::default().statistics.share().unwrap()).map(|text| text.as_str().len())
     }
 
     #[test]

@@ -7,12 +7,15 @@ pub mod client_ip;
 pub mod connection;
 mod error;
 pub mod inflate;
+mod open;
 pub mod openapi;
 mod probes;
+pub mod refusals;
 mod reply;
 mod reports;
 pub mod serve;
 pub mod state;
+mod under_way;
 
 use axum::{
     Router,

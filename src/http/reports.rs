@@ -23,28 +23,30 @@ use crate::{
     config::sections::Reply,
     domain::{pingback::Pingback, statistics::Envelope, version::Version},
     ingest::Outcome,
+    telemetry::request::Named,
 };
 
 /// A pingback has some 500 bytes (PROTOCOL.md 3.3); this is its cap, as sent and inflated.
 const MAX_PINGBACK: usize = 1024 * 1024;
-/// Memory of a row made of an entry of a statistics list, at least; real ones are not much larger than their text.
-const ROW: usize = 512;
+/// A report is in memory as rows, as what the store's client makes of them, and as what goes over the wire.
+const COPIES: usize = 3;
 
 /// Keeps a pingback, and answers what its sender's version can digest.
 pub async fn pingback(
     State(state): State<Shared>,
     Extension(peer): Extension<Peer>,
+    Extension(named): Extension<Named>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match keep_pingback(&state, peer, &headers, body).await {
+    match keep_pingback(&state, peer, named.clone(), &headers, body).await {
         Ok((response, outcome)) => {
-            state.metrics.pingbacks_total.with_label_values(&[label(outcome)]).inc();
+            state.metrics.pingbacks_total.with_label_values(&[outcome.label()]).inc();
             response
         }
         Err(refusal) => {
             state.metrics.pingbacks_total.with_label_values(&[refusal.outcome()]).inc();
-            refusal.into_response()
+            refused(&state, refusal, "/api/v1/pingback", &named)
         }
     }
 }
@@ -52,12 +54,13 @@ pub async fn pingback(
 async fn keep_pingback(
     state: &AppState,
     peer: Peer,
+    named: Named,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
     let caps = caps(state);
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
-    let mut share = state.budget.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
@@ -68,7 +71,7 @@ async fn keep_pingback(
         let config = state.config.borrow();
         (client_ip(peer.0, headers, &config.http.trusted_proxies), config.api.reply)
     };
-    let (id, outcome) = state.ingest.pingback(pingback, address, share.into_permit()).await?;
+    let (id, outcome) = state.ingest.pingback(pingback, address, named, share.into_permit()).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     let takes_json = reply == Reply::ByVersion && version.is_some_and(Version::takes_json);
     Ok((if takes_json { json(StatusCode::OK, pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
@@ -79,37 +82,39 @@ fn pingback_reply(id: Uuid) -> String {
 }
 
 /// Keeps a statistics report.
-pub async fn statistics(State(state): State<Shared>, body: Body) -> Response {
-    match keep_statistics(&state, body).await {
+pub async fn statistics(State(state): State<Shared>, Extension(named): Extension<Named>, body: Body) -> Response {
+    match keep_statistics(&state, named.clone(), body).await {
         Ok(outcome) => {
-            state.metrics.statistics_total.with_label_values(&[label(outcome)]).inc();
+            state.metrics.statistics_total.with_label_values(&[outcome.label()]).inc();
             json(StatusCode::OK, r#"{"messages": []}"#)
         }
         Err(refusal) => {
             state.metrics.statistics_total.with_label_values(&[refusal.outcome()]).inc();
-            refusal.into_response()
+            refused(&state, refusal, "/api/v1/statistics", &named)
         }
     }
 }
 
-async fn keep_statistics(state: &AppState, body: Body) -> Result<Outcome, Refusal> {
+async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budget.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.statistics.share().map_err(BodyError::from)?;
     let bytes = body::read(body, caps, &mut share).await?;
     let heavy = inflate::is_heavy(&bytes);
-    let ingest = state.ingest.clone();
+    let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);
     let read = move || {
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
         let envelope = Envelope::read(text.as_str())?;
-        // Rows may take much more memory than their text.
-        share.cover(text.as_str().len() + envelope.rows() * ROW).map_err(BodyError::from)?;
         let (id, received_at) = ingest.arrive()?;
-        Ok::<_, Refusal>((envelope.into_report(id, received_at), share))
+        // Rows may take more memory than their text.
+        let report = envelope.into_report(id, received_at, most).ok_or(BodyError::TooLarge { read: true })?;
+        let bytes = report.bytes() * COPIES;
+        share.cover(bytes.max(text.as_str().len())).map_err(BodyError::from)?;
+        Ok::<_, Refusal>((report, share))
     };
     // Megabytes take milliseconds, in which other pings would wait.
     let (report, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
-    Ok(state.ingest.statistics(report, share.into_permit()).await?)
+    Ok(state.ingest.statistics(report, named, share.into_permit()).await?)
 }
 
 async fn text(body: Body, caps: Caps, share: &mut Share) -> Result<Text, BodyError> {
@@ -123,9 +128,10 @@ fn caps(state: &AppState) -> Caps {
     Caps { sent: bytes(http.max_body), inflated: bytes(http.max_inflated_body), timeout: http.body_timeout }
 }
 
-fn label(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Stored => "stored",
-        Outcome::SetAside => "set_aside",
+fn refused(state: &AppState, refusal: Refusal, route: &'static str, named: &Named) -> Response {
+    // That the store is down has been told already.
+    if !matches!(refusal, Refusal::Unavailable(_)) || state.health.up() {
+        state.refusals.tell(refusal, route, named);
     }
+    refusal.into_response()
 }

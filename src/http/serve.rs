@@ -4,15 +4,12 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Context, Poll},
+    pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
 use axum::{Router, body::Body, http};
-use bytes::Bytes;
-use http_body::Frame;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -24,8 +21,20 @@ use tokio::{
 };
 use tower::Service;
 
-use super::connection::{Activity, Deadlines, Request, Socket};
-use crate::{lifecycle::Lifecycle, telemetry::metrics::Metrics};
+use super::{
+    connection::{Activity, Deadlines, Request, Socket},
+    open::Open,
+    under_way::Reply,
+};
+use crate::{
+    lifecycle::Lifecycle,
+    telemetry::{
+        metrics::Metrics,
+        request::{Named, RequestId},
+        storm::Storm,
+        traces::{RequestSpan, Traces},
+    },
+};
 
 /// Longest header, all lines together, and their number.
 const MAX_HEADER: usize = 32 * 1024;
@@ -37,6 +46,10 @@ const BACKLOG: u32 = 4096;
 /// After an error of `accept` that concerns us, not the client: most often no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// An id that a request brings along, and then takes home.
+const REQUEST_ID: &str = "x-request-id";
+/// Routes that are asked all the time and tell nothing in a trace.
+const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
 /// The address of the client's end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
@@ -55,6 +68,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// The label `route` of a path.
     pub route: fn(&str) -> &'static str,
+    /// Of requests, but not of probes.
+    pub traces: Traces,
 }
 
 /// Binds a listener; `[::]` is `0.0.0.0` where IPv6 is off.
@@ -81,8 +96,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
-        let open = Open::default();
-        let served = Arc::new(Served { metrics, name: self.name, router: self.router, route: self.route });
+        let (open, name, failures) = (Open::default(), self.name, Storm::default());
+        let Self { router, route, traces, .. } = self;
+        let served = Arc::new(Served { metrics, name, router, route, traces });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -98,7 +114,10 @@ impl Listener {
                 }
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, listener = self.name, "cannot accept connections");
+                    let sum = move |count| tracing::warn!(count, listener = name, "could not accept more connections");
+                    if failures.begins(sum) {
+                        tracing::warn!(%error, listener = name, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -111,43 +130,12 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// The open connections, so that the longest idle can be found.
-#[derive(Default)]
-struct Open(Mutex<Vec<Weak<Activity>>>);
-
-impl Open {
-    /// Takes a connection in, asking the longest idle to leave if there are too many; false if none is idle.
-    fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that have ended are swept out only when the list is full, so that a sweep is paid for by many.
-        if open.len() >= max {
-            open.retain(|connection| connection.strong_count() > 0);
-        }
-        if open.len() >= max {
-            let idle = open.iter().enumerate().filter_map(|(index, connection)| {
-                let activity = connection.upgrade()?;
-                Some((activity.idle_since()?, index, activity))
-            });
-            let Some((_, index, longest)) = idle.min_by_key(|(since, ..)| *since) else { return false };
-            longest.leave();
-            open.swap_remove(index);
-        }
-        open.push(Arc::downgrade(activity));
-        true
-    }
-
-    /// Asks all to leave.
-    fn leave(&self) {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().filter_map(Weak::upgrade).for_each(|activity| activity.leave());
-    }
-}
-
 struct Served {
     metrics: Arc<Metrics>,
     name: &'static str,
     router: Router,
     route: fn(&str) -> &'static str,
+    traces: Traces,
 }
 
 async fn connection(
@@ -163,6 +151,9 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let service = service_fn(|mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip()));
+        if request.version() == http::Version::HTTP_2 {
+            activity.set_http2();
+        }
         served.clone().answer(request, activity.request())
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -190,13 +181,18 @@ async fn connection(
 impl Served {
     async fn answer(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
-        under_way: Request,
-    ) -> Result<http::Response<Tracked>, Infallible> {
+        mut request: http::Request<Incoming>,
+        mut under_way: Request,
+    ) -> Result<http::Response<Reply>, Infallible> {
         let started = Instant::now();
         let route = (self.route)(request.uri().path());
         let method = method(request.method());
-        let response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS) {
+        let mut span = self.span(request.headers(), method, route);
+        let id = RequestId::new(header(request.headers(), REQUEST_ID));
+        let named = Named { id, trace: span.as_ref().map(|span| span.trace().clone()) };
+        request.extensions_mut().insert(named.clone());
+        let mut response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS)
+        {
             too_long()
         } else {
             self.router.clone().call(request.map(Body::new)).await?
@@ -205,9 +201,33 @@ impl Served {
             .http_requests_total
             .with_label_values(&[self.name, route, method, response.status().as_str()])
             .inc();
-        let tracked = UnderWay { _request: under_way, started, route, served: self };
-        Ok(response.map(|body| Tracked { body, _under_way: tracked }))
+        let status = response.status();
+        if let Some(span) = &mut span {
+            span.set_status(status.as_u16());
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let (id, trace) = (&named.id, named.trace_id());
+            tracing::debug!(request = %id, trace, listener = self.name, route, method, status = status.as_u16(), "refused");
+        }
+        if let RequestId::Sent(id) = &named.id
+            && let Ok(id) = http::HeaderValue::from_str(id)
+        {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        under_way.reply();
+        Ok(response.map(|body| Reply::new(body, under_way, started, route, self.metrics.clone(), span)))
     }
+
+    fn span(&self, headers: &http::HeaderMap, method: &'static str, route: &'static str) -> Option<RequestSpan> {
+        if PROBES.contains(&route) {
+            return None;
+        }
+        self.traces.request(header(headers, "traceparent"), method, (route != "unmatched").then_some(route))
+    }
+}
+
+fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// As hyper answers headers that are too large.
@@ -228,43 +248,5 @@ fn method(method: &http::Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "PATCH" => "PATCH",
         _ => "other",
-    }
-}
-
-/// Ends with the reply.
-struct UnderWay {
-    _request: Request,
-    started: Instant,
-    route: &'static str,
-    served: Arc<Served>,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let duration = self.started.elapsed().as_secs_f64();
-        self.served.metrics.http_request_duration_seconds.with_label_values(&[self.route]).observe(duration);
-    }
-}
-
-/// The body of a reply; the request is under way until it is dropped.
-struct Tracked {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl http_body::Body for Tracked {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::budget::Budget;
+use super::{budget::Budgets, refusals::Refusals};
 use crate::{
     config::Loaded,
     ingest::{Ingest, health::Health},
@@ -25,7 +25,9 @@ pub struct AppState {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The memory for bodies.
-    pub budget: Budget,
+    pub budgets: Budgets,
+    /// What is said of refused reports.
+    pub refusals: Refusals,
 }
 
 /// As handlers get it: a clone for each request must be one count, not twenty.

@@ -24,6 +24,10 @@ impl Health {
     pub fn new(store: &Store, metrics: &Arc<Metrics>) -> Self {
         let health = Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() };
         health.metrics.store_up.with_label_values(&[health.store]).set(0);
+        // They are there before the first error, so that a rate sees it.
+        for class in ["unavailable", "rejected", "retried", "timeout"] {
+            health.metrics.store_errors_total.with_label_values(&[health.store, class]);
+        }
         health
     }
 

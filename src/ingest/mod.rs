@@ -1,6 +1,7 @@
 //! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
 
 pub mod health;
+mod row;
 mod writer;
 
 use std::{net::IpAddr, sync::Arc};
@@ -19,7 +20,7 @@ use crate::{
     },
     lifecycle::Lifecycle,
     store::Store,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, request::Named, storm::Storm},
 };
 use health::Health;
 use writer::Writer;
@@ -31,6 +32,17 @@ pub enum Outcome {
     Stored,
     /// The store refuses this row: it was committed to `set_aside`. A sender cannot mend it, so it hears of nothing.
     SetAside,
+}
+
+impl Outcome {
+    /// The label `outcome` of `pingbacks_total` and `statistics_total`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::SetAside => "set_aside",
+        }
+    }
 }
 
 /// The ping could not be kept; the sender comes again in 15 minutes.
@@ -72,6 +84,8 @@ impl Ingest {
             config: config.clone(),
             health: health.clone(),
             metrics: metrics.clone(),
+            set_aside: Storm::default(),
+            failed: Storm::default(),
         };
         Self(Arc::new(Inner {
             clock: Box::new(clock),
@@ -91,6 +105,7 @@ impl Ingest {
         &self,
         pingback: Pingback,
         address: IpAddr,
+        named: Named,
         weight: Weight,
     ) -> Result<(Uuid, Outcome), Unavailable> {
         let (id, received_at) = self.arrive()?;
@@ -99,7 +114,7 @@ impl Ingest {
             let (config, privacy) = (self.0.config.borrow(), self.0.privacy.borrow());
             pingback.into_row(arrival, &config.ingest.mode_rules, &privacy)
         };
-        let outcome = self.0.pingbacks.write(row, weight).await?;
+        let outcome = self.0.pingbacks.write(row, named, weight).await?;
         Ok((id, outcome))
     }
 
@@ -107,8 +122,13 @@ impl Ingest {
     ///
     /// # Errors
     /// The store is away or the queue is full.
-    pub async fn statistics(&self, report: StatisticsReport, weight: Weight) -> Result<Outcome, Unavailable> {
-        self.0.statistics.write(report, weight).await
+    pub async fn statistics(
+        &self,
+        report: StatisticsReport,
+        named: Named,
+        weight: Weight,
+    ) -> Result<Outcome, Unavailable> {
+        self.0.statistics.write(report, named, weight).await
     }
 
     /// Lets the writers finish what is queued, and end.

@@ -3,7 +3,10 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     iter,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -13,80 +16,24 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Unavailable, Weight, health::Health};
+use super::{Outcome, Unavailable, Weight, health::Health, row::Row};
 use crate::{
     config::Loaded,
-    domain::{pingback::PingbackRow, statistics::StatisticsReport},
     lifecycle::Lifecycle,
-    store::{SetAside, Store, StoreError, Write},
-    telemetry::metrics::Metrics,
+    store::{Store, StoreError, Write},
+    telemetry::{metrics::Metrics, request::Named, storm::Storm, traces::Stage},
 };
 
-/// A batch is tried again for this long; a client waits for 60 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A batch is tried again for this long: twice a statement that runs into its time limit, and a client waits for 60 s.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
+/// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Beyond this much expected waiting a ping is refused at once. Each that waits holds a connection, and the cap of those
+/// must not be reached before the refusals begin.
+const LONGEST_QUEUE: Duration = Duration::from_secs(2);
 /// Longest pause between two tries; a random part of it is taken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-
-/// A kind of row that goes through a queue of its own.
-pub trait Row: Send + Sync + Sized + 'static {
-    /// The name of the queue's tasks.
-    const NAME: &'static str;
-
-    /// What decides about the lane: rows that touch the same row of `instances` must share one.
-    fn key(&self) -> &str;
-
-    /// The store's operation.
-    fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The row as it is set aside.
-    fn set_aside(&self, reason: String) -> SetAside;
-}
-
-impl Row for PingbackRow {
-    const NAME: &'static str = "pingback writer";
-
-    fn key(&self) -> &str {
-        &self.instance_id
-    }
-
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_pingbacks(rows, write).await
-    }
-
-    fn set_aside(&self, reason: String) -> SetAside {
-        SetAside {
-            id: self.id,
-            received_at: self.received_at,
-            kind: "pingback",
-            instance_id: self.instance_id.clone(),
-            reason,
-            row: serde_json::to_string(self).unwrap_or_default(),
-        }
-    }
-}
-
-impl Row for StatisticsReport {
-    const NAME: &'static str = "statistics writer";
-
-    fn key(&self) -> &str {
-        &self.pi
-    }
-
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_statistics(rows, write).await
-    }
-
-    fn set_aside(&self, reason: String) -> SetAside {
-        SetAside {
-            id: self.id,
-            received_at: self.received_at,
-            kind: "statistics",
-            instance_id: String::new(),
-            reason,
-            row: serde_json::to_string(self).unwrap_or_default(),
-        }
-    }
-}
 
 /// What the writers need.
 #[derive(Clone)]
@@ -95,24 +42,77 @@ pub struct Writing {
     pub config: watch::Receiver<Loaded>,
     pub health: Health,
     pub metrics: Arc<Metrics>,
+    /// Rows that the store refuses.
+    pub set_aside: Storm,
+    /// Writes that are tried again.
+    pub failed: Storm,
 }
 
 struct Job<R> {
     row: R,
+    queued: Instant,
     waiting: Waiting,
+}
+
+impl<R> Job<R> {
+    /// Its row and its sender, if somebody still waits for the answer.
+    fn awaited(self) -> Option<(R, Waiting)> {
+        if self.queued.elapsed() > LONGEST_WAIT {
+            self.waiting.answer(Err(Unavailable));
+            return None;
+        }
+        // A sender that has gone away comes again: its ping would be counted twice.
+        (!self.waiting.answer.is_closed()).then_some((self.row, self.waiting))
+    }
 }
 
 struct Waiting {
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
     /// Given back when the row is committed, not when its sender goes away.
     _weight: Weight,
+    named: Named,
+    /// What it waits for, if it is traced: its turn, then the commit.
+    stage: Option<Stage>,
+}
+
+impl Waiting {
+    fn answer(self, result: Result<Outcome, Unavailable>) {
+        if let Some(stage) = self.stage {
+            stage.end(result.map_or("unavailable", Outcome::label));
+        }
+        // A sender that has gone away does not hear the answer.
+        let _ = self.answer.send(result);
+    }
 }
 
 /// The queues of one kind of row.
 pub struct Writer<R> {
-    lanes: Vec<mpsc::Sender<Job<R>>>,
+    lanes: Vec<Lane<R>>,
+    config: watch::Receiver<Loaded>,
     metrics: Arc<Metrics>,
     closed: CancellationToken,
+}
+
+struct Lane<R> {
+    queue: mpsc::Sender<Job<R>>,
+    pace: Pace,
+}
+
+/// How long the last batch took, in milliseconds.
+#[derive(Clone, Default)]
+struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    fn note(&self, duration: Duration) {
+        self.0.store(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether a ping behind so many others will wait too long. Behind less than a batch it never does: its turn comes
+    /// with the next one, and tells whether the store has become faster.
+    fn is_too_slow(&self, queued: usize, max_batch: usize) -> bool {
+        let batches = u64::try_from(queued / max_batch.max(1)).unwrap_or(u64::MAX);
+        Duration::from_millis(self.0.load(Relaxed).saturating_mul(batches)) > LONGEST_QUEUE
+    }
 }
 
 impl<R: Row> Writer<R> {
@@ -128,19 +128,25 @@ impl<R: Row> Writer<R> {
         let lanes = (0..count)
             .map(|_| {
                 let (sender, queue) = mpsc::channel(capacity.div_ceil(count));
-                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, closed.clone()));
-                sender
+                let pace = Pace::default();
+                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, pace.clone(), closed.clone()));
+                Lane { queue: sender, pace }
             })
             .collect();
-        Self { lanes, metrics: writing.metrics.clone(), closed }
+        Self { lanes, config: writing.config.clone(), metrics: writing.metrics.clone(), closed }
     }
 
     /// Queues the row, and waits for its commit.
-    pub async fn write(&self, row: R, weight: Weight) -> Result<Outcome, Unavailable> {
+    pub async fn write(&self, row: R, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lane(row.key());
+        let Lane { queue, pace } = self.lane(row.key());
+        if pace.is_too_slow(queue.max_capacity() - queue.capacity(), self.config.borrow().ingest.max_batch) {
+            return Err(Unavailable);
+        }
         self.metrics.ingest_queue_rows.inc();
-        if lane.try_send(Job { row, waiting: Waiting { answer, _weight: weight } }).is_err() {
+        let stage = named.trace.as_ref().map(|trace| trace.queue_wait());
+        let waiting = Waiting { answer, _weight: weight, named, stage };
+        if queue.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
         }
@@ -152,7 +158,7 @@ impl<R: Row> Writer<R> {
         self.closed.cancel();
     }
 
-    fn lane(&self, key: &str) -> &mpsc::Sender<Job<R>> {
+    fn lane(&self, key: &str) -> &Lane<R> {
         if self.lanes.len() == 1 {
             return &self.lanes[0];
         }
@@ -165,7 +171,7 @@ impl<R: Row> Writer<R> {
     }
 }
 
-async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed: CancellationToken) {
+async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, pace: Pace, closed: CancellationToken) {
     let (mut jobs, mut rows, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let max_batch = writer.config.borrow().ingest.max_batch;
@@ -181,11 +187,21 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, closed:
             return;
         }
         writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
-        for job in jobs.drain(..) {
-            rows.push(job.row);
-            waiting.push(Some(job.waiting));
+        for (row, mut sender) in jobs.drain(..).filter_map(Job::awaited) {
+            if let Some(trace) = &sender.named.trace {
+                // It ends before the next begins.
+                drop(sender.stage.take());
+                sender.stage = Some(trace.commit(writer.store.kind(), taken));
+            }
+            rows.push(row);
+            waiting.push(Some(sender));
         }
+        if rows.is_empty() {
+            continue;
+        }
+        let begun = Instant::now();
         writer.commit(&rows, &mut waiting).await;
+        pace.note(begun.elapsed());
         rows.clear();
         waiting.clear();
     }
@@ -206,13 +222,15 @@ impl Writing {
                     parts.extend([middle..part.end, part.start..middle]);
                     continue;
                 }
-                Err(StoreError::Rejected { reason }) => self.set_aside(&batch[0], reason, deadline).await,
+                Err(StoreError::Rejected { reason }) => {
+                    let named = waiting[part.start].as_ref().map(|waiting| &waiting.named);
+                    self.set_aside(&batch[0], named, reason, deadline).await
+                }
                 Err(StoreError::Unavailable { .. }) => Err(Unavailable),
                 Ok(()) => Ok(Outcome::Stored),
             };
             for waiting in waiting[part].iter_mut().filter_map(Option::take) {
-                // A sender that has gone away does not hear the answer.
-                let _ = waiting.answer.send(result);
+                waiting.answer(result);
             }
         }
     }
@@ -252,30 +270,115 @@ impl Writing {
             self.metrics.store_errors_total.with_label_values(&[kind, class]).inc();
             *write = Write::Replay;
             // A store that is really away refuses the probe as well, and everyone waiting hears of it at once.
-            if Instant::now() >= deadline || self.store.health().await.is_err() {
-                if let Err(error) = &result {
-                    self.health.set(false, &error.to_string());
-                }
+            if let Some(reason) = self.probe().await {
+                self.health.set(false, &reason);
                 return result;
+            }
+            if Instant::now() >= deadline {
+                // The store is well, so it is this one row that always takes too long.
+                return match result {
+                    Err(StoreError::Unavailable { reason, timeout: true })
+                        if R::CAN_BE_TOO_LARGE && rows.len() == 1 =>
+                    {
+                        Err(StoreError::Rejected { reason })
+                    }
+                    other => other,
+                };
+            }
+            if let Err(error) = &result {
+                let sum = move |count| tracing::warn!(count, store = kind, "more writes failed and were tried again");
+                if self.failed.begins(sum) {
+                    tracing::warn!(%error, store = kind, rows = rows.len(), "write failed: it is tried again");
+                }
             }
             tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
         }
     }
 
-    async fn set_aside<R: Row>(&self, row: &R, reason: String, deadline: Instant) -> Result<Outcome, Unavailable> {
-        let row = row.set_aside(reason);
+    /// Why the store takes no rows now, if so: more to the point than what the lost batch was told.
+    async fn probe(&self) -> Option<String> {
+        self.store.health().await.err().map(|error| error.to_string())
+    }
+
+    async fn set_aside<R: Row>(
+        &self,
+        row: &R,
+        named: Option<&Named>,
+        reason: String,
+        deadline: Instant,
+    ) -> Result<Outcome, Unavailable> {
+        let mut row = row.set_aside(reason);
         loop {
             match self.store.set_aside(&row).await {
                 Ok(()) => {
-                    tracing::warn!(kind = row.kind, reason = row.reason, id = %row.id, "row set aside: the store refuses it");
+                    let kind = row.kind;
+                    if self.set_aside.begins(|count| tracing::warn!(count, "more rows set aside")) {
+                        let request = named.map(|named| tracing::field::display(&named.id));
+                        let trace = named.and_then(Named::trace_id);
+                        tracing::warn!(kind, reason = row.reason, id = %row.id, request, trace, "row set aside: the store refuses it");
+                    }
                     return Ok(Outcome::SetAside);
                 }
-                Err(error) if Instant::now() >= deadline || !self.health.up() => {
-                    self.health.set(false, &error.to_string());
-                    return Err(Unavailable);
+                // What is wrong with the row is also wrong with its copy: then only the fact is kept.
+                Err(StoreError::Rejected { .. }) if row.row != "{}" => {
+                    row.row = "{}".into();
+                    row.instance_id.clear();
                 }
-                Err(_) => tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await,
+                Err(StoreError::Rejected { .. }) => return Err(Unavailable),
+                Err(_) if Instant::now() >= deadline || !self.health.up() => return Err(Unavailable),
+                Err(_) => {
+                    if let Some(reason) = self.probe().await {
+                        self.health.set(false, &reason);
+                    }
+                    tokio::time::sleep(LONGEST_PAUSE.mul_f32(fastrand::f32())).await;
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{Semaphore, oneshot::Receiver};
+
+    use super::*;
+    use crate::telemetry::request::RequestId;
+
+    fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
+        let (answer, answered) = oneshot::channel();
+        let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let waiting =
+            Waiting { answer, _weight: weight, named: Named { id: RequestId::new(None), trace: None }, stage: None };
+        (Job { row: "row", queued: Instant::now(), waiting }, answered)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_waited_too_long_is_refused() {
+        let (early, mut refused) = job();
+        tokio::time::advance(LONGEST_WAIT + Duration::from_millis(1)).await;
+        let (late, mut waiting) = job();
+        assert!(early.awaited().is_none());
+        assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
+        assert_eq!(late.awaited().map(|(row, _)| row), Some("row"));
+        assert!(waiting.try_recv().is_err(), "not answered before it is written");
+    }
+
+    #[test]
+    fn the_queue_is_as_long_as_the_store_is_fast() {
+        let pace = Pace::default();
+        assert!(!pace.is_too_slow(10_000, 500), "nothing is known yet");
+        pace.note(Duration::from_millis(250));
+        assert!(!pace.is_too_slow(4_499, 500) && pace.is_too_slow(4_500, 500));
+        pace.note(Duration::from_mins(1));
+        assert!(!pace.is_too_slow(499, 500) && pace.is_too_slow(500, 500));
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_has_gone_is_not_written() {
+        let (job, answered) = job();
+        drop(answered);
+        assert!(job.awaited().is_none());
     }
 }

@@ -101,6 +101,9 @@ pub enum MigrationError {
         /// The setting that is off.
         setting: &'static str,
     },
+    /// Not every text that Kolibri sends can be kept.
+    #[error("the database's encoding is not UTF8: create it with ENCODING 'UTF8'")]
+    Encoding,
     /// A migration ended with an error.
     #[error(
         "migration {version} failed ({reason}), the schema is as it was: remove the cause and run `nutritionfacts migrate` again"
@@ -139,8 +142,13 @@ impl From<MigrateError> for MigrationError {
         match error {
             MigrateError::Execute(error) => Self::Store(classify(&error)),
             MigrateError::ExecuteMigration(error, version) => {
-                let (StoreError::Unavailable { reason, .. } | StoreError::Rejected { reason }) = classify(&error);
-                Self::Failed { version, reason }
+                let lost = is_about_the_server(&error);
+                match classify(&error) {
+                    error if lost => Self::Store(error),
+                    StoreError::Unavailable { reason, .. } | StoreError::Rejected { reason } => {
+                        Self::Failed { version, reason }
+                    }
+                }
             }
             MigrateError::VersionMissing(version) => Self::Newer { version },
             MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => Self::Changed { version },
@@ -155,6 +163,18 @@ impl From<sqlx::Error> for MigrationError {
     }
 }
 
+/// Whether a statement of ours failed for the state of the server, or of the way to it, and may work later as it is.
+fn is_about_the_server(error: &sqlx::Error) -> bool {
+    match error {
+        // 08: connection; 25006: read-only; 40: given way to another; 53: resources; 55: locks; 57: an operator.
+        sqlx::Error::Database(error) => {
+            let code = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code);
+            code.is_some_and(|code| code == "25006" || matches!(code.get(..2), Some("08" | "40" | "53" | "55" | "57")))
+        }
+        error => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)),
+    }
+}
+
 /// Reads an error without its texts: message and detail quote rows.
 pub(super) fn classify(error: &sqlx::Error) -> StoreError {
     match error {
@@ -162,8 +182,12 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreError {
             Some(error) => by_sqlstate(error.code(), error.constraint()),
             None => by_sqlite_code(error.as_ref()),
         },
+        // What a certificate lacks is told by the TLS library in a text of its own, without a kind.
+        sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            StoreError::unavailable(format!("TLS: {error}"))
+        }
         sqlx::Error::Io(error) => StoreError::unavailable(format!("connection: {}", error.kind())),
-        sqlx::Error::Tls(_) => StoreError::unavailable("TLS"),
+        sqlx::Error::Tls(error) => StoreError::unavailable(format!("TLS: {error}")),
         sqlx::Error::Protocol(_) => StoreError::unavailable("protocol"),
         sqlx::Error::Encode(_) => StoreError::Rejected { reason: "encoding".into() },
         sqlx::Error::Configuration(_) | sqlx::Error::ConfigFile(_) => StoreError::unavailable("configuration"),

@@ -23,10 +23,6 @@ use crate::{
 /// The embedded store's place when `store` names none.
 const EMBEDDED: &str = "data/nutritionfacts.db";
 
-/// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
-/// write, or a server that only lets us read.
-const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE false";
-
 /// A store that is open; clones share it.
 #[derive(Debug, Clone)]
 pub enum Store {
@@ -77,6 +73,19 @@ impl Store {
                 let server = Server::new(store)?;
                 Ok(Self::Postgres(Arc::new(Postgres::new(server, store))))
             }
+        }
+    }
+
+    /// Whether the section describes a store that can be opened, without opening it.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn check(store: &sections::Store) -> Result<(), OpenError> {
+        match store.url.as_ref().map(Secret::expose) {
+            None if store.host.is_none() => Ok(()),
+            Some(url) if url.starts_with("sqlite:") => sqlite::path_of(url).map(|_| ()),
+            _ => Server::new(store).map(|_| ()),
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    MigrationError, SetAside, StoreError, WRITE_NOTHING, Write,
+    MigrationError, SetAside, StoreError, Write,
     connections::{Connections, Lease},
     instances, partitions,
     server::Server,
@@ -26,6 +26,10 @@ static MIGRATIONS: Migrator = {
     migrations.locking = false;
     migrations
 };
+
+/// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
+/// write, or a server that only lets us read.
+const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE false";
 
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;

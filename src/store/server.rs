@@ -1,11 +1,12 @@
 //! How a PostgreSQL server is reached, and what a fresh connection must fulfil.
 
-use std::{io, path::PathBuf, str::FromStr};
+use std::{io, path::PathBuf, str::FromStr, thread};
 
 use sqlx::{
     ConnectOptions, Connection, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::error::{MigrationError, OpenError, StoreError, classify};
 use crate::config::sections::{self, Pooler, SslMode};
@@ -26,6 +27,8 @@ impl Server {
             None => by_fields(store),
         };
         if let Some(path) = &store.ssl_root_cert {
+            // Read at each connection; missing from the beginning, it is a mistake and not a bad day.
+            std::fs::metadata(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
             options = options.ssl_root_cert(path);
         }
         if options.get_application_name().is_none() {
@@ -54,16 +57,26 @@ impl Server {
         if !self.pooled {
             options = options.options([("statement_timeout", statement_timeout)]);
         }
-        let mut connection = PgConnection::connect_with(&options).await?;
+        let mut connection = connect_aside(options).await.map_err(|error| self.explain(&error))?;
         check(&mut connection).await?;
         Ok(connection)
+    }
+
+    fn explain(&self, error: &sqlx::Error) -> MigrationError {
+        match classify(error) {
+            // PgBouncer's answer to start-up parameters.
+            StoreError::Unavailable { reason, .. } if reason == "08P01" && !self.pooled => {
+                StoreError::unavailable("08P01: if this is a pooler, set `store.pooler` to `transaction`").into()
+            }
+            error => error.into(),
+        }
     }
 
     fn with_password(&self) -> Result<PgConnectOptions, (PathBuf, io::Error)> {
         let options = self.options.clone();
         let Some(path) = &self.password_file else { return Ok(options) };
         let text = std::fs::read_to_string(path).map_err(|error| (path.clone(), error))?;
-        Ok(options.password(text.trim_end_matches(['\r', '\n'])))
+        Ok(options.password(text.trim()))
     }
 }
 
@@ -107,10 +120,31 @@ fn mode(mode: SslMode) -> PgSslMode {
     }
 }
 
-/// "Answered means kept" rests on these two; and a server that only lets us read is none (a failover, say).
+/// Connects on a thread of its own.
+///
+/// sqlx yields after every few of the thousands of steps by which a password is proved (SCRAM). Among busy tasks each
+/// yield waits for all of them: a server whose refused senders come again at once would never get its connection back.
+async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let (mut sender, receiver) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new().name("connect".into()).spawn(move || {
+        runtime.block_on(async {
+            let connection = tokio::select! {
+                connection = PgConnection::connect_with(&options) => connection,
+                // Nobody waits any longer.
+                () = sender.closed() => return,
+            };
+            let _ = sender.send(connection);
+        });
+    })?;
+    receiver.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// "Answered means kept" rests on the first two; text of any language needs UTF-8; and a server that only lets us read is none (a failover, say).
 async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     const SETTINGS: &str = "SELECT current_setting('synchronous_commit') = 'off', \
-        current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on'";
+        current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on', \
+        current_setting('server_encoding') <> 'UTF8'";
     // Text and one round trip: fit for a pooler.
     let row = sqlx::raw_sql(SETTINGS).fetch_one(connection).await?;
     let is = |column| sqlx::Row::try_get::<bool, usize>(&row, column).map_err(|error| classify(&error));
@@ -119,6 +153,9 @@ async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     }
     if is(1)? {
         return Err(MigrationError::NotDurable { setting: "fsync" });
+    }
+    if is(3)? {
+        return Err(MigrationError::Encoding);
     }
     if is(2)? {
         return Err(StoreError::unavailable("read-only").into());

@@ -3,9 +3,13 @@
 use std::{
     collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
+    ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +23,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{MigrationError, OpenError, SetAside, StoreError, WRITE_NOTHING, Write, error::classify, instances};
+use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, instances};
 use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -30,7 +34,10 @@ static MERGE: LazyLock<String> = LazyLock::new(|| instances::merge("min", "max")
 /// A database file, its one writer, and the lock that keeps others out.
 #[derive(Debug)]
 pub struct Sqlite {
+    /// None after a failure, until it is needed again.
     writer: Mutex<Option<SqliteConnection>>,
+    closed: AtomicBool,
+    options: SqliteConnectOptions,
     folder: PathBuf,
     _lock: File,
 }
@@ -52,13 +59,16 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // In 64 MiB of log, the same pages of `instances` are changed many times before they are copied once.
+            .pragma("wal_autocheckpoint", "16384")
+            .pragma("cache_size", "-16384")
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(|error| OpenError::Sqlite { path: path.into(), source: classify(&error) })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { writer: Mutex::new(Some(connection)), folder, _lock: lock })
+        Ok(Self { writer: Mutex::new(Some(connection)), closed: AtomicBool::new(false), options, folder, _lock: lock })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -66,38 +76,45 @@ impl Sqlite {
     }
 
     pub(super) async fn migrate(&self) -> Result<(), MigrationError> {
-        let mut writer = self.writer().await;
-        let mut transaction = open(&mut writer)?.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(writer.settle(Ok(()))?)
     }
 
     pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
-        let mut writer = self.writer().await;
-        let connection = open(&mut writer)?;
-        insert_pingbacks(connection, rows, write).await.map_err(|error| classify(&error))
+        let mut writer = self.writer().await?;
+        let result = insert_pingbacks(&mut writer, rows, write).await;
+        writer.settle(result)
     }
 
     pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
-        let mut writer = self.writer().await;
-        let connection = open(&mut writer)?;
-        insert_statistics(connection, reports, write).await.map_err(|error| classify(&error))
+        let mut writer = self.writer().await?;
+        let result = insert_statistics(&mut writer, reports, write).await;
+        writer.settle(result)
     }
 
     pub(super) async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
         const SQL: &str = r#"INSERT INTO set_aside (id, received_at, kind, instance_id, reason, "row")
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING"#;
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let query = sqlx::query(SQL).bind(row.id.to_string()).bind(text(row.received_at)).bind(row.kind);
         let query = query.bind(&row.instance_id).bind(&row.reason).bind(&row.row);
-        query.execute(open(&mut writer)?).await.map(|_| ()).map_err(|error| classify(&error))
+        let result = query.execute(&mut *writer).await.map(|_| ());
+        writer.settle(result)
     }
 
+    /// Commits a row and its removal: what writes no page also succeeds on a full disk.
     pub(super) async fn health(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer().await;
-        let connection = open(&mut writer)?;
-        sqlx::raw_sql(WRITE_NOTHING).execute(connection).await.map(|_| ()).map_err(|error| classify(&error))
+        const SQL: &str = r#"BEGIN IMMEDIATE;
+            INSERT INTO set_aside (id, received_at, kind, instance_id, reason, "row") VALUES ('', '', '', '', '', '{}');
+            DELETE FROM set_aside WHERE id = '';
+            COMMIT"#;
+        let mut writer = self.writer().await?;
+        let result = sqlx::raw_sql(SQL).execute(&mut *writer).await.map(|_| ());
+        writer.settle(result)
     }
 
     pub(super) fn connections(&self) -> (usize, usize) {
@@ -108,18 +125,56 @@ impl Sqlite {
     }
 
     pub(super) async fn close(&self) {
-        if let Some(connection) = self.writer().await.take() {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(connection) = self.writer.lock().await.take() {
             let _ = connection.close().await;
         }
     }
 
-    async fn writer(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
-        self.writer.lock().await
+    async fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        let mut writer = self.writer.lock().await;
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(StoreError::unavailable("closed"));
+        }
+        let connection = match writer.take() {
+            Some(connection) => connection,
+            None => SqliteConnection::connect_with(&self.options).await.map_err(|error| classify(&error))?,
+        };
+        Ok(Writer { connection, place: writer })
     }
 }
 
-fn open<'a>(writer: &'a mut MutexGuard<'_, Option<SqliteConnection>>) -> Result<&'a mut SqliteConnection, StoreError> {
-    writer.as_mut().ok_or_else(|| StoreError::unavailable("closed"))
+/// The connection in use. Dropped, it is closed: only [`Writer::settle`] keeps it.
+struct Writer<'a> {
+    connection: SqliteConnection,
+    place: MutexGuard<'a, Option<SqliteConnection>>,
+}
+
+impl Writer<'_> {
+    /// Keeps the connection if what was done with it leaves no doubt about it, and names the error.
+    ///
+    /// When the disk is full SQLite rolls back by itself, after which sqlx's own count of transactions is wrong for ever.
+    fn settle<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        let result = result.map_err(|error| classify(&error));
+        if !matches!(result, Err(StoreError::Unavailable { .. })) {
+            *self.place = Some(self.connection);
+        }
+        result
+    }
+}
+
+impl Deref for Writer<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writer<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
 }
 
 /// Makes the folders and the file, readable by us alone, and locks it.

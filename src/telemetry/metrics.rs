@@ -15,13 +15,20 @@ const PREFIX: &str = "nutritionfacts";
 const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
+/// What becomes of a report.
+const OUTCOMES: [&str; 5] = ["stored", "set_aside", "invalid", "too_large", "unavailable"];
+
 trait Metric: Sized + Clone + Collector + 'static {
+    const TYPE: &str;
+
     fn make(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
 }
 
 macro_rules! metric {
-    ($type:ty, |$opts:ident, $labels:ident| $make:expr) => {
+    ($type:ty, $kind:literal, |$opts:ident, $labels:ident| $make:expr) => {
         impl Metric for $type {
+            const TYPE: &str = $kind;
+
             fn make(name: &str, help: &str, $labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
                 let $opts = Opts::new(name, help).namespace(PREFIX);
                 $make
@@ -30,17 +37,21 @@ macro_rules! metric {
     };
 }
 
-metric!(IntCounterVec, |opts, labels| IntCounterVec::new(opts, labels));
-metric!(IntGauge, |opts, _labels| IntGauge::with_opts(opts));
-metric!(IntGaugeVec, |opts, labels| IntGaugeVec::new(opts, labels));
+metric!(IntCounterVec, "counter", |opts, labels| IntCounterVec::new(opts, labels));
+metric!(IntGauge, "gauge", |opts, _labels| IntGauge::with_opts(opts));
+metric!(IntGaugeVec, "gauge", |opts, labels| IntGaugeVec::new(opts, labels));
 
 impl Metric for Histogram {
+    const TYPE: &str = "histogram";
+
     fn make(name: &str, help: &str, _: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
         Histogram::with_opts(HistogramOpts::new(name, help).namespace(PREFIX).buckets(buckets.to_vec()))
     }
 }
 
 impl Metric for HistogramVec {
+    const TYPE: &str = "histogram";
+
     fn make(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
         HistogramVec::new(HistogramOpts::new(name, help).namespace(PREFIX).buckets(buckets.to_vec()), labels)
     }
@@ -56,6 +67,16 @@ macro_rules! metrics {
         }
 
         impl Metrics {
+            /// Name, type, labels and meaning of each, for the documentation.
+            pub const ALL: &[(&str, &str, &[&str], &str)] = &[
+                $((
+                    concat!("nutritionfacts_", stringify!($name)),
+                    <$type as Metric>::TYPE,
+                    &[$($($label),*)?],
+                    concat!($($help),+),
+                ),)+
+            ];
+
             fn register() -> prometheus::Result<Self> {
                 let registry = Registry::new();
                 $(
@@ -76,17 +97,17 @@ macro_rules! metrics {
 metrics! {
     /// 1, labelled with the version and revision of this build.
     build_info: IntGaugeVec ["version", "revision"],
-    /// Requests answered.
+    /// Requests answered; probes too. Unknown methods are `other`, unknown paths `unmatched`.
     http_requests_total: IntCounterVec ["listener", "route", "method", "status"],
     /// From a request's header to the end of its reply.
     http_request_duration_seconds: HistogramVec ["route"] {SECONDS},
     /// Open connections.
     http_connections: IntGaugeVec ["listener"],
-    /// Pingbacks by what became of them.
+    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `invalid`, `too_large` or `unavailable` (503).
     pingbacks_total: IntCounterVec ["outcome"],
     /// Statistics reports by what became of them.
     statistics_total: IntCounterVec ["outcome"],
-    /// Pingbacks by release line of Kolibri.
+    /// Pingbacks that were kept, by release line of Kolibri; `other` where the version cannot be read.
     pingbacks_by_release_total: IntCounterVec ["release"],
     /// Rows waiting for a commit.
     ingest_queue_rows: IntGauge,
@@ -96,11 +117,11 @@ metrics! {
     ingest_batch_rows: Histogram {ROWS},
     /// One commit, from its first statement to its end.
     store_commit_duration_seconds: HistogramVec ["store"] {SECONDS},
-    /// Failed writes: unavailable, rejected (a row was set aside), retried, timeout.
+    /// Failed writes: `unavailable`, `rejected` (a row that the store refuses was among them), `retried`, `timeout`.
     store_errors_total: IntCounterVec ["store", "class"],
     /// Whether the store takes rows.
     store_up: IntGaugeVec ["store"],
-    /// Connections to the database.
+    /// Connections to the database, `idle` or `used`, as the last probe found them.
     store_connections: IntGaugeVec ["state"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
@@ -108,7 +129,7 @@ metrics! {
     config_last_reload_successful: IntGauge,
     /// When the last change was taken over, or the program started; seconds since 1970.
     config_last_reload_success_timestamp_seconds: IntGauge,
-    /// Changes of the configuration by where they were made and what became of them.
+    /// Changes of the configuration by where they were made and what became of them: `applied`, `rejected`, `restart_needed`.
     config_reloads_total: IntCounterVec ["source", "result"],
 }
 
@@ -119,7 +140,16 @@ impl Metrics {
     /// Two metrics have the same name, or one an invalid name: any test would show it.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self::register().expect("metric names are valid and differ"))
+        let metrics = Self::register().expect("metric names are valid and differ");
+        // Series that are there before their first event, so that a rate sees it.
+        for outcome in OUTCOMES {
+            metrics.pingbacks_total.with_label_values(&[outcome]);
+            metrics.statistics_total.with_label_values(&[outcome]);
+        }
+        for result in ["applied", "rejected", "restart_needed"] {
+            metrics.config_reloads_total.with_label_values(&["file", result]);
+        }
+        Arc::new(metrics)
     }
 
     /// Counts a pingback by its release line: `0.N`, else `other`.

@@ -1,35 +1,84 @@
-//! How we are seen: logs and metrics.
+//! How we are seen: logs, metrics and traces.
 
+pub mod delivery;
 pub mod metrics;
+pub mod request;
+pub mod storm;
+pub mod traces;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_sdk::Resource;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-use crate::config::sections::{Log, LogFormat};
+use self::{
+    delivery::{Delivery, DeliveryError},
+    traces::Traces,
+};
+use crate::config::sections;
 
-/// Changes the log filter of the running process.
+/// Logs and traces of the process; dropped, it sends the last spans.
+pub struct Telemetry {
+    /// Changes what is running.
+    pub controls: Controls,
+    _delivery: Option<Delivery>,
+}
+
+/// Changes which lines are logged.
+type LogFilter = reload::Handle<EnvFilter, tracing_subscriber::Registry>;
+
+/// Changes logs and traces of the running process; cheap to clone.
 #[derive(Clone)]
-pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+pub struct Controls {
+    filter: LogFilter,
+    /// Begins traces.
+    pub traces: Traces,
+}
 
-impl LogFilter {
-    /// Applies directives; the loader has checked that they can be read.
-    pub fn set(&self, directives: &str) {
-        let _ = self.0.reload(EnvFilter::new(directives));
+impl Controls {
+    /// Takes the live keys over; the loader has checked that they can be read.
+    pub fn set(&self, telemetry: &sections::Telemetry) {
+        let _ = self.filter.reload(filter(&telemetry.log));
+        self.traces.set_sample_ratio(telemetry.tracing.sample_ratio);
     }
 }
 
-/// Starts the process's logging, to standard error.
+/// Starts the process's logs, to standard error, and its traces, if a collector is configured.
 ///
-/// Text, with colours, on a terminal; one JSON object a line otherwise.
+/// Logs are text, with colours, on a terminal; one JSON object a line otherwise.
+///
+/// # Errors
+/// Traces cannot be sent the way that is configured. A collector that is away is no error.
+pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError> {
+    let filter = start_log(&telemetry.log);
+    let sections::Tracing { endpoint, sample_ratio } = &telemetry.tracing;
+    let (traces, delivery) = match endpoint {
+        None => (Traces::default(), None),
+        Some(endpoint) => {
+            let resource = resource();
+            let (delivery, queue) = Delivery::start(endpoint, &resource)?;
+            tracing::info!(endpoint, sample_ratio, "traces are sent to a collector");
+            (Traces::new(queue, resource, *sample_ratio), Some(delivery))
+        }
+    };
+    Ok(Telemetry { controls: Controls { filter, traces }, _delivery: delivery })
+}
+
+/// The filter, never with the notices of PostgreSQL: they quote rows (PRIVACY.md).
+fn filter(log: &sections::Log) -> EnvFilter {
+    EnvFilter::new(format!("{},sqlx::postgres::notice=off", log.filter))
+}
+
+/// Starts the process's logs.
 #[must_use]
-pub fn start(log: &Log) -> LogFilter {
+pub fn start_log(log: &sections::Log) -> LogFilter {
     let terminal = std::io::stderr().is_terminal();
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(&log.filter));
+    let (filter, handle) = reload::Layer::new(filter(log));
     let json = match log.format {
-        LogFormat::Auto => !terminal,
-        LogFormat::Text => false,
-        LogFormat::Json => true,
+        sections::LogFormat::Auto => !terminal,
+        sections::LogFormat::Text => false,
+        sections::LogFormat::Json => true,
     };
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -39,5 +88,15 @@ pub fn start(log: &Log) -> LogFilter {
     } else {
         registry.with(lines.with_ansi(terminal)).try_init()
     };
-    LogFilter(handle)
+    handle
+}
+
+/// Who sends the traces. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are read by OpenTelemetry itself.
+fn resource() -> Resource {
+    let found = || Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let resource = found().build();
+    match resource.get(&Key::new("service.name")) {
+        Some(name) if !name.as_str().starts_with("unknown_service") => resource,
+        _ => found().with_service_name("nutritionfacts").build(),
+    }
 }

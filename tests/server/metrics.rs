@@ -1,16 +1,24 @@
 //! The numbers on the admin listener, by the names that dashboards rely on.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use nutritionfacts::telemetry::metrics::Metrics;
+use serde_json::json;
 
 use crate::{
     stores::on_both_stores,
     support::{
+        eventually,
         http::{Connection, PINGBACK, STATISTICS, post},
         server::{Server, Setup},
     },
 };
 
-on_both_stores!(count_what_happened);
+on_both_stores!(count_what_happened, satisfy_prometheus, hold_no_label_of_a_sender);
 
 /// Series with its labels, value.
 fn series(server: &Server) -> BTreeMap<String, f64> {
@@ -63,4 +71,63 @@ fn count_what_happened(setup: &Setup) {
         assert!(after.contains_key(name), "{name}");
     }
     assert!(!after.keys().any(|name| name.contains("sender's") || name.contains("BREW") || name.contains("coffee")));
+}
+
+/// Something of everything, and what nobody should send.
+fn mixed_traffic(server: &Server) {
+    for path in [PINGBACK, STATISTICS] {
+        for body in [&b"{}"[..], br#"{"version": "0.19.5"}"#, b"[]", b"hello", &vec![b' '; (1 << 20) + 1]] {
+            server.ask(&post(path, body));
+        }
+    }
+    let versions = ["planted", "0.planted", "0.99999.1", "0.16.0-planted", "0.19.5\"} 1", "\n# planted"];
+    for version in versions {
+        let ping = json!({"version": version, "instance_id": "planted", "mode": "planted", "planted": "planted"});
+        server.ask(&post(PINGBACK, ping.to_string().as_bytes()));
+    }
+    for line in ["PLANTED / HTTP/1.1", "GET /planted HTTP/1.1", "GET /?planted HTTP/1.1", "DELETE /livez HTTP/1.1"] {
+        let request = format!("{line}\r\nHost: planted\r\nUser-Agent: planted\r\nX-Request-Id: planted\r\n\r\n");
+        server.ask(request.as_bytes());
+        Connection::open(server.admin).ask(request.as_bytes());
+    }
+    server.ask(format!("GET /{} HTTP/1.1\r\nHost: planted\r\n\r\n", "planted".repeat(2000)).as_bytes());
+}
+
+fn satisfy_prometheus(setup: &Setup) {
+    let server = setup.start();
+    mixed_traffic(&server);
+    eventually("the connections are counted", || server.metric(r#"nutritionfacts_store_connections{state="idle"}"#));
+    let text = server.admin_text("/metrics");
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().expect("promtool, of Debian's package `prometheus`, is installed");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}\n{text}", String::from_utf8_lossy(&said));
+    for (name, kind, ..) in Metrics::ALL {
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is documented, but not there");
+    }
+}
+
+fn hold_no_label_of_a_sender(setup: &Setup) {
+    let server = setup.start();
+    mixed_traffic(&server);
+    let text = server.admin_text("/metrics");
+    assert!(!text.to_lowercase().contains("planted"), "{text}");
+    let labels = |name: &str| {
+        let values = text.split('\n').filter_map(|line| line.split_once(&format!("{name}=\"")).map(|(_, rest)| rest));
+        values.map(|rest| rest.split('"').next().unwrap()).collect::<std::collections::BTreeSet<_>>()
+    };
+    for (name, known) in [
+        ("method", &["DELETE", "GET", "POST", "other"][..]),
+        ("release", &["0.19", "0.16", "other"]),
+        ("listener", &["admin", "public"]),
+        ("outcome", &["stored", "set_aside", "invalid", "too_large", "unavailable"]),
+    ] {
+        let found = labels(name);
+        assert!(!found.is_empty() && found.iter().all(|label| known.contains(label)), "{name}: {found:?}");
+    }
+    assert!(labels("route").iter().all(|route| *route == "unmatched" || nutritionfacts::http::route(route) == *route));
+    assert!(labels("status").iter().all(|status| status.parse::<u16>().is_ok()));
 }

@@ -113,6 +113,13 @@ fn a_poison_row_is_set_aside() {
     assert!(reason.contains("23514") && reason.contains("taste"), "{reason}");
     assert!(!json!(aside).to_string().contains("a raw address"));
     assert!(!server.log.text().contains("a raw address") && !server.log.text().contains("i20"));
+    let lines: Vec<_> = server
+        .log
+        .events()
+        .into_iter()
+        .filter(|event| event["message"].as_str().is_some_and(|message| message.starts_with("row set aside")))
+        .collect();
+    assert!(lines.len() == 1 && lines[0]["request"].is_string() && lines[0]["reason"] == reason, "{lines:?}");
     server.assert_well();
 }
 

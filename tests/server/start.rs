@@ -64,6 +64,10 @@ fn a_wrong_setting_is_named_and_refused() {
         ("ingest.queue_capacity=many", "ingest.queue_capacity"),
         ("nothing.at_all=1", "nothing"),
         ("privacy.identifiers=raw", "privacy.notice_url"),
+        ("telemetry.tracing.endpoint=collector:4317", "write `http://HOST:4317`"),
+        ("telemetry.tracing.endpoint=https://user:secret@collector:4317", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("telemetry.tracing.sample_ratio=1.5", "a number from 0 to 1"),
+        ("telemetry.tracing.sample_ratio=half", "a number from 0 to 1"),
     ] {
         let (code, text) = Setup::sqlite().set(setting).refusal();
         assert_eq!(code, Some(2), "{setting}: {text}");
@@ -96,7 +100,7 @@ fn replies_can_be_the_letter_of_the_first_specification() {
 #[test]
 fn many_start_on_one_database() {
     let setup = stores::postgres();
-    let servers: Vec<_> = (0..4).map(|_| setup.clone()).collect();
+    let servers: Vec<_> = (0..5).map(|_| setup.clone()).collect();
     let servers: Vec<_> = std::thread::scope(|scope| {
         let starts: Vec<_> = servers.iter().map(|setup| scope.spawn(|| setup.start())).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
@@ -106,5 +110,5 @@ fn many_start_on_one_database() {
         server.assert_well();
     }
     let mut rows = Rows::open(&setup.url);
-    assert_eq!((rows.count("pingbacks"), &rows.one("instances", "instance_id", "a")["pings"]), (4, &json!(4)));
+    assert_eq!((rows.count("pingbacks"), &rows.one("instances", "instance_id", "a")["pings"]), (5, &json!(5)));
 }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
 pub mod http;
+pub mod pgbouncer;
 pub mod postgres;
+pub mod proxy;
 pub mod rows;
 pub mod server;
 

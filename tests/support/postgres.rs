@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::Write,
     net::TcpListener,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -147,6 +147,35 @@ impl Cluster {
         PgConnection::connect_with(&self.url(database).parse::<PgConnectOptions>().unwrap()).await.unwrap()
     }
 
+    /// Takes the new settings of the file, and waits until they hold.
+    pub async fn set(&self, setting: &str, value: &str) {
+        let mut connection = self.connect("postgres").await;
+        connection.execute("SET default_transaction_read_only = off").await.unwrap();
+        connection.execute(AssertSqlSafe(format!("ALTER SYSTEM SET {setting} = {value}"))).await.unwrap();
+        connection.execute("SELECT pg_reload_conf()").await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Ends every connection to this database but our own.
+    pub async fn cut_connections(&self, database: &str) {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = ";
+        self.execute("postgres", &format!("{sql}'{database}'")).await;
+    }
+
+    /// Offers TLS with this certificate and key (PEM).
+    pub async fn enable_tls(&self, certificate: &Path, key: &Path) {
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data().join(to);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                give_to_server_user(&to);
+            }
+        }
+        self.set("ssl", "on").await;
+    }
+
     /// SIGKILL to all processes of the server.
     pub fn kill(&self) {
         self.signal("KILL");
@@ -222,7 +251,7 @@ fn find_programs() -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root (in a container, say): then it runs as the user that its package makes.
-fn as_server_user(program: &Path, folder: &Path) -> Command {
+pub(super) fn as_server_user(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     if is_root() {
         give_to_server_user(folder);
@@ -247,7 +276,7 @@ fn is_root() -> bool {
     tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 

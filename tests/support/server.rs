@@ -2,18 +2,19 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    eventually,
+    LIMIT, eventually,
     http::{Connection, Reply},
 };
 
@@ -28,6 +29,7 @@ pub struct Setup {
     settings: Vec<String>,
     files: Vec<PathBuf>,
     key: Option<&'static str>,
+    names_url: bool,
 }
 
 impl Setup {
@@ -35,7 +37,7 @@ impl Setup {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
-        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY) }
+        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY), names_url: true }
     }
 
     /// A database of PostgreSQL.
@@ -58,6 +60,12 @@ impl Setup {
     /// Without the key of the pseudonyms.
     pub fn without_key(mut self) -> Self {
         self.key = None;
+        self
+    }
+
+    /// The store is described by settings, not by its URL.
+    pub fn without_url(mut self) -> Self {
+        self.names_url = false;
         self
     }
 
@@ -97,11 +105,15 @@ impl Setup {
         }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("NUTRITIONFACTS") || ["DATABASE_URL", "RUST_LOG"].contains(&&*text) {
+            if ["NUTRITIONFACTS", "OTEL_"].iter().any(|prefix| text.starts_with(prefix))
+                || ["DATABASE_URL", "RUST_LOG"].contains(&&*text)
+            {
                 command.env_remove(name);
             }
         }
-        command.env("NUTRITIONFACTS__STORE__URL", &self.url);
+        if self.names_url {
+            command.env("NUTRITIONFACTS__STORE__URL", &self.url);
+        }
         if let Some(key) = self.key {
             command.env("NUTRITIONFACTS__PRIVACY__KEY", key);
         }
@@ -143,6 +155,19 @@ impl Server {
         Connection::open(self.public)
     }
 
+    /// Bytes only, with little room for what is not read.
+    pub fn connect_raw(&self) -> TcpStream {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            socket.connect(self.public).await.unwrap()
+        });
+        let stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream
+    }
+
     /// A request on a connection of its own.
     pub fn ask(&self, bytes: &[u8]) -> Reply {
         self.connect().ask(bytes)
@@ -165,7 +190,12 @@ impl Server {
     }
 
     pub fn wait_until_ready(&self) {
-        eventually("the server is ready", || (self.get("/readyz").status == 200).then_some(()));
+        let begun = Instant::now();
+        eventually("the server is ready", || {
+            // What it says of itself is the only clue to why it is not.
+            assert!(begun.elapsed() < LIMIT / 2, "the server is not ready: {}", self.log.text());
+            (self.get("/readyz").status == 200).then_some(())
+        });
     }
 
     /// Resident memory in bytes: now, and at its highest so far.
@@ -186,10 +216,20 @@ impl Server {
     }
 
     /// SIGTERM, then its end.
-    pub fn stop(mut self) -> ExitStatus {
-        let command = format!("kill -TERM {}", self.child.id());
+    pub fn stop(self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
-        eventually("the server ends after SIGTERM", || self.child.try_wait().unwrap())
+    }
+
+    /// Its end.
+    pub fn wait(mut self) -> ExitStatus {
+        eventually("the server ends", || self.child.try_wait().unwrap())
     }
 
     /// Nothing panicked so far, and the server still answers.
@@ -212,10 +252,10 @@ impl Drop for Server {
 }
 
 /// Kills the process if this one ends without doing so (statics are never dropped).
-struct Watchdog(Child);
+pub(super) struct Watchdog(Child);
 
 impl Watchdog {
-    fn over(process: u32) -> Self {
+    pub(super) fn over(process: u32) -> Self {
         let script = format!("cat >/dev/null; kill -KILL {process} 2>/dev/null");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -121,3 +121,35 @@ pub struct FacilityRow {
     #[serde(flatten)]
     pub usage: Usage,
 }
+
+impl StatisticsReport {
+    /// Memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let channels = self.channels.iter().map(ChannelRow::bytes);
+        let facilities = self.facilities.iter().map(FacilityRow::bytes);
+        size_of::<Self>() + self.pi.len() + channels.sum::<usize>() + facilities.sum::<usize>()
+    }
+}
+
+impl ChannelRow {
+    fn bytes(&self) -> usize {
+        let texts = [&self.channel_id, &self.popular_ids, &self.popular_counts];
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.usage.bytes()
+    }
+}
+
+impl FacilityRow {
+    fn bytes(&self) -> usize {
+        let texts = [&self.facility_id, &self.settings, &self.devices, &self.user_subset];
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.usage.bytes()
+    }
+}
+
+impl Usage {
+    /// Beyond the row itself.
+    fn bytes(&self) -> usize {
+        let texts = [&self.sessions_by_kind, &self.learner_demographics, &self.non_learner_demographics];
+        texts.map(String::len).iter().sum()
+    }
+}

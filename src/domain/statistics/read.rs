@@ -16,8 +16,10 @@ use crate::domain::{
 const TEXT_LENGTH: usize = 500;
 /// Entries kept of each of the two lists; the largest aggregation servers have some ten thousand.
 const MAX_ENTRIES: usize = 50_000;
-/// Members kept of a list or object within an entry.
-const MAX_MEMBERS: usize = 5_000;
+/// Members kept of a list or object within an entry: a client sends 50 at most (PROTOCOL.md 7.2), but one of `dis` for
+/// each kind of browser.
+const MAX_MEMBERS: usize = 100;
+const MAX_DEVICES: usize = 5_000;
 
 /// A report as sent, checked to be a JSON object; its entries are not read yet.
 #[derive(Debug, Clone, Copy)]
@@ -46,24 +48,32 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    /// How many rows it makes: they may take much more memory than the text (`{},{},…`).
+    /// The rows to keep; `None` if they take more than `most` bytes. What is no object in the lists is left out, and
+    /// what no such column can hold is empty or 0.
     #[must_use]
-    pub fn rows(self) -> usize {
-        1 + objects(self.channels).count() + objects(self.facilities).count()
-    }
-
-    /// The rows to keep. What is no object in the lists is left out, and what no such column can hold is empty or 0.
-    #[must_use]
-    pub fn into_report(self, id: Uuid, received_at: Timestamp) -> StatisticsReport {
+    pub fn into_report(self, id: Uuid, received_at: Timestamp, most: usize) -> Option<StatisticsReport> {
         let pi = self.pi.map_or_else(String::new, cut);
-        StatisticsReport {
+        let mut report = StatisticsReport {
             id,
             received_at,
             pingback: Uuid::try_parse(&pi).ok(),
             pi,
-            channels: objects(self.channels).map(channel).collect(),
-            facilities: objects(self.facilities).map(facility).collect(),
+            channels: Vec::new(),
+            facilities: Vec::new(),
+        };
+        // Counted on the way: a small text can make large rows, and none may be made before it is known to fit.
+        let mut left = most.checked_sub(report.bytes())?;
+        for entry in objects(self.channels) {
+            let row = channel(entry);
+            left = left.checked_sub(row.bytes())?;
+            report.channels.push(row);
         }
+        for entry in objects(self.facilities) {
+            let row = facility(entry);
+            left = left.checked_sub(row.bytes())?;
+            report.facilities.push(row);
+        }
+        Some(report)
     }
 }
 
@@ -120,7 +130,7 @@ fn facility((position, entry): (i32, Raw<'_>)) -> FacilityRow {
             "ealc" => row.exam_attempt_logs = text::integer(value),
             "crc" => row.classes = text::integer(value),
             "grc" => row.groups = text::integer(value),
-            "dis" => row.devices = counts(value),
+            "dis" => row.devices = counts(value, MAX_DEVICES),
             "sh" => row.user_subset = cut(value),
             key => row.usage.set(key, value),
         }
@@ -143,7 +153,7 @@ impl Usage {
         match key {
             "ss" => self.summaries_started = text::integer(value),
             "sc" => self.summaries_completed = text::integer(value),
-            "sk" => self.sessions_by_kind = counts(value),
+            "sk" => self.sessions_by_kind = counts(value, MAX_MEMBERS),
             "suc" => self.user_sessions = text::integer(value),
             "sac" => self.anonymous_sessions = text::integer(value),
             "sut" => self.user_minutes = text::integer(value),
@@ -169,22 +179,26 @@ fn list(value: Raw<'_>, element: impl Fn(Raw<'_>) -> Value) -> String {
 }
 
 fn object(value: Raw<'_>, member: impl Fn(Raw<'_>) -> Value) -> String {
-    Value::Object(members(value, member)).to_string()
+    Value::Object(members(value, MAX_MEMBERS, member)).to_string()
 }
 
-fn members(value: Raw<'_>, member: impl Fn(Raw<'_>) -> Value) -> Map<String, Value> {
+fn members(value: Raw<'_>, most: usize, member: impl Fn(Raw<'_>) -> Value) -> Map<String, Value> {
     let cut_key = |key: Cow<'_, str>| text::cut(key, TEXT_LENGTH).0;
-    value.entries().take(MAX_MEMBERS).map(|(key, value)| (cut_key(key), member(value))).collect()
+    value.entries().take(most).map(|(key, value)| (cut_key(key), member(value))).collect()
 }
 
-fn counts(value: Raw<'_>) -> String {
-    object(value, |value| text::integer(value).into())
+fn counts(value: Raw<'_>, most: usize) -> String {
+    Value::Object(members(value, most, |value| text::integer(value).into())).to_string()
 }
 
 /// PROTOCOL.md 7.4: an object of objects of numbers or null.
 fn demographics(value: Raw<'_>) -> String {
     object(value, |group| {
-        Value::Object(members(group, |value| if value.number().is_some() { scalar(value) } else { Value::Null }))
+        Value::Object(members(
+            group,
+            MAX_MEMBERS,
+            |value| if value.number().is_some() { scalar(value) } else { Value::Null },
+        ))
     })
 }
 
@@ -203,7 +217,7 @@ mod tests {
     use super::*;
 
     fn report(body: &str) -> StatisticsReport {
-        Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH)
+        Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX).unwrap()
     }
 
     #[test]
@@ -241,9 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_counted_before_they_are_made() {
+    fn entries_and_bytes_have_a_measure() {
         let body = format!("{{\"c\": [{}{{}}]}}", "{},".repeat(60_000));
-        assert_eq!(Envelope::read(&body).unwrap().rows(), 50_001);
         assert_eq!(report(&body).channels.len(), 50_000);
+        let body = r#"{"c": [{"pc": [9e18, 9e18, 9e18]}]}"#;
+        let made = report(body);
+        assert!(made.bytes() > made.channels[0].popular_counts.len());
+        let within = |most| Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, most);
+        assert_eq!(within(made.bytes()), Some(made.clone()));
+        assert_eq!(within(made.bytes() - 1), None);
     }
 }

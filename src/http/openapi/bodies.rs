@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn report(body: &serde_json::Value) -> StatisticsReport {
-        Envelope::read(&body.to_string()).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH)
+        Envelope::read(&body.to_string()).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX).unwrap()
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! From a body to its row, beside what a general parser takes for the same text.
+//!
+//! `cargo bench --bench reading`; ratios within one run are what counts.
+
+use std::{fs, hint::black_box, net::IpAddr, path::Path};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nutritionfacts::domain::{
+    Timestamp, new_id,
+    pingback::{Arrival, Pingback},
+    privacy::{Key, Privacy},
+    statistics::Envelope,
+    version::Version,
+};
+
+/// The body of a recorded request of Kolibri 0.19.
+fn recorded(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kolibri/captures/0.19.5").join(name);
+    let request = fs::read_to_string(path).expect("recorded requests are part of the project");
+    request.split_once("\r\n\r\n").expect("a header and a body").1.to_owned()
+}
+
+fn pingback(c: &mut Criterion) {
+    let body = recorded("py311-reply-id-uuid-pingback.http");
+    let arrival = Arrival {
+        id: new_id(Timestamp::UNIX_EPOCH, 1),
+        received_at: Timestamp::UNIX_EPOCH,
+        address: IpAddr::from([203, 0, 113, 7]),
+    };
+    let rules = Privacy::Pseudonymous(Key::new(&"k".repeat(32)).expect("long enough"));
+    let mut group = c.benchmark_group("pingback");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("serde_json::Value", |b| {
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)));
+    });
+    group.bench_function("read", |b| b.iter(|| Pingback::read(black_box(&body))));
+    group.bench_function("read and make the row", |b| {
+        b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_row(arrival, &[], &rules)));
+    });
+    group.bench_function("version", |b| b.iter(|| Version::read(black_box("0.16.0a21")).map(Version::takes_json)));
+    group.finish();
+}
+
+fn statistics(c: &mut Criterion) {
+    let body = recorded("py311-reply-id-uuid-statistics.http");
+    let mut group = c.benchmark_group("statistics");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("serde_json::Value", |b| {
+        b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)));
+    });
+    group.bench_function("read and make the rows", |b| {
+        b.iter(|| {
+            Envelope::read(black_box(&body))
+                .map(|envelope| envelope.into_report(uuid::Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX))
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, pingback, statistics);
+criterion_main!(benches);

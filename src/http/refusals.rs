@@ -1,0 +1,28 @@
+//! What the log says of refused reports: the first of a kind, then their number; each only at the level `debug`.
+
+use super::error::Refusal;
+use crate::telemetry::{request::Named, storm::Storm};
+
+/// One storm for each outcome of a refusal.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    invalid: Storm,
+    too_large: Storm,
+    unavailable: Storm,
+}
+
+impl Refusals {
+    /// Tells of a refusal, unless one of its kind was told lately.
+    pub fn tell(&self, refusal: Refusal, route: &'static str, named: &Named) {
+        let outcome = refusal.outcome();
+        let storm = match outcome {
+            "too_large" => &self.too_large,
+            "unavailable" => &self.unavailable,
+            _ => &self.invalid,
+        };
+        if storm.begins(move |count| tracing::info!(count, outcome, "more reports refused")) {
+            let (id, trace) = (&named.id, named.trace_id());
+            tracing::info!(request = %id, trace, route, outcome, reason = %refusal, "report refused");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A request under way: until the last byte of its reply is taken, or its sender has gone away.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::time::Instant;
+
+use super::connection::Request;
+use crate::telemetry::{metrics::Metrics, traces::RequestSpan};
+
+/// The body of a reply; the request is under way until it is dropped.
+pub struct Reply {
+    body: Body,
+    started: Instant,
+    route: &'static str,
+    metrics: Arc<Metrics>,
+    _request: Request,
+    _span: Option<RequestSpan>,
+}
+
+impl Reply {
+    /// Ends the request, its duration (since `started`, the arrival of its header) and its span.
+    pub fn new(
+        body: Body,
+        request: Request,
+        started: Instant,
+        route: &'static str,
+        metrics: Arc<Metrics>,
+        span: Option<RequestSpan>,
+    ) -> Self {
+        Self { body, started, route, metrics, _request: request, _span: span }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed().as_secs_f64();
+        self.metrics.http_request_duration_seconds.with_label_values(&[self.route]).observe(duration);
+    }
+}
+
+impl http_body::Body for Reply {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,28 @@
+//! The connection to PostgreSQL is cut at the worst moment: nobody knows whether the batch was committed.
+
+use crate::{
+    load::{Load, check},
+    stores::database_in,
+    support::{eventually, postgres::Cluster, proxy::Proxy, server::Setup},
+};
+
+#[test]
+fn after_the_statement_was_sent_and_after_the_commit() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(cluster.port());
+    let direct = database_in(&cluster);
+    let through = direct.url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.address.port()));
+    let server = Setup::postgres(&through).set("ingest.lanes=3").set("ingest.max_batch=20").start();
+    let load = Load::default();
+    let answered = load.during(server.public, "cut", || {
+        load.wait_for_answers(300);
+        proxy.cut_every(4);
+        eventually("many batches were cut off", || (proxy.cuts() >= 100).then_some(()));
+        proxy.cut_every(0);
+        load.wait_for_answers(300);
+    });
+    check(&direct, &answered);
+    let replayed = server.metric("nutritionfacts_store_errors_total{class=\"retried\",store=\"postgres\"}").unwrap();
+    assert!(replayed.parse::<f64>().unwrap() > 10.0, "batches were tried again: {replayed}");
+    server.assert_well();
+}

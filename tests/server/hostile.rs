@@ -1,0 +1,130 @@
+//! Clients that want our memory, our connections or our patience.
+
+use std::{io::Write, net::TcpStream, thread, time::Duration};
+
+use crate::support::{
+    http::{Connection, PINGBACK, STATISTICS, post},
+    rows::Rows,
+    server::Setup,
+};
+
+const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
+const MIB: usize = 1 << 20;
+
+/// Ten thousand half-sent headers would shut everybody out until their deadline, and then again.
+#[test]
+fn at_the_cap_half_sent_headers_give_way() {
+    let server = Setup::sqlite().set("http.max_connections=20").set("http.header_timeout=1h").start();
+    let half_sent = |_| {
+        let mut connection = server.connect();
+        connection.send(b"POST /api/v1/pingback HTTP/1.1\r\nHost: ").unwrap();
+        connection
+    };
+    let mut hostile: Vec<_> = (0..30).map(half_sent).collect();
+    for _ in 0..30 {
+        let reply = server.ask(&post(PINGBACK, PING));
+        assert_eq!((reply.status, reply.says_close()), (200, false));
+    }
+    assert!(hostile[0].is_closed() && hostile[9].is_closed(), "the oldest first");
+    server.assert_well();
+}
+
+/// Whoever gives way must not stay because it does not read.
+#[test]
+fn at_the_cap_those_that_never_read_are_gone() {
+    let server = Setup::sqlite().set("http.max_connections=5").set("http.idle_timeout=1h").start();
+    let deaf: Vec<_> = (0..5).map(|_| deafen(server.connect_raw())).collect();
+    let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
+    let live: Vec<_> = (0..5)
+        .map(|_| {
+            let mut connection = server.connect();
+            assert!(connection.is_open());
+            connection
+        })
+        .collect();
+    crate::support::eventually("the five that never read are closed", || (open() == "5").then_some(()));
+    drop((deaf, live));
+}
+
+/// Pipelines until nothing more goes through, and reads nothing.
+fn deafen(mut stream: TcpStream) -> TcpStream {
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    while stream.write_all(&requests).is_ok() {}
+    stream
+}
+
+#[test]
+fn a_client_that_never_reads_is_closed_in_time_and_costs_little() {
+    let server = Setup::sqlite().set("http.idle_timeout=1s").start();
+    let before = server.memory().0;
+    thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let mut stream = server.connect_raw();
+                let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+                // Ends only when the server closes: its deadline is for a client that takes nothing.
+                while stream.write_all(&requests).is_ok() {}
+            });
+        }
+    });
+    let grown = server.memory().1.saturating_sub(before);
+    assert!(grown < 64 * MIB as u64, "{grown} bytes more for ten such clients");
+    server.assert_well();
+}
+
+#[test]
+fn a_body_that_drips() {
+    let setup = Setup::sqlite().set("http.body_timeout=500ms");
+    let server = setup.start();
+    let request = post(PINGBACK, &[PING, &vec![b' '; 10_000][..]].concat());
+    let mut connection = server.connect();
+    connection.send(&request[..400]).unwrap();
+    for byte in &request[400..] {
+        if connection.send(&[*byte]).is_err() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    // The reply may be lost, as the client was still sending; but none says that the ping was kept.
+    assert!(connection.read(true).map_or(true, |reply| reply.status == 408 && reply.says_close()));
+    assert_eq!(Rows::open(&setup.url).count("pingbacks"), 0);
+    server.assert_well();
+}
+
+/// The budget is for all together: what does not fit is read, thrown away and answered 503.
+#[test]
+fn many_large_bodies_at_once() {
+    let server = Setup::sqlite().set("http.body_timeout=1h").start();
+    let body = [b"{", &vec![b' '; 15 * MIB][..], b"}"].concat();
+    let request = post(STATISTICS, &body);
+    let last = request.len() - 1;
+    let mut connections: Vec<Connection> = thread::scope(|scope| {
+        let senders: Vec<_> = (0..12)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connection = server.connect();
+                    connection.send(&request[..last]).unwrap();
+                    connection
+                })
+            })
+            .collect();
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    // Those that hold the budget end last, so that nobody gets what they give back.
+    let mut statuses = vec![];
+    for connection in &mut connections {
+        let reply = connection.ask(&request[last..]);
+        assert!(!reply.says_close());
+        statuses.push(reply.status);
+        assert!(connection.is_open());
+    }
+    let taken = statuses.iter().filter(|status| **status == 200).count();
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    assert!(taken + refused == 12 && (1..=3).contains(&taken), "{statuses:?}");
+    let highest = server.memory().1;
+    assert!(highest < 160 * MIB as u64, "{highest} bytes at most, for a budget of 64 MiB");
+    // Whoever gives up gives back.
+    assert_eq!(server.ask(&request).status, 200);
+    server.assert_well();
+}

@@ -1,0 +1,92 @@
+//! Through PgBouncer in transaction mode, where no two transactions need share a connection.
+
+use std::thread;
+
+use sqlx::{Connection, Executor};
+use tokio::runtime::Builder;
+
+use crate::{
+    load::{Load, check},
+    stores::database_in,
+    support::{
+        eventually,
+        http::{PINGBACK, STATISTICS, post},
+        pgbouncer::PgBouncer,
+        postgres::Cluster,
+        rows::Rows,
+        server::Setup,
+    },
+};
+
+const FORGET_MONTHS: &str = "DO $$ DECLARE month text; BEGIN
+    FOR month IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pingbacks'::regclass LOOP
+        EXECUTE 'DROP TABLE ' || month;
+    END LOOP; END $$";
+
+#[test]
+fn two_servers_under_load() {
+    let cluster = Cluster::start();
+    let mut bouncer = PgBouncer::start(&cluster, 3);
+    let direct = database_in(&cluster);
+    let name = direct.url.rsplit('/').next().unwrap();
+    let setup = Setup::postgres(&bouncer.url(name)).set("store.pooler=transaction").set("ingest.lanes=4");
+    // Both migrate the empty database, at once.
+    let servers = [setup.launch(), setup.launch()];
+    for server in &servers {
+        server.wait_until_ready();
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    // The month of the next ping is made on its way.
+    runtime.block_on(cluster.execute(name, FORGET_MONTHS));
+    let loads = [Load::default(), Load::default()];
+    let (mut answered, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| loads[1].during(servers[1].public, "two", || loads[1].wait_for_answers(3000)));
+        let first = loads[0].during(servers[0].public, "one", || {
+            loads[0].wait_for_answers(1000);
+            runtime.block_on(cluster.cut_connections(name));
+            loads[0].wait_for_answers(1000);
+            bouncer.restart();
+            servers[0].wait_until_ready();
+            loads[0].wait_for_answers(1000);
+        });
+        (first, second.join().unwrap())
+    });
+    answered.extend(second);
+    check(&direct, &answered);
+    for server in &servers {
+        assert_eq!(server.ask(&post(STATISTICS, br#"{"pi": "x", "s": {"a": {}}}"#)).status, 200);
+        server.assert_well();
+    }
+    assert_eq!(Rows::open(&direct.url).count("statistics"), 2);
+}
+
+/// No start-up parameter passes a pooler: the limit is that of the role.
+#[test]
+fn the_role_limits_its_statements() {
+    let cluster = Cluster::start();
+    let bouncer = PgBouncer::start(&cluster, 3);
+    let direct = database_in(&cluster);
+    let name = direct.url.rsplit('/').next().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(cluster.execute("postgres", "ALTER ROLE postgres SET statement_timeout = '300ms'"));
+    let server = Setup::postgres(&bouncer.url(name)).set("store.pooler=transaction").start();
+    let mut other = runtime.block_on(cluster.connect(name));
+    runtime.block_on(other.execute("BEGIN; LOCK TABLE instances")).unwrap();
+    let ping = post(PINGBACK, br#"{"instance_id": "a", "version": "0.19.5"}"#);
+    assert_eq!(server.ask(&ping).status, 503);
+    assert!(server.metric("nutritionfacts_store_errors_total{class=\"timeout\",store=\"postgres\"}").is_some());
+    runtime.block_on(other.close()).unwrap();
+    server.wait_until_ready();
+    assert_eq!(server.ask(&ping).status, 200);
+    assert_eq!(Rows::open(&direct.url).one("instances", "instance_id", "a")["pings"], 1);
+}
+
+#[test]
+fn a_pooler_that_nobody_mentioned_is_guessed() {
+    let cluster = Cluster::start();
+    let bouncer = PgBouncer::start(&cluster, 3);
+    let direct = database_in(&cluster);
+    let server = Setup::postgres(&bouncer.url(direct.url.rsplit('/').next().unwrap())).launch();
+    eventually("the log names the setting", || server.log.text().contains("store.pooler").then_some(()));
+    assert_eq!(server.get("/livez").status, 200);
+}

@@ -1,0 +1,168 @@
+//! How a server stops: without losing anyone, and at last without waiting for anyone.
+
+use std::{io::Write, thread, time::Duration};
+
+use sqlx::{Connection as _, Executor};
+use tokio::runtime::Builder;
+
+use crate::{
+    load::{Load, check},
+    stores::{database_in, on_both_stores},
+    support::{
+        eventually,
+        http::{Connection, PINGBACK, post},
+        postgres::Cluster,
+        rows::Rows,
+        server::{Server, Setup},
+    },
+};
+
+const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
+
+on_both_stores!(sigterm_and_sigint_under_load);
+
+fn sigterm_and_sigint_under_load(setup: &Setup) {
+    let mut answered = vec![];
+    for signal in ["TERM", "INT", "TERM"] {
+        let server = setup.start();
+        let load = Load::default();
+        let round = format!("{signal}-{}", answered.len());
+        answered.extend(load.during(server.public, &round, || {
+            load.wait_for_answers(1000);
+            server.signal(signal);
+            assert_eq!(server.wait().code(), Some(0), "SIG{signal}");
+        }));
+    }
+    check(setup, &answered);
+}
+
+/// A request whose last byte is still to come.
+fn half_sent(server: &Server) -> Connection {
+    let request = post(PINGBACK, PING);
+    let mut connection = server.connect();
+    connection.send(&request[..request.len() - 1]).unwrap();
+    connection
+}
+
+fn wait_for_the_stop(server: &Server) {
+    eventually("the stop begins", || server.log.text().contains("\"stopping\"").then_some(()));
+}
+
+/// Its exit code and all it wrote.
+fn end(server: Server) -> (Option<i32>, String) {
+    let log = server.log.clone();
+    let code = server.wait().code();
+    // The last lines may still be in the pipe.
+    let text = eventually("it says why", || {
+        Some(log.text()).filter(|text| code == Some(0) || text.contains("nutritionfacts: "))
+    });
+    (code, text)
+}
+
+#[test]
+fn a_second_signal_is_hard() {
+    let server = Setup::sqlite().start();
+    let _under_way = half_sent(&server);
+    server.signal("TERM");
+    wait_for_the_stop(&server);
+    server.signal("INT");
+    let (code, text) = end(server);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("stopped before all was finished: a second signal"), "{text}");
+}
+
+#[test]
+fn the_end_of_the_grace_is_hard() {
+    let server = Setup::sqlite().set("shutdown.grace=300ms").start();
+    let _under_way = half_sent(&server);
+    server.signal("INT");
+    let (code, text) = end(server);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the grace ran out"), "{text}");
+}
+
+/// The second signal does not wait for a PostgreSQL that hangs.
+#[test]
+fn a_hard_stop_waits_for_nobody() {
+    let cluster = Cluster::start();
+    let server = database_in(&cluster).set("store.statement_timeout=10m").set("store.acquire_timeout=10m").start();
+    cluster.pause();
+    let mut connection = server.connect();
+    connection.send(&post(PINGBACK, PING)).unwrap();
+    server.signal("TERM");
+    wait_for_the_stop(&server);
+    server.signal("TERM");
+    assert_eq!(end(server).0, Some(1));
+    cluster.resume();
+}
+
+#[test]
+fn during_the_delay_all_is_served_but_readiness() {
+    let setup = Setup::sqlite().set("shutdown.delay=1h");
+    let server = setup.start();
+    let mut before = server.connect();
+    server.signal("TERM");
+    let checks = eventually("readiness ends", || {
+        let reply = server.get("/readyz");
+        (reply.status == 503).then(|| reply.json()["checks"].clone())
+    });
+    assert_eq!((&checks["shutdown"], &checks["store"]), (&"draining".into(), &"ok".into()));
+    for connection in [&mut before, &mut server.connect()] {
+        for _ in 0..2 {
+            let reply = connection.ask(&post(PINGBACK, PING));
+            assert_eq!((reply.status, reply.says_close()), (200, false));
+        }
+    }
+    assert_eq!((server.get("/livez").status, server.get("/health_check").status), (200, 200));
+    // Whoever is impatient says so a second time.
+    server.signal("INT");
+    assert_eq!(end(server).0, Some(1));
+    assert_eq!(Rows::open(&setup.url).count("pingbacks"), 4);
+    // On a terminal nobody waits for load balancers.
+    let server = setup.start();
+    server.signal("INT");
+    assert_eq!(end(server).0, Some(0));
+}
+
+/// Pings that wait for their commit are answered, although the stop has begun.
+#[test]
+fn what_is_queued_is_committed_and_answered() {
+    let cluster = Cluster::start();
+    let setup = database_in(&cluster).set("ingest.max_batch=3");
+    let server = setup.start();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mut other = runtime.block_on(cluster.connect(setup.url.rsplit('/').next().unwrap()));
+    runtime.block_on(other.execute("BEGIN; LOCK TABLE instances")).unwrap();
+    let mut senders: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    for sender in &mut senders {
+        sender.send(&post(PINGBACK, PING)).unwrap();
+    }
+    eventually("one batch is under way, the others wait", || {
+        server.metric("nutritionfacts_ingest_queue_rows").filter(|rows| rows == "17" || rows == "18" || rows == "19")
+    });
+    server.signal("TERM");
+    wait_for_the_stop(&server);
+    runtime.block_on(other.close()).unwrap();
+    for sender in &mut senders {
+        let reply = sender.reply();
+        assert_eq!((reply.status, reply.says_close()), (200, false));
+        assert!(sender.is_closed());
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(Rows::open(&setup.url).one("instances", "instance_id", "a")["pings"], 20);
+}
+
+/// One client that does not read its replies does not make the stop a hard one.
+#[test]
+fn a_client_that_never_reads_is_left() {
+    let server = Setup::sqlite().start();
+    let mut deaf = server.connect_raw();
+    deaf.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    // Until nothing more goes through: all buffers on both ways are full.
+    while deaf.write_all(&requests).is_ok() {}
+    server.signal("TERM");
+    let stop = thread::spawn(move || end(server));
+    assert_eq!(stop.join().unwrap().0, Some(0));
+    drop(deaf);
+}

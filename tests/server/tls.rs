@@ -1,0 +1,106 @@
+//! TLS towards PostgreSQL: each `store.ssl_mode` against a certificate of an authority of our own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+use crate::{
+    stores::database_in,
+    support::{
+        eventually,
+        http::{PINGBACK, post},
+        postgres::Cluster,
+        server::Setup,
+    },
+};
+
+/// An authority, and a certificate by it for `localhost`.
+struct Authority(TempDir);
+
+impl Authority {
+    fn new() -> Self {
+        let authority = Self(tempfile::Builder::new().prefix("nf-tls-").tempdir().unwrap());
+        fs::write(authority.path("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        for command in [
+            format!("req -x509 {key} -keyout ca.key -out ca.crt -days 30 -subj /CN=authority"),
+            format!("req -new {key} -keyout server.key -out server.csr -subj /CN=postgres"),
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.crt"
+                .to_owned(),
+        ] {
+            let mut openssl = Command::new("openssl");
+            let output = openssl.args(command.split(' ')).current_dir(authority.0.path()).output();
+            let output = output.expect("this test needs `openssl`: install the Debian package `openssl`");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        authority
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn by(cluster: &Cluster, database: &str, host: &str, mode: &str, authority: Option<&Path>) -> Setup {
+    let url = format!("postgres://postgres@{host}:{}/{database}", cluster.port());
+    let setup = Setup::postgres(&url).set(&format!("store.ssl_mode={mode}"));
+    match authority {
+        Some(path) => setup.set(&format!("store.ssl_root_cert={}", path.display())),
+        None => setup,
+    }
+}
+
+#[test]
+fn every_mode() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let cluster = Cluster::start();
+    let database = database_in(&cluster).url.rsplit('/').next().unwrap().to_owned();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let (right, wrong) = (ours.path("ca.crt"), theirs.path("ca.crt"));
+    let refused = |host: &str, mode: &str, authority: Option<&Path>, told: &str| {
+        let server = by(&cluster, &database, host, mode, authority).launch();
+        eventually(&format!("{mode} at {host}: the log says `{told}`"), || {
+            let events = server.log.events();
+            events.iter().any(|event| event["problem"].as_str().is_some_and(|text| text.contains(told))).then_some(())
+        });
+        assert_eq!(server.ask(&post(PINGBACK, b"{}")).status, 503, "{mode} at {host}");
+    };
+    refused("localhost", "require", None, "server does not support TLS");
+    runtime.block_on(cluster.enable_tls(&ours.path("server.crt"), &ours.path("server.key")));
+
+    for (host, mode, authority, encrypted) in [
+        ("localhost", "verify-full", Some(&right), true),
+        ("127.0.0.1", "verify-ca", Some(&right), true),
+        ("127.0.0.1", "require", None, true),
+        ("127.0.0.1", "prefer", None, true),
+        ("127.0.0.1", "disable", None, false),
+    ] {
+        let server = by(&cluster, &database, host, mode, authority.map(PathBuf::as_path)).start();
+        assert_eq!(server.ask(&post(PINGBACK, b"{}")).status, 200, "{mode}");
+        let sql = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+            WHERE application_name = 'nutritionfacts'";
+        let seen: Option<bool> = runtime.block_on(async {
+            sqlx::query_scalar(sql).fetch_one(&mut cluster.connect("postgres").await).await.unwrap()
+        });
+        assert_eq!(seen, Some(encrypted), "{mode}");
+        assert_eq!(server.stop().code(), Some(0));
+    }
+    refused("127.0.0.1", "verify-full", Some(&right), "not valid for name");
+    refused("localhost", "verify-full", Some(&wrong), "invalid peer certificate");
+    refused("localhost", "verify-ca", Some(&wrong), "invalid peer certificate");
+    refused("localhost", "verify-full", None, "UnknownIssuer");
+}
+
+#[test]
+fn a_missing_authority_is_told_at_start() {
+    let cluster = Cluster::start();
+    let (code, text) =
+        by(&cluster, "postgres", "localhost", "verify-full", Some(Path::new("/nowhere/ca.crt"))).refusal();
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("store.ssl_root_cert") && text.contains("/nowhere/ca.crt"), "{text}");
+}

@@ -92,13 +92,11 @@ impl Activity {
         Request { activity: self.clone(), replying: false }
     }
 
-    /// How well it can be spared, the least the best: idle ones, then those that are at their header, each by their
-    /// age; `None` while a request is under way.
+    /// Since when it has been idle or at its header, the longest the best to spare; `None` while a request is under way.
     #[must_use]
-    pub fn dispensable(&self) -> Option<(bool, Instant)> {
+    pub fn dispensable(&self) -> Option<Instant> {
         match *self.phase() {
-            Phase::Idle(since) => Some((false, since)),
-            Phase::Header(since) => Some((true, since)),
+            Phase::Idle(since) | Phase::Header(since) => Some(since),
             Phase::Requests { .. } => None,
         }
     }

@@ -24,8 +24,8 @@ struct Connections {
 }
 
 impl Open {
-    /// Takes a connection in; if there are too many, the longest idle gives way, or else the one longest at its header
-    /// (a real one is there for a moment only). False if all have a request under way.
+    /// Takes a connection in; if there are too many, the one longest idle or at its header gives way (a real client is
+    /// at its header for a moment only). False if all have a request under way.
     pub(super) fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
         let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A search looks at all of them: under a storm of connections it must not be made for each.
@@ -43,7 +43,7 @@ impl Open {
                 let activity = connection.upgrade()?;
                 Some((activity.dispensable()?, index, activity))
             });
-            let Some((_, index, longest)) = idle.min_by_key(|(order, ..)| *order) else {
+            let Some((_, index, longest)) = idle.min_by_key(|(since, ..)| *since) else {
                 *all_busy = Some(Instant::now());
                 return false;
             };

@@ -100,7 +100,9 @@ fn a_statement_takes_too_long() {
     server.wait_until_ready();
     assert_eq!(server.ask(&ping).status, 200);
     assert_eq!(Rows::open(&setup.url).one("instances", "instance_id", "a")["pings"], 1);
-    assert!(complaints(&server).iter().any(|reason| reason.contains("57014")), "{:?}", complaints(&server));
+    // One statement that is slow does not take the store down for everybody.
+    let log = server.log.text();
+    assert!(log.contains("57014") && !log.contains("store is down"), "{log}");
     server.assert_well();
 }
 

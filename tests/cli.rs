@@ -34,6 +34,12 @@ impl Run {
         self
     }
 
+    /// With the folder of the files as the current one.
+    fn in_its_folder(mut self) -> Self {
+        self.command.current_dir(self.dir.path());
+        self
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -400,4 +406,35 @@ fn the_schema_is_printed() {
 fn the_openapi_document_is_printed() {
     let ended = run(&["openapi"]).end();
     assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../docs/openapi.json")));
+}
+
+#[test]
+fn migrate_makes_the_tables_and_may_be_run_again() {
+    for _ in 0..2 {
+        let run = run(&["migrate", "--log-format", "json"]);
+        let url = format!("sqlite://{}", run.path("data/n.db").display());
+        let ended = run.argument("--set").argument(&format!("store.url={url}")).end();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains("the schema is up to date"), "{}", ended.stderr);
+    }
+}
+
+/// What a configuration names is looked at before anything is done: exit code 2, with layer and key.
+#[test]
+fn files_that_are_named_but_missing_are_complaints() {
+    let postgres =
+        "store: {host: a, user: b, database: c, password_file: /nowhere/password}\nprivacy: {identifiers: none}";
+    for (text, key) in [
+        ("privacy: {key_file: /nowhere/key}", "privacy.key_file"),
+        (postgres, "store.password_file"),
+        ("store: {url: 'sqlite://n.db?mode=ro'}", "store.url"),
+    ] {
+        for command in [&["serve"][..], &["config", "check"]] {
+            let run = run(command).argument("--set").argument("http.listen=127.0.0.1:0");
+            let ended =
+                run.argument("--set").argument("admin.listen=127.0.0.1:0").in_its_folder().file("a.yaml", text).end();
+            assert_eq!(ended.code, 2, "{key}: {}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("file DIR/a.yaml: {key}: ")), "{key}: {}", ended.stderr);
+        }
+    }
 }

@@ -78,6 +78,8 @@ pub async fn read(mut body: Body, caps: Caps, share: &mut Share) -> Result<Bytes
         if let Err(error) = step {
             failure = Some(error);
             kept = Kept::default();
+            // Others may have it: the rest of this body may take its whole time, or never come.
+            share.shrink(0);
         } else {
             kept.push(data);
         }

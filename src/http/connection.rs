@@ -22,8 +22,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// What a connection of HTTP/2 that was asked to leave gets to take its last replies and to say good-bye. Without it, one
-/// deaf client would make every stop a hard one. (In HTTP/1 hyper closes at the end of the stream, whoever reads.)
+/// What a connection that was asked to leave gets to take its last replies, or to say good-bye in HTTP/2. Without it, one
+/// client that does not read makes a stop a hard one.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Deadlines of a connection.
@@ -213,11 +213,9 @@ impl<S> Socket<S> {
 
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
-        if self.is_over(since + self.deadlines.idle, cx) {
-            Poll::Ready(io::ErrorKind::TimedOut.into())
-        } else {
-            Poll::Pending
-        }
+        let deadline = since + self.deadlines.idle;
+        let deadline = self.farewell(since).map_or(deadline, |end| end.min(deadline));
+        if self.is_over(deadline, cx) { Poll::Ready(io::ErrorKind::TimedOut.into()) } else { Poll::Pending }
     }
 }
 

@@ -170,7 +170,6 @@ async fn connection(
             () = activity.left.notified(), if !leaving => {}
         }
         leaving = true;
-        activity.leave();
         if activity.is_http2() {
             connection.as_mut().graceful_shutdown();
         }

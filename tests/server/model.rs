@@ -79,7 +79,8 @@ pub const PLAIN: [(&str, &str, usize); 8] = [
     ("installer", "installer", 500),
 ];
 
-const KNOWN: [&str; 15] = [
+/// The keys that a pingback may hold.
+pub const KNOWN: [&str; 15] = [
     "instance_id",
     "version",
     "mode",

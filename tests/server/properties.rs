@@ -58,24 +58,10 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    let known = [
-        "instance_id",
-        "version",
-        "mode",
-        "platform",
-        "sysversion",
-        "database_id",
-        "system_id",
-        "node_id",
-        "macaddress",
-        "language",
-        "timezone",
-        "uptime",
-        "timestamp",
-        "installer",
-    ];
+    // `project` holds the name of the case.
+    let known = model::KNOWN.into_iter().filter(|key| *key != "project").collect::<Vec<_>>();
     // `_cut` and `_dropped` are the server's own.
-    prop_oneof![6 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => "[a-zA-Zé .]{0,8}"]
+    prop_oneof![6 => prop::sample::select(known).prop_map(str::to_owned), 1 => "[a-zA-Zé .]{0,8}"]
 }
 
 fn any_object_is_a_ping(setup: &Setup) {

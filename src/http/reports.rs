@@ -72,8 +72,8 @@ async fn keep_pingback(
         (client_ip(peer.0, headers, &config.http.trusted_proxies), config.api.reply)
     };
     let (id, outcome) = state.ingest.pingback(pingback, address, named, share.into_permit()).await?;
-    state.metrics.count_release(version.and_then(Version::release_line));
-    let takes_json = reply == Reply::ByVersion && version.is_some_and(Version::takes_json);
+    state.metrics.count_release(version.as_ref().and_then(Version::release_line));
+    let takes_json = reply == Reply::ByVersion && version.as_ref().is_some_and(Version::takes_json);
     Ok((if takes_json { json(StatusCode::OK, pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
 }
 

@@ -1,45 +1,71 @@
-//! Versions of Kolibri as senders write them (PROTOCOL.md 9.1), and what a version means for the reply.
+//! Versions of Kolibri as senders write them (PROTOCOL.md 9.1): what they mean for the reply, and how they sort.
 
-/// The part after the three numbers, as far as it matters for the reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Suffix {
-    /// `aN`, `bN`, also written out or dashed (`-alpha-0`): sorts before the final version.
-    AlphaOrBeta,
-    /// Anything else, readable or not, or nothing.
-    Other,
-}
+mod order;
+mod range;
 
-/// A readable version: three numeric parts and a suffix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use std::cmp::Ordering;
+
+pub use range::{Range, RangeError};
+
+/// A readable version: three numeric parts, and what follows as far as it can be read.
+///
+/// Versions sort as the previous server and Kolibri 0.12 sorted them (PROTOCOL.md 10.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     numbers: [u64; 3],
-    suffix: Suffix,
+    suffix: Box<str>,
 }
 
 impl Version {
     /// Reads a version that begins with three numeric parts; a suffix that cannot be read is left out of account.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let (major, rest) = number(text)?;
-        let (minor, rest) = number(rest.strip_prefix('.')?)?;
-        let (patch, rest) = number(rest.strip_prefix('.')?)?;
-        Some(Self { numbers: [major, minor, patch], suffix: suffix(rest) })
+        let (numbers, suffix) = numbers(text)?;
+        let suffix = if suffix.is_empty() || order::identifiers(suffix).is_none() { "" } else { suffix };
+        Some(Self { numbers, suffix: suffix.into() })
+    }
+
+    /// Whether it is a release, neither a pre-release nor a development build.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.suffix.is_empty()
     }
 
     /// Whether this client understands `{"id", "messages"}`: from 0.11, whose alphas and betas count as before it
     /// (PROTOCOL.md 5.2 and 11.2).
     #[must_use]
-    pub fn takes_json(self) -> bool {
+    pub fn takes_json(&self) -> bool {
         const FIRST: [u64; 3] = [0, 11, 0];
-        self.numbers > FIRST || (self.numbers == FIRST && self.suffix == Suffix::Other)
+        self.numbers > FIRST || (self.numbers == FIRST && !is_alpha_or_beta(&self.suffix))
     }
 
     /// `N` of a release line `0.N` below 0.100.
     #[must_use]
-    pub fn release_line(self) -> Option<usize> {
+    pub fn release_line(&self) -> Option<usize> {
         let [major, minor, _] = self.numbers;
         usize::try_from(minor).ok().filter(|&line| major == 0 && line < RELEASE_LINES)
     }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The suffix is only taken apart where it matters, which is rare.
+        self.numbers.cmp(&other.numbers).then_with(|| order::suffixes(&self.suffix, &other.suffix))
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The three numeric parts, and what follows.
+fn numbers(text: &str) -> Option<([u64; 3], &str)> {
+    let (major, rest) = number(text)?;
+    let (minor, rest) = number(rest.strip_prefix('.')?)?;
+    let (patch, rest) = number(rest.strip_prefix('.')?)?;
+    Some(([major, minor, patch], rest))
 }
 
 /// How many release lines are told apart.
@@ -52,18 +78,13 @@ fn number(text: &str) -> Option<(u64, &str)> {
     (!digits.is_empty()).then(|| (digits.parse().unwrap_or(u64::MAX), rest))
 }
 
-fn suffix(text: &str) -> Suffix {
-    let text = text.strip_prefix(['-', '.', '_']).unwrap_or(text);
-    let lower = text.to_ascii_lowercase();
-    for name in ["alpha", "beta", "a", "b"] {
+/// `aN`, `bN`, also written out or dashed (`-alpha-0`).
+fn is_alpha_or_beta(suffix: &str) -> bool {
+    let text = suffix.strip_prefix(['-', '.', '_']).unwrap_or(suffix).to_ascii_lowercase();
+    ["alpha", "beta", "a", "b"].iter().any(|name| {
         // What follows must not make it another word.
-        if let Some(rest) = lower.strip_prefix(name)
-            && !rest.starts_with(|next: char| next.is_alphabetic())
-        {
-            return Suffix::AlphaOrBeta;
-        }
-    }
-    Suffix::Other
+        text.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic()))
+    })
 }
 
 #[cfg(test)]
@@ -102,13 +123,13 @@ mod tests {
             ("0..1", None),
             ("-1.0.0", None),
         ] {
-            assert_eq!(Version::read(version).map(Version::takes_json), expected, "{version}");
+            assert_eq!(Version::read(version).as_ref().map(Version::takes_json), expected, "{version}");
         }
     }
 
     #[test]
     fn release_lines() {
-        let line = |version| Version::read(version).and_then(Version::release_line);
+        let line = |version| Version::read(version).as_ref().and_then(Version::release_line);
         assert_eq!(line("0.19.5"), Some(19));
         assert_eq!(line("0.99.0rc1"), Some(99));
         assert_eq!(line("0.100.0"), None);
@@ -119,7 +140,7 @@ mod tests {
         #[test]
         fn never_panics(text: String, version in "[0-9]{0,3}\\.[0-9]{0,30}\\.?[0-9]{0,3}.{0,20}") {
             let _ = Version::read(&text);
-            let _ = Version::read(&version).map(Version::takes_json);
+            let _ = Version::read(&version).as_ref().map(Version::takes_json);
         }
     }
 }

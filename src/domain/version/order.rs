@@ -1,0 +1,57 @@
+//! How the suffixes of versions sort: as the previous server and Kolibri 0.12 did it (PROTOCOL.md 10.3).
+//!
+//! They made a semantic version of Python's version: `0.16.0b10` became the pre-release `b.10.c`, and so did a final
+//! version, as `c`. So alphas and betas lie below their final version, release candidates and untagged development
+//! builds above it.
+
+use std::cmp::Ordering;
+
+/// A part of a pre-release; numbers sort below words (semver.org, 11.4).
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Identifier {
+    Number(u64),
+    Word(String),
+}
+
+/// Compares what follows the three numbers of two versions. Both can be read.
+pub(super) fn suffixes(a: &str, b: &str) -> Ordering {
+    if a == b { Ordering::Equal } else { identifiers(a).cmp(&identifiers(b)) }
+}
+
+/// The parts of the pre-release made of a suffix; `None` if that cannot be.
+pub(super) fn identifiers(suffix: &str) -> Option<Vec<Identifier>> {
+    let (tag, development) = suffix.split_at(suffix.find(".dev").unwrap_or(suffix.len()));
+    let tag = tag.trim_matches('-').trim_matches('+').trim_matches('.');
+    let tag = tag.split_once('+').map_or(tag, |(tag, _local)| tag);
+    let mut pre_release = match letter_and_number(tag) {
+        Some((letter, number)) => format!("{letter}.{number}"),
+        None => tag.to_owned(),
+    };
+    if development.is_empty() {
+        pre_release = format!("{pre_release}.c").trim_matches('.').to_owned();
+    }
+    pre_release.push_str(&development.replace(['+', '-'], "."));
+    pre_release.trim_matches('-').trim_start_matches('.').split('.').map(identifier).collect()
+}
+
+/// `a`, `10` of `a10` and whatever follows the digits.
+fn letter_and_number(tag: &str) -> Option<(char, &str)> {
+    let letter = tag.chars().next().filter(char::is_ascii_lowercase)?;
+    let rest = &tag[1..];
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    (digits > 0).then(|| (letter, &rest[..digits]))
+}
+
+fn identifier(text: &str) -> Option<Identifier> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        None
+    } else if !is_number {
+        Some(Identifier::Word(text.to_owned()))
+    } else if text.len() > 1 && text.starts_with('0') {
+        None
+    } else {
+        // Numbers beyond 64 bits are beyond all that was ever built.
+        Some(Identifier::Number(text.parse().unwrap_or(u64::MAX)))
+    }
+}

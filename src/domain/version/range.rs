@@ -1,0 +1,214 @@
+//! Ranges of versions, as messages carry them (PROTOCOL.md 10.3).
+
+use std::fmt;
+
+use super::{Version, numbers, order};
+
+/// Versions that satisfy all of a list of comparisons; without any, all versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range(Vec<Comparison>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Comparison {
+    operator: Operator,
+    bound: Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+/// The longer ones first, as the shorter are their beginnings.
+const OPERATORS: [(&str, Operator); 6] = [
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+/// Why a text is no range: which of its comparisons is wrong, and what about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeError {
+    /// From 1.
+    pub comparison: usize,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl fmt::Display for RangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "comparison {} {}", self.comparison, self.problem)
+    }
+}
+
+impl Range {
+    /// Reads `*`, or comparisons with commas between them: `<`, `<=`, `>`, `>=`, `==` or `!=`, then a version of three
+    /// numeric parts. Empty text is `*`.
+    ///
+    /// # Errors
+    /// Anything else, as each generation of clients takes it for an error or for something else.
+    pub fn read(text: &str) -> Result<Self, RangeError> {
+        if text.is_empty() || text == "*" {
+            return Ok(Self(Vec::new()));
+        }
+        let comparison =
+            |(index, text)| read_comparison(text).map_err(|problem| RangeError { comparison: index + 1, problem });
+        // All generations of clients overlook a comma at the end.
+        text.strip_suffix(',')
+            .unwrap_or(text)
+            .split(',')
+            .enumerate()
+            .map(comparison)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether the version lies in the range.
+    #[must_use]
+    pub fn contains(&self, version: &Version) -> bool {
+        self.0.iter().all(|Comparison { operator, bound }| match operator {
+            Operator::Less => version < bound,
+            Operator::LessOrEqual => version <= bound,
+            Operator::Greater => version > bound,
+            Operator::GreaterOrEqual => version >= bound,
+            Operator::Equal => version.cmp(bound).is_eq(),
+            Operator::NotEqual => version.cmp(bound).is_ne(),
+        })
+    }
+
+    /// Whether all bounds are final versions. About others the generations of clients do not agree.
+    #[must_use]
+    pub fn has_final_bounds(&self) -> bool {
+        self.0.iter().all(|comparison| comparison.bound.is_final())
+    }
+}
+
+fn read_comparison(text: &str) -> Result<Comparison, &'static str> {
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    if text.contains(char::is_whitespace) {
+        return Err("holds a space");
+    }
+    let (operator, version) = OPERATORS
+        .iter()
+        .find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?)))
+        .ok_or("does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`")?;
+    if !version.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err("has no version behind its sign");
+    }
+    let (numbers, suffix) = numbers(version).ok_or("has no version of three numeric parts")?;
+    if !suffix.is_empty() && order::identifiers(suffix).is_none() {
+        return Err("has a version that cannot be read");
+    }
+    Ok(Comparison { operator, bound: Version { numbers, suffix: suffix.into() } })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What the previous server's code said of each pair: true, false, or an error.
+    #[test]
+    fn as_the_previous_server() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../tests/data/kolibri/version-range-vectors.json")).unwrap();
+        let rows = vectors["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 949);
+        let mut wrong = Vec::new();
+        for row in rows {
+            let (version, range) = (row[0].as_str().unwrap(), row[1].as_str().unwrap());
+            let ours = match (strict(version), Range::read(range)) {
+                (_, Ok(range)) if range.0.is_empty() => Value::Bool(true),
+                (Some(version), Ok(range)) => Value::Bool(range.contains(&version)),
+                _ => Value::String("error".into()),
+            };
+            if ours != row[2] {
+                wrong.push(format!("{version} {range}: {ours} instead of {}", row[2]));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    /// The previous server failed at a suffix that it could not read; we leave it out of account.
+    fn strict(text: &str) -> Option<Version> {
+        let (numbers, suffix) = numbers(text)?;
+        order::identifiers(suffix)?;
+        Some(Version { numbers, suffix: suffix.into() })
+    }
+
+    #[test]
+    fn errors_name_the_comparison() {
+        for (text, problem) in [
+            (">=0.15.0, <0.18.0", "comparison 2 holds a space"),
+            ("<0.16.0,,>=0.15.0", "comparison 2 is empty"),
+            ("0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
+            ("=0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
+            ("~0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
+            ("<0.15.0,>=v0.15.0", "comparison 2 has no version behind its sign"),
+            ("===0.15.0", "comparison 1 has no version behind its sign"),
+            ("<0.15", "comparison 1 has no version of three numeric parts"),
+            ("<0.15.x", "comparison 1 has no version of three numeric parts"),
+            ("<0.15.0ä", "comparison 1 has a version that cannot be read"),
+            ("**", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
+        ] {
+            assert_eq!(Range::read(text).unwrap_err().to_string(), problem, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_that_cannot_be_read_is_left_out_of_account() {
+        let range = Range::read(">=0.16.0,<=0.16.0").unwrap();
+        for version in ["0.16.0", "0.16.0 something", "0.16.0ä", "0.16.0a..1"] {
+            assert!(range.contains(&Version::read(version).unwrap()), "{version}");
+        }
+        assert!(!range.contains(&Version::read("0.16.0a1").unwrap()));
+    }
+
+    prop_compose! {
+        /// The shapes of PROTOCOL.md 9.1 and what lies around them.
+        fn version()(
+            numbers in prop::array::uniform3(0u32..4),
+            suffix in "(a[0-9]{1,2}|b[0-9]{1,2}|rc[0-9]|\\.post1|-alpha-?[0-9])?(\\.dev[0-9]?([+.-]git[.-][0-9]{1,3})?)?(\\+[a-z]{1,3})?|.{0,8}",
+        ) -> String {
+            format!("{}.{}.{}{suffix}", numbers[0], numbers[1], numbers[2])
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(range: String, version: String, shaped in "[<>=!~]{0,3}[0-9]{0,2}(\\.[0-9]{0,22}){0,4}[a-z.+,-]{0,9}") {
+            for text in [&range, &shaped] {
+                if let (Ok(range), Some(version)) = (Range::read(text), Version::read(&version)) {
+                    let _ = range.contains(&version);
+                }
+            }
+        }
+
+        #[test]
+        fn versions_have_one_order(texts in prop::array::uniform3(version())) {
+            let [Some(a), Some(b), Some(c)] = texts.each_ref().map(|text| Version::read(text)) else {
+                return Err(TestCaseError::fail("three numbers are always readable"));
+            };
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            if a <= b && b <= c {
+                prop_assert!(a <= c);
+            }
+            let bound = |sign: &str| Range::read(&format!("{sign}{}.{}.{}", b.numbers[0], b.numbers[1], b.numbers[2])).unwrap();
+            prop_assert_eq!(bound("<").contains(&a), !bound(">=").contains(&a));
+            prop_assert_eq!(bound(">").contains(&a), !bound("<=").contains(&a));
+            prop_assert_eq!(bound("==").contains(&a), !bound("!=").contains(&a));
+        }
+    }
+}

@@ -35,10 +35,10 @@ fn pingback(c: &mut Criterion) {
     });
     group.bench_function("read", |b| b.iter(|| Pingback::read(black_box(&body))));
     group.bench_function("read and make the row", |b| {
-        b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_row(arrival, &[], &rules)));
+        b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_row(arrival, &rules)));
     });
     group.bench_function("version", |b| {
-        b.iter(|| Version::read(black_box("0.16.0a21")).is_some_and(|version| version.takes_json()))
+        b.iter(|| Version::read(black_box("0.16.0a21")).as_ref().map(Version::takes_json));
     });
     group.finish();
 }

@@ -5,7 +5,7 @@
 //! ```text
 //! 6  cli                    the only place that knows everyone
 //! 5  http                   how the world speaks to us
-//! 4  ingest  maintenance    what the service does
+//! 4  ingest  messages  maintenance    what the service does (do not know each other)
 //! 3  store                  where rows rest
 //! 2  telemetry  lifecycle   how we are seen, how we start and stop
 //! 1  config                 what may be set, from which layer it came
@@ -25,5 +25,6 @@ pub mod http;
 pub mod ingest;
 pub mod lifecycle;
 pub mod maintenance;
+pub mod messages;
 pub mod store;
 pub mod telemetry;

@@ -1,11 +1,14 @@
 //! The YAML in the documentation is what it claims to be.
 //!
 //! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a whole configuration file that
-//! the server would start with, in an environment of nothing else.
+//! the server would start with, in an environment of nothing else; one marked `yaml message`, messages that can be sent.
 
 use std::{fs, path::Path};
 
-use nutritionfacts::config::{Layer, load};
+use nutritionfacts::{
+    config::{Layer, load},
+    messages::{Collection, File},
+};
 
 /// A fenced block: where it stands, its info string, its text.
 struct Block {
@@ -59,6 +62,19 @@ fn every_configuration_in_the_documentation_loads() {
         }
     }
     assert!(found > 0, "no block is marked `yaml config`");
+}
+
+#[test]
+fn every_message_in_the_documentation_can_be_sent() {
+    let mut found = 0;
+    for Block { place, info, text } in pages() {
+        if info == "yaml message" {
+            found += 1;
+            let messages = Collection::of(&[File { path: place.into(), text: Ok(text) }], &Collection::default());
+            assert_eq!((messages.active(), &messages.rejected), (1, &vec![]));
+        }
+    }
+    assert!(found > 0, "no block is marked `yaml message`");
 }
 
 #[test]

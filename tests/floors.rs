@@ -10,7 +10,7 @@ use std::{
 const FLOORS: [&[&str]; 7] = [
     &["cli"],
     &["http"],
-    &["ingest", "maintenance"],
+    &["ingest", "messages", "maintenance"],
     &["store"],
     &["telemetry", "lifecycle"],
     &["config"],

@@ -71,10 +71,11 @@ fuzz_target!(|body: &[u8]| {
     planted(&text, &raw);
 });
 
-fn row(pingback: Pingback, privacy: &Privacy) -> PingbackRow {
+fn row(mut pingback: Pingback, privacy: &Privacy) -> PingbackRow {
     let arrival =
         Arrival { id: Uuid::nil(), received_at: Timestamp::UNIX_EPOCH, address: SENDER.parse().expect("an address") };
-    pingback.into_row(arrival, &RULES, privacy)
+    pingback.settle_mode(&RULES, arrival.address);
+    pingback.into_row(arrival, privacy)
 }
 
 fn described(row: &PingbackRow) -> [&str; 12] {

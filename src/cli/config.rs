@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Shared, With};
 use crate::{
-    config::{load, schema, yaml},
+    config::{load, schema, show},
     store::Store,
 };
 
@@ -54,7 +54,7 @@ impl Options {
     /// If the configuration is wrong, or nobody reads what is printed.
     pub fn run(self, shared: Shared) -> Result<(), Failure> {
         match self.command {
-            Command::Show(with) => print(&yaml(&shared.and(with.shared).load()?, with.options.origins)),
+            Command::Show(with) => print(&show(&shared.and(with.shared).load()?, with.options.origins)),
             Command::Check(with) => check(shared.and(with.shared), with.options.files),
             Command::Schema => print(&format!("{:#}\n", schema())),
         }

@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod config;
+pub mod messages;
 pub mod migrate;
 mod privacy_key;
 mod reconfigure;
@@ -37,6 +38,8 @@ enum Command {
     Migrate(With<migrate::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
+    /// Check the messages for administrators
+    Messages(messages::Options),
     /// Print the OpenAPI document of the public listener
     Openapi,
 }
@@ -108,6 +111,8 @@ pub enum Failure {
     Config(Vec<Complaint>),
     /// What was to be checked is wrong; the command has said why.
     Checked,
+    /// What was to be checked cannot be.
+    Unchecked(String),
     /// It failed while running.
     Running(Box<dyn Error + Send + Sync>),
 }
@@ -150,7 +155,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(error) => u8::try_from(error.exit_code()).map_or(ExitCode::from(2), ExitCode::from),
-            Self::Config(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Unchecked(_) => ExitCode::from(2),
             Self::Checked | Self::Running(_) => ExitCode::FAILURE,
         }
     }
@@ -161,7 +166,7 @@ impl Failure {
             // Nothing can be done when the terminal is gone.
             Self::Usage(error) => drop(error.print()),
             Self::Checked => {}
-            Self::Config(_) | Self::Running(_) => eprintln!("nutritionfacts: {self}"),
+            Self::Config(_) | Self::Unchecked(_) | Self::Running(_) => eprintln!("nutritionfacts: {self}"),
         }
     }
 }
@@ -175,6 +180,7 @@ impl fmt::Display for Failure {
                 complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
             }
             Self::Checked => f.write_str("what was checked is wrong"),
+            Self::Unchecked(reason) => f.write_str(reason),
             Self::Running(error) => f.write_str(&with_causes(error.as_ref())),
         }
     }
@@ -208,6 +214,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
+        Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),
     }
 }

@@ -20,7 +20,8 @@ use crate::{
     ingest::{Ingest, health::Health},
     lifecycle::{End, Lifecycle},
     maintenance,
-    store::Store,
+    messages::Messages,
+    store::{MigrationError, Store},
     telemetry::{Controls, metrics::Metrics, traces::Traces},
 };
 
@@ -71,8 +72,10 @@ impl Options {
             &lifecycle,
         );
 
+        let (messages, current) = Messages::new(loaded.clone(), store.clone(), metrics.clone());
         let state = Arc::new(AppState {
             ingest: ingest.clone(),
+            messages: current,
             config: loaded.clone(),
             health: health.clone(),
             lifecycle: lifecycle.clone(),
@@ -84,7 +87,7 @@ impl Options {
         for listener in [public(&config.http, &state, &controls.traces)?, admin(&config, &state)?] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
-        lifecycle.spawn_essential("store", keep_store(store.clone(), health, lifecycle.clone()));
+        lifecycle.spawn_essential("store", keep_store(store.clone(), health, messages, lifecycle.clone()));
         let (sender, outcomes) = mpsc::channel(1);
         let watch = live::watch(read, Reconfigure::accept(folder.clone()), running, sender);
         lifecycle.spawn_essential("configuration watch", until_stop(lifecycle.clone(), watch));
@@ -139,10 +142,11 @@ fn listener(
 }
 
 /// Migrates, however long the database is away; then probes it and prepares its months, until the stop.
-async fn keep_store(store: Store, health: Health, lifecycle: Lifecycle) {
+async fn keep_store(store: Store, health: Health, mut messages: Messages, lifecycle: Lifecycle) {
     let work = async {
         let mut said = String::new();
-        while let Err(error) = store.migrate(SystemClock.now()).await {
+        // No ping is answered before the messages are known: an empty set would withdraw them.
+        while let Err(error) = prepare(&store, &mut messages).await {
             let problem = with_causes(&error);
             if !error.is_transient() {
                 return lifecycle.fail(problem);
@@ -157,10 +161,15 @@ async fn keep_store(store: Store, health: Health, lifecycle: Lifecycle) {
         health.set(true, "");
         lifecycle.set_started();
         tracing::info!(store = store.kind(), "ready");
-        tokio::join!(health.probe(store.clone()), maintenance::run(store.clone(), SystemClock));
+        tokio::join!(health.probe(store.clone()), maintenance::run(store.clone(), SystemClock), messages.follow());
     };
     // Migrations make it a large future, which runs once.
     until_stop(lifecycle.clone(), Box::pin(work)).await;
+}
+
+async fn prepare(store: &Store, messages: &mut Messages) -> Result<(), MigrationError> {
+    store.migrate(SystemClock.now()).await?;
+    Ok(messages.begin().await?)
 }
 
 /// The commit that was built, if the build was told (`NUTRITIONFACTS_REVISION`).

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     complaint::{Complaint, printable},
     schema::Key,
+    yaml,
 };
 
 /// What the variables that set a key begin with. Two underscores, since Kubernetes makes `NUTRITIONFACTS_PORT` and the
@@ -97,9 +98,7 @@ impl Layer {
             Content::Broken { problem, unreadable } => {
                 Err(Complaint { unreadable: *unreadable, ..Complaint::of_layer(&self.name, problem) })
             }
-            Content::Yaml(text) => {
-                yaml(text).map_err(|(place, problem)| Complaint::of_layer(&self.name, format!("{place}{problem}")))
-            }
+            Content::Yaml(text) => yaml::tree(text).map_err(|error| Complaint::of_layer(&self.name, error.to_string())),
             Content::Text { text, .. } if text.is_empty() => Ok(Value::Null),
             Content::Text { path, text } => {
                 let value = self.read(path, text)?;
@@ -129,7 +128,7 @@ impl Layer {
             return Ok(Value::String(text.to_owned()));
         }
         // A syntax error says no more than that it is text: the walk names what is allowed.
-        Ok(yaml(text).unwrap_or_else(|_| Value::String(text.to_owned())))
+        Ok(yaml::tree(text).unwrap_or_else(|_| Value::String(text.to_owned())))
     }
 
     /// The name of a key, as one would write it in this layer.
@@ -144,30 +143,6 @@ impl Layer {
 /// The variable that sets a key.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
-}
-
-/// Reads YAML into a tree, or tells line and column with the reason. The parser's own message is not passed on, since
-/// it may quote the text, and so a secret.
-fn yaml(text: &str) -> Result<Value, (String, String)> {
-    use serde_saphyr::Error;
-    if text.chars().all(char::is_whitespace) {
-        return Ok(Value::Null);
-    }
-    let options = serde_saphyr::options! { strict_booleans: true, leading_zero_numbers_as_strings: true };
-    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
-        let error = error.without_snippet();
-        let problem = match error {
-            Error::DuplicateMappingKey { key: Some(key), .. } => {
-                format!("the key `{}` stands there twice", printable(key))
-            }
-            Error::DuplicateMappingKey { .. } => "a key stands there twice".into(),
-            Error::MultipleDocuments { .. } => "a second YAML document begins; one file holds one".into(),
-            Error::UnknownAnchor { .. } => "an alias without its anchor; text that begins with `*` needs quotes".into(),
-            _ => "this is not valid YAML".into(),
-        };
-        let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
-        (place.unwrap_or_default(), problem)
-    })
 }
 
 #[cfg(test)]

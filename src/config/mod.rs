@@ -18,6 +18,7 @@ mod units;
 mod validate;
 mod value;
 mod walk;
+pub mod yaml;
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -31,7 +32,7 @@ pub use self::{
     load::{Loaded, Reload, load},
     privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
     schema::{Key, live_keys, schema},
-    show::yaml,
+    show::show,
     sources::{Flags, layers},
 };
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub store: sections::Store,
     /// From request to row.
     pub ingest: sections::Ingest,
+    /// What administrators are told.
+    pub messages: sections::Messages,
     /// What of a device's identity is kept.
     pub privacy: sections::Privacy,
     /// How the server is seen.

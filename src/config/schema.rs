@@ -205,6 +205,7 @@ mod tests {
                 "http.trusted_proxies",
                 "ingest.max_batch",
                 "ingest.mode_rules",
+                "messages.files",
                 "privacy.identifiers",
                 "privacy.notice_url",
                 "privacy.notice_version",

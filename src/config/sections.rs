@@ -168,6 +168,15 @@ pub struct Ingest {
     pub mode_rules: Vec<ModeRule>,
 }
 
+/// `messages`: what administrators of Kolibri are told.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Messages {
+    /// Files of messages, or folders of such files (docs/messages.md).
+    #[schemars(extend("x-live" = true))]
+    pub files: Vec<PathBuf>,
+}
+
 /// `privacy`: what of a device's identity is kept.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

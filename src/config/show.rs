@@ -8,7 +8,7 @@ use super::load::Loaded;
 
 /// The effective configuration as YAML, secrets redacted; with the layer of each key as a comment, if asked for.
 #[must_use]
-pub fn yaml(loaded: &Loaded, with_origins: bool) -> String {
+pub fn show(loaded: &Loaded, with_origins: bool) -> String {
     let values = loaded.config.values();
     let mut text = String::new();
     section(&mut text, &values, "", with_origins.then_some(&loaded.origins));
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn the_origin_of_each_key_is_a_comment() {
         let loaded = load(&[Layer::file("a\nb.yaml", "api: {reply: empty}")]).unwrap();
-        let shown = yaml(&loaded, true);
+        let shown = show(&loaded, true);
         assert!(shown.contains("api:\n  reply: empty  # file a\\nb.yaml\n"), "{shown}");
         assert!(shown.contains("\n  max_body: \"16 MiB\"  # default\n"), "{shown}");
-        assert!(!yaml(&loaded, false).contains('#'));
+        assert!(!show(&loaded, false).contains('#'));
     }
 
     proptest! {
@@ -75,7 +75,7 @@ mod tests {
                 "privacy": {"identifiers": "none"},
             });
             let loaded = load(&[Layer::file("x", values.to_string())]).unwrap();
-            let again = load(&[Layer::file("x", yaml(&loaded, true))]).unwrap();
+            let again = load(&[Layer::file("x", show(&loaded, true))]).unwrap();
             prop_assert_eq!(loaded.config, again.config);
         }
     }

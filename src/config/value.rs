@@ -10,6 +10,7 @@ use super::{
     schema::Key,
     units,
 };
+use crate::domain::wording::{kind, nearest};
 
 /// Whether a layer may set this key to this value. The type of the key itself has the last word: the value is right when
 /// a configuration of nothing else can be made of it.
@@ -82,25 +83,4 @@ fn in_range(key: Key<'_>, value: &Value) -> bool {
     };
     // What is no number was judged by its type.
     is.is_none_or(|is| from.is_none_or(|from| from <= is) && to.is_none_or(|to| is <= to))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The name that was probably meant: at most one letter in three is wrong.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
-    known
-        .map(|known| (distance(known), known))
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
-        .min()
-        .map(|(_, known)| known)
 }

@@ -9,8 +9,9 @@ use super::{
     layer::Layer,
     path::{Path, Step},
     schema::{Key, join},
-    value::{check, nearest},
+    value::check,
 };
+use crate::domain::wording::nearest;
 
 /// The last good value of each key, and the layer it came from.
 pub(super) type Set = BTreeMap<String, (Value, String)>;

@@ -2,6 +2,7 @@
 
 pub mod extra;
 pub mod json;
+pub mod message;
 pub mod mode;
 pub mod pingback;
 pub mod platform;
@@ -9,6 +10,7 @@ pub mod privacy;
 pub mod statistics;
 pub mod text;
 pub mod version;
+pub mod wording;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -40,7 +40,7 @@ pub fn networks(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The mode to store for a sender that sends none: `dev` when its version says so, else the first rule that matches.
+/// The mode of a sender that sends none: `dev` when its version says so, else the first rule that matches.
 #[must_use]
 pub fn unsent<'a>(version: &str, rules: &'a [ModeRule], address: IpAddr, instance_id: &str) -> &'a str {
     if version.contains("dev") {

@@ -166,14 +166,16 @@ impl Pingback {
         })
     }
 
+    /// Gives a mode to a sender that has sent none.
+    pub fn settle_mode(&mut self, rules: &[ModeRule], address: IpAddr) {
+        if self.mode.is_empty() {
+            mode::unsent(&self.version, rules, address.to_canonical(), &self.instance_id).clone_into(&mut self.mode);
+        }
+    }
+
     /// The row to keep. After this nothing holds an address or hardware identifier that the rules do not allow.
     #[must_use]
-    pub fn into_row(mut self, arrival: Arrival, rules: &[ModeRule], privacy: &Privacy) -> PingbackRow {
-        let mode = if self.mode.is_empty() {
-            mode::unsent(&self.version, rules, arrival.address.to_canonical(), &self.instance_id).to_owned()
-        } else {
-            self.mode
-        };
+    pub fn into_row(mut self, arrival: Arrival, privacy: &Privacy) -> PingbackRow {
         let mut hardware = |column: &'static str, value| {
             let (value, was_cut) = text::cut(privacy.hardware(column, value).into(), TEXT_LENGTH);
             if was_cut {
@@ -188,11 +190,11 @@ impl Pingback {
         PingbackRow {
             id: arrival.id,
             received_at: arrival.received_at,
-            os: platform::os(&self.platform, &self.installer, &mode),
+            os: platform::os(&self.platform, &self.installer, &self.mode),
             python_version: platform::python_version(&self.sysversion).to_owned(),
             instance_id: self.instance_id,
             kolibri_version: self.version,
-            mode,
+            mode: self.mode,
             platform: self.platform,
             sysversion: self.sysversion,
             database_id: self.database_id,
@@ -286,7 +288,9 @@ mod tests {
             received_at: Timestamp::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
             address: "203.0.113.7".parse().unwrap(),
         };
-        Pingback::read(body).unwrap().into_row(arrival, &[], privacy)
+        let mut pingback = Pingback::read(body).unwrap();
+        pingback.settle_mode(&[], arrival.address);
+        pingback.into_row(arrival, privacy)
     }
 
     fn raw() -> Privacy {

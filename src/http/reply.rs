@@ -1,10 +1,18 @@
-//! The two kinds of reply that have a body.
+//! The kinds of reply that have a body.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 
 /// Plain text.
 pub fn plain(status: StatusCode, text: &'static str) -> Response {
@@ -21,4 +29,39 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bod
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// A body of parts that many replies share: a client that does not read costs no copy of them.
+pub struct Parts {
+    parts: std::vec::IntoIter<Bytes>,
+    /// Bytes to come.
+    length: u64,
+}
+
+impl Parts {
+    /// The parts, one behind the other.
+    #[must_use]
+    pub fn new(parts: Vec<Bytes>) -> Self {
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        Self { parts: parts.into_iter(), length }
+    }
+}
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let part = self.parts.next();
+        self.length -= part.as_ref().map_or(0, |part| part.len() as u64);
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
 }

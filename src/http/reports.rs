@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     client_ip::client_ip,
     error::Refusal,
     inflate::{self, Text},
-    reply::json,
+    reply::{Parts, json},
     serve::Peer,
     state::{AppState, Shared},
 };
@@ -23,6 +24,7 @@ use crate::{
     config::sections::Reply,
     domain::{pingback::Pingback, statistics::Envelope, version::Version},
     ingest::Outcome,
+    messages::Sender,
     telemetry::request::Named,
 };
 
@@ -62,23 +64,46 @@ async fn keep_pingback(
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
     let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
     let text = text(body, caps, &mut share).await?;
-    let pingback = Pingback::read(text.as_str())?;
+    let mut pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
     let version = Version::read(&pingback.version);
     let (address, reply) = {
         let config = state.config.borrow();
-        (client_ip(peer.0, headers, &config.http.trusted_proxies), config.api.reply)
+        let address = client_ip(peer.0, headers, &config.http.trusted_proxies);
+        pingback.settle_mode(&config.ingest.mode_rules, address);
+        (address, config.api.reply)
     };
+    // Chosen now, while the address is known.
+    let messages =
+        version.as_ref().filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
+            let sender = Sender { version, mode: &pingback.mode, instance_id: &pingback.instance_id, address };
+            state.messages.borrow().choose(sender, state.ingest.now().date_naive())
+        });
     let (id, outcome) = state.ingest.pingback(pingback, address, named, share.into_permit()).await?;
     state.metrics.count_release(version.as_ref().and_then(Version::release_line));
-    let takes_json = reply == Reply::ByVersion && version.as_ref().is_some_and(Version::takes_json);
-    Ok((if takes_json { json(StatusCode::OK, pingback_reply(id)) } else { Response::new(Body::empty()) }, outcome))
+    let response = match messages {
+        Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),
+        None => Response::new(Body::empty()),
+    };
+    Ok((response, outcome))
 }
 
-fn pingback_reply(id: Uuid) -> String {
-    format!(r#"{{"id": "{id}", "messages": []}}"#)
+fn pingback_reply(id: Uuid, messages: Vec<Bytes>) -> Body {
+    if messages.is_empty() {
+        return format!(r#"{{"id": "{id}", "messages": []}}"#).into();
+    }
+    let mut parts = Vec::with_capacity(2 * messages.len() + 1);
+    parts.push(format!(r#"{{"id": "{id}", "messages": ["#).into());
+    for (index, message) in messages.into_iter().enumerate() {
+        if index > 0 {
+            parts.push(Bytes::from_static(b", "));
+        }
+        parts.push(message);
+    }
+    parts.push(Bytes::from_static(b"]}"));
+    Body::new(Parts::new(parts))
 }
 
 /// Keeps a statistics report.

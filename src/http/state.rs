@@ -9,6 +9,7 @@ use crate::{
     config::Loaded,
     ingest::{Ingest, health::Health},
     lifecycle::Lifecycle,
+    messages,
     telemetry::metrics::Metrics,
 };
 
@@ -16,6 +17,8 @@ use crate::{
 pub struct AppState {
     /// Takes pings.
     pub ingest: Ingest,
+    /// The messages in force.
+    pub messages: messages::Current,
     /// The effective configuration.
     pub config: watch::Receiver<Loaded>,
     /// Whether the store takes rows.

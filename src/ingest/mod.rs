@@ -59,7 +59,6 @@ pub struct Ingest(Arc<Inner>);
 
 struct Inner {
     clock: Box<dyn Clock>,
-    config: watch::Receiver<Loaded>,
     privacy: watch::Receiver<Privacy>,
     health: Health,
     pingbacks: Writer<PingbackRow>,
@@ -81,7 +80,7 @@ impl Ingest {
         metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
         let writing = writer::Writing {
             store: store.clone(),
-            config: config.clone(),
+            config,
             health: health.clone(),
             metrics: metrics.clone(),
             set_aside: Storm::default(),
@@ -93,11 +92,10 @@ impl Ingest {
             health,
             pingbacks: Writer::start(&writing, lifecycle),
             statistics: Writer::start(&writing, lifecycle),
-            config,
         }))
     }
 
-    /// Keeps a pingback; returns its id after the commit.
+    /// Keeps a pingback whose mode is settled; returns its id after the commit.
     ///
     /// # Errors
     /// The store is away or the queue is full.
@@ -111,8 +109,8 @@ impl Ingest {
         let (id, received_at) = self.arrive()?;
         let arrival = Arrival { id, received_at, address };
         let row = {
-            let (config, privacy) = (self.0.config.borrow(), self.0.privacy.borrow());
-            pingback.into_row(arrival, &config.ingest.mode_rules, &privacy)
+            let privacy = self.0.privacy.borrow();
+            pingback.into_row(arrival, &privacy)
         };
         let outcome = self.0.pingbacks.write(row, named, weight).await?;
         Ok((id, outcome))
@@ -145,7 +143,13 @@ impl Ingest {
         if !self.0.health.up() {
             return Err(Unavailable);
         }
-        let now = self.0.clock.now().trunc_subsecs(6);
+        let now = self.now();
         Ok((new_id(now, fastrand::u128(..)), now))
+    }
+
+    /// The present moment, by the clock of the ids.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now().trunc_subsecs(6)
     }
 }

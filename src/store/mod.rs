@@ -173,6 +173,30 @@ impl Store {
         }
     }
 
+    /// Remembers the messages in force, as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_pingbacks`].
+    pub async fn save_message_snapshot(&self, catalogue: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.save_message_snapshot(catalogue).await,
+            Self::Sqlite(store) => store.save_message_snapshot(catalogue).await,
+        }
+    }
+
+    /// The messages last remembered, if any ever were.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn message_snapshot(&self) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Postgres(store) => store.message_snapshot().await,
+            Self::Sqlite(store) => store.message_snapshot().await,
+        }
+    }
+
     /// Makes the months that pings of the near future need.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, migrate::Migrator, postgres::PgArguments,
+    AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, Row, migrate::Migrator, postgres::PgArguments,
     query::Query,
 };
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     MigrationError, SetAside, StoreError, Write,
     connections::{Connections, Lease},
+    error::classify,
     instances, partitions,
     server::Server,
 };
@@ -113,6 +114,20 @@ impl Postgres {
             VALUES ($1, $2, $3, $4, $5, $6::json) ON CONFLICT (id) DO NOTHING"#;
         let query = sqlx::query(SQL).bind(row.id).bind(row.received_at).bind(row.kind);
         self.execute(query.bind(&row.instance_id).bind(&row.reason).bind(&row.row)).await
+    }
+
+    pub(super) async fn save_message_snapshot(&self, catalogue: &str) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO message_snapshot (id, catalogue) VALUES (1, $1::json)
+            ON CONFLICT (id) DO UPDATE SET catalogue = excluded.catalogue";
+        self.execute(sqlx::query(SQL).bind(catalogue)).await
+    }
+
+    pub(super) async fn message_snapshot(&self) -> Result<Option<String>, StoreError> {
+        // As a script, which one round trip sends and runs: no pooler can part it.
+        const SQL: &str = "SELECT catalogue::text FROM message_snapshot";
+        let mut lease = self.connections.lease().await?;
+        let outcome = timeout(self.connections.limit(), lease.fetch_optional(sqlx::raw_sql(SQL))).await;
+        lease.settle(outcome)?.map(|row| row.try_get(0).map_err(|error| classify(&error))).transpose()
     }
 
     pub(super) async fn prepare_months(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -106,6 +106,21 @@ impl Sqlite {
         writer.settle(result)
     }
 
+    pub(super) async fn save_message_snapshot(&self, catalogue: &str) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO message_snapshot (id, catalogue) VALUES (1, ?1)
+            ON CONFLICT (id) DO UPDATE SET catalogue = excluded.catalogue";
+        let mut writer = self.writer().await?;
+        let result = sqlx::query(SQL).bind(catalogue).execute(&mut *writer).await.map(|_| ());
+        writer.settle(result)
+    }
+
+    pub(super) async fn message_snapshot(&self) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT catalogue FROM message_snapshot";
+        let mut writer = self.writer().await?;
+        let result = sqlx::query_scalar(SQL).fetch_optional(&mut *writer).await;
+        writer.settle(result)
+    }
+
     /// Commits a row and its removal: what writes no page also succeeds on a full disk.
     pub(super) async fn health(&self) -> Result<(), StoreError> {
         const SQL: &str = r#"BEGIN IMMEDIATE;

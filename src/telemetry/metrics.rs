@@ -131,6 +131,10 @@ metrics! {
     config_last_reload_success_timestamp_seconds: IntGauge,
     /// Changes of the configuration by where they were made and what became of them: `applied`, `rejected`, `restart_needed`.
     config_reloads_total: IntCounterVec ["source", "result"],
+    /// Messages that are sent to all of their audience.
+    messages_active: IntGauge,
+    /// Messages that are left out, as clients would choke on them or another one has their id.
+    messages_rejected: IntGauge,
 }
 
 impl Metrics {

@@ -18,6 +18,7 @@ mod legacy;
 mod limits;
 mod live;
 mod load;
+mod messages;
 mod metrics;
 mod model;
 mod openapi;

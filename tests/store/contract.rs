@@ -42,6 +42,7 @@ on_both_stores!(
     takes_ten_thousand_channels,
     writes_every_statistic,
     sets_aside_once,
+    remembers_the_last_messages,
     is_healthy_until_closed,
 );
 
@@ -420,6 +421,19 @@ async fn sets_aside_once(bench: Bench) {
         bench.table("set_aside", &columns, "id").await,
         [r#"00000000-0000-0000-0000-000000000001|2026-11-24T12:00:00.000001Z|pingback|i|22P05|{"a":"\u0000"}"#]
     );
+}
+
+async fn remembers_the_last_messages(bench: Bench) {
+    ready(&bench).await;
+    let store = &bench.store;
+    assert_eq!(store.message_snapshot().await.unwrap(), None);
+    for catalogue in [r#"[{"path": "/a", "messages": []}]"#, "[]", r#"["\u0000 é 😀"]"#] {
+        store.save_message_snapshot(catalogue).await.unwrap();
+        assert_eq!(store.message_snapshot().await.unwrap().as_deref(), Some(catalogue));
+    }
+    assert_eq!(bench.table("message_snapshot", &["id"], "id").await, ["1"]);
+    store.close().await;
+    assert!(matches!(store.message_snapshot().await, Err(StoreError::Unavailable { .. })));
 }
 
 async fn is_healthy_until_closed(bench: Bench) {

@@ -23,14 +23,15 @@ pub(super) fn identifiers(suffix: &str) -> Option<Vec<Identifier>> {
     let (tag, development) = suffix.split_at(suffix.find(".dev").unwrap_or(suffix.len()));
     let tag = tag.trim_matches('-').trim_matches('+').trim_matches('.');
     let tag = tag.split_once('+').map_or(tag, |(tag, _local)| tag);
-    let mut pre_release = match letter_and_number(tag) {
+    let tag = match letter_and_number(tag) {
         Some((letter, number)) => format!("{letter}.{number}"),
         None => tag.to_owned(),
     };
-    if development.is_empty() {
-        pre_release = format!("{pre_release}.c").trim_matches('.').to_owned();
-    }
-    pre_release.push_str(&development.replace(['+', '-'], "."));
+    let pre_release = if development.is_empty() {
+        format!("{tag}.c").trim_matches('.').to_owned()
+    } else {
+        tag + &development.replace(['+', '-'], ".")
+    };
     pre_release.trim_matches('-').trim_start_matches('.').split('.').map(identifier).collect()
 }
 

@@ -50,6 +50,12 @@ impl fmt::Display for RangeError {
 }
 
 impl Range {
+    /// All versions.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(Vec::new())
+    }
+
     /// Reads `*`, or comparisons with commas between them: `<`, `<=`, `>`, `>=`, `==` or `!=`, then a version of three
     /// numeric parts. Empty text is `*`.
     ///
@@ -57,7 +63,7 @@ impl Range {
     /// Anything else, as each generation of clients takes it for an error or for something else.
     pub fn read(text: &str) -> Result<Self, RangeError> {
         if text.is_empty() || text == "*" {
-            return Ok(Self(Vec::new()));
+            return Ok(Self::all());
         }
         let comparison =
             |(index, text)| read_comparison(text).map_err(|problem| RangeError { comparison: index + 1, problem });

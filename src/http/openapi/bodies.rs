@@ -220,7 +220,7 @@ mod tests {
     fn row(body: &serde_json::Value) -> PingbackRow {
         let (id, address) = (Uuid::nil(), "192.0.2.1".parse().unwrap());
         let arrival = Arrival { id, received_at: Timestamp::UNIX_EPOCH, address };
-        Pingback::read(&body.to_string()).unwrap().into_row(arrival, &[], &Privacy::Raw { notice_version: "1".into() })
+        Pingback::read(&body.to_string()).unwrap().into_row(arrival, &Privacy::Raw { notice_version: "1".into() })
     }
 
     fn report(body: &serde_json::Value) -> StatisticsReport {

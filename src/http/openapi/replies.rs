@@ -14,15 +14,43 @@ pub struct Pingback {
     /// UUIDv7 of the pingback, for `pi` of the statistics.
     #[schemars(extend("format" = "uuid"), example = &"01a20c5d-0bd2-777f-acf7-52a4b809fce5")]
     id: String,
-    /// Messages for administrators; none so far.
-    messages: Vec<Map<String, Value>>,
+    /// The full set of messages for this sender: a device withdraws those that are no longer among them.
+    messages: Vec<Message>,
+}
+
+/// A message for administrators; the limits are those of clients.
+#[derive(JsonSchema)]
+struct Message {
+    #[schemars(length(min = 1, max = 50))]
+    msg_id: String,
+    /// Empty or `*` for all versions, or comparisons with final versions.
+    #[schemars(length(max = 50), example = &">=0.15.0,<0.18.0")]
+    version_range: String,
+    /// Empty for none.
+    #[schemars(length(max = 150))]
+    link_url: String,
+    /// By language; `en` is among them.
+    i18n: BTreeMap<String, Text>,
+    /// A day.
+    #[schemars(extend("format" = "date"))]
+    timestamp: String,
+}
+
+/// In one language.
+#[derive(JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "these are the names that clients read")]
+struct Text {
+    title: String,
+    msg: String,
+    /// Null: the address is shown.
+    link_text: Option<String>,
 }
 
 /// The answer to a statistics report.
 #[derive(JsonSchema)]
 #[schemars(rename = "StatisticsReply")]
 pub struct Statistics {
-    /// Messages for administrators; none so far.
+    /// Always empty.
     messages: Vec<Map<String, Value>>,
 }
 

@@ -1,0 +1,62 @@
+//! `nutritionfacts messages`: checks message files before they are published.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Shared, With, config::print};
+use crate::messages::{Collection, read};
+
+/// What to do with messages.
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check message files against every rule that Kolibri clients impose
+    ///
+    /// Prints all that is wrong, by file, line and document; exit 1 if anything is, 2 if a file cannot be read.
+    Check(With<Check>),
+}
+
+#[derive(Args)]
+struct Check {
+    /// Files or folders to check instead of those of `messages.files`
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+impl Options {
+    /// Prints what was found.
+    ///
+    /// # Errors
+    ///
+    /// If a message is wrong, or a file cannot be read.
+    pub fn run(self, shared: Shared) -> Result<(), Failure> {
+        let Command::Check(With { shared: right, options: Check { mut paths } }) = self.command;
+        if paths.is_empty() {
+            paths.clone_from(&shared.and(right).load()?.messages.files);
+        }
+        if paths.is_empty() {
+            return Err(Failure::Unchecked("there is nothing to check: name a PATH or set `messages.files`".into()));
+        }
+        let collection = Collection::of(&read(&paths), &Collection::default());
+        let lines: Vec<_> = collection.rejected.iter().flatten().map(|complaint| format!("{complaint}\n")).collect();
+        print(&lines.concat())?;
+        if !collection.unreadable.is_empty() {
+            let lines: Vec<_> = collection.unreadable.iter().map(ToString::to_string).collect();
+            return Err(Failure::Unchecked(lines.join("\n")));
+        }
+        if !lines.is_empty() {
+            return Err(Failure::Checked);
+        }
+        print(&match collection.messages().count() {
+            0 => "there are no messages in these files\n".to_owned(),
+            1 => "the message is right\n".to_owned(),
+            count => format!("all {count} messages are right\n"),
+        })
+    }
+}

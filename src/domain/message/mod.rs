@@ -1,0 +1,79 @@
+//! A message to the administrators of Kolibri devices: what it says, to whom, and how clients get it (PROTOCOL.md 10).
+
+mod problem;
+mod read;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use ipnet::IpNet;
+use serde::Serialize;
+
+pub use self::{problem::Problem, wire::preview};
+use super::version::Range;
+
+/// Longest `msg_id` and `version_range`, and longest `link_url`, of a client whose database is PostgreSQL
+/// (PROTOCOL.md 10.1).
+const MAX_ID: usize = 50;
+const MAX_RANGE: usize = 50;
+const MAX_LINK: usize = 150;
+
+/// A message that no client can choke on: only [`Message::read`] makes one. Serialized, it is its document again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// `msg_id`.
+    pub id: String,
+    /// Who gets it by its stage.
+    pub stage: Stage,
+    version_range: String,
+    #[serde(skip)]
+    range: Range,
+    link_url: String,
+    /// Clients show the newest first.
+    pub date: NaiveDate,
+    translations: BTreeMap<String, Translation>,
+    /// Who gets it by name and place.
+    pub audience: Audience,
+}
+
+impl Message {
+    /// The versions that get it.
+    #[must_use]
+    pub fn range(&self) -> &Range {
+        &self.range
+    }
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Stage {
+    /// Sent to nobody.
+    Draft,
+    /// Sent to those whose `mode` begins with `staged-msgs`.
+    Staged,
+    /// Sent to all of its audience.
+    Active,
+    /// Sent to nobody any more.
+    Withdrawn,
+}
+
+/// In one language.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Translation {
+    title: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_text: Option<String>,
+}
+
+/// Who gets a message; without any, everybody. Never sent out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Audience {
+    /// Ids of installations.
+    pub instances: BTreeSet<String>,
+    /// Networks of senders.
+    pub networks: Vec<IpNet>,
+}

@@ -1,0 +1,531 @@
+//! From a document to a message, or all that is wrong with it.
+//!
+//! The rules are those that clients impose: one message that a client cannot store makes it discard the whole reply, so
+//! that it sends no statistics, and some versions do not ping again until they are restarted (PROTOCOL.md 5.3 and 10.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+use super::{Audience, MAX_ID, MAX_LINK, MAX_RANGE, Message, Problem, Stage, Translation};
+use crate::domain::{
+    version::Range,
+    wording::{kind, nearest},
+};
+
+const KEYS: [&str; 7] = ["id", "stage", "versionRange", "linkUrl", "date", "translations", "audience"];
+const STAGES: [(&str, Stage); 4] =
+    [("Draft", Stage::Draft), ("Staged", Stage::Staged), ("Active", Stage::Active), ("Withdrawn", Stage::Withdrawn)];
+
+/// What Kolibri falls back on; without it the page of a device in another language fails (PROTOCOL.md 10.2).
+const FALLBACK_LANGUAGE: &str = "en";
+
+/// Clients set no limits to these; a device on a slow line does.
+const MAX_TITLE: usize = 500;
+const MAX_MESSAGE: usize = 5_000;
+const MAX_TRANSLATIONS: usize = 100;
+const MAX_LANGUAGE: usize = 15;
+const MAX_INSTANCES: usize = 1_000;
+const MAX_INSTANCE: usize = 100;
+const MAX_NETWORKS: usize = 200;
+
+impl Message {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// All rules that it breaks.
+    pub fn read(document: &Value) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let message = problems.message(document);
+        match message {
+            Some(message) if problems.0.is_empty() => Ok(message),
+            _ => Err(problems.0),
+        }
+    }
+}
+
+/// Collects what is wrong. Each reading returns nothing exactly when it has complained.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn message(&mut self, document: &Value) -> Option<Message> {
+        let fields = self.object(&[], document, &KEYS)?;
+        let id = self.required(fields, &["id"]).and_then(|value| self.name(value));
+        let stage = self.required(fields, &["stage"]).and_then(|value| self.stage(value));
+        let range = match fields.get("versionRange") {
+            Some(value) => self.range(value),
+            None => Some(("*".to_owned(), Range::all())),
+        };
+        let link_url = match fields.get("linkUrl") {
+            Some(value) => self.link(value),
+            None => Some(String::new()),
+        };
+        let date = self.required(fields, &["date"]).and_then(|value| self.date(value));
+        let translations = self.required(fields, &["translations"]).and_then(|value| self.translations(value));
+        let audience = match fields.get("audience") {
+            Some(value) => self.audience(value),
+            None => Some(Audience::default()),
+        };
+        let (version_range, range) = range?;
+        Some(Message {
+            id: id?,
+            stage: stage?,
+            version_range,
+            range,
+            link_url: link_url?,
+            date: date?,
+            translations: translations?,
+            audience: audience?,
+        })
+    }
+
+    fn complain<T>(&mut self, problem: Problem) -> Option<T> {
+        self.0.push(problem);
+        None
+    }
+
+    fn required<'a>(&mut self, fields: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
+        let name = path.last()?;
+        fields.get(*name).or_else(|| self.complain(Problem::new(path, "is missing")))
+    }
+
+    /// An object with no other keys than these.
+    fn object<'a>(&mut self, path: &[&str], value: &'a Value, keys: &[&str]) -> Option<&'a Map<String, Value>> {
+        let Value::Object(fields) = value else {
+            let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+            return self.complain(wrong(path, value, &format!("an object with {}", keys.join(", "))));
+        };
+        for name in fields.keys().filter(|name| !keys.contains(&name.as_str())) {
+            let problem = Problem::new(&[path, &[name.as_str()]].concat(), "is no key of a message");
+            self.0.push(match nearest(name, keys.iter().copied()) {
+                Some(meant) => problem.remedy(format!("did you mean `{meant}`?")),
+                None => problem,
+            });
+        }
+        Some(fields)
+    }
+
+    /// Text of one to so many UTF-16 units, the strictest way to count.
+    fn text<'a>(&mut self, path: &[&str], value: &'a Value, max: usize) -> Option<&'a str> {
+        let Value::String(text) = value else {
+            let problem = wrong(path, value, "text");
+            return self.complain(match value {
+                Value::Null => problem.remedy("leave the key out"),
+                Value::Number(_) | Value::Bool(_) => problem.remedy("put it in quotes"),
+                _ => problem,
+            });
+        };
+        let length = text.encode_utf16().count();
+        if text.trim().is_empty() {
+            self.complain(Problem::new(path, "is empty"))
+        } else if length > max {
+            self.complain(Problem::new(path, format!("has {length} characters, allowed are {max}")))
+        } else if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')) {
+            self.complain(Problem::new(path, "holds a control character"))
+        } else {
+            Some(text)
+        }
+    }
+
+    /// Text without line breaks.
+    fn line<'a>(&mut self, path: &[&str], value: &'a Value, max: usize) -> Option<&'a str> {
+        let text = self.text(path, value, max)?;
+        if text.contains(['\n', '\t']) {
+            return self.complain(Problem::new(path, "holds a line break or a tabulator"));
+        }
+        Some(text)
+    }
+
+    fn name(&mut self, value: &Value) -> Option<String> {
+        let path = &["id"];
+        let id = self.line(path, value, MAX_ID)?;
+        if id.contains(char::is_whitespace) {
+            return self.complain(Problem::new(path, "holds a space"));
+        }
+        Some(id.to_owned())
+    }
+
+    fn stage(&mut self, value: &Value) -> Option<Stage> {
+        let found = STAGES.iter().find(|(name, _)| value.as_str() == Some(name));
+        if let Some((_, stage)) = found {
+            return Some(*stage);
+        }
+        let problem = Problem::new(&["stage"], "is none of `Draft`, `Staged`, `Active`, `Withdrawn`");
+        let meant = value.as_str().and_then(|text| nearest(text, STAGES.iter().map(|(name, _)| *name)));
+        self.complain(match meant {
+            Some(meant) => problem.remedy(format!("did you mean `{meant}`?")),
+            None => problem,
+        })
+    }
+
+    fn range(&mut self, value: &Value) -> Option<(String, Range)> {
+        const FORM: &str = "write `*`, or comparisons such as `>=0.15.0,<0.18.0`";
+        let path = &["versionRange"];
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            let problem = Problem::new(path, "is empty");
+            return self.complain(problem.remedy("leave the key out or write `*` for all versions"));
+        }
+        let text = self.text(path, value, MAX_RANGE)?;
+        let range = match Range::read(text) {
+            Ok(range) => range,
+            Err(error) => return self.complain(Problem::new(path, error.to_string()).remedy(FORM)),
+        };
+        if !range.has_final_bounds() {
+            let what = "has a bound that is no final version; about others the versions of Kolibri do not agree";
+            return self.complain(Problem::new(path, what).remedy("use the final version, as `<0.16.0`"));
+        }
+        Some((text.to_owned(), range))
+    }
+
+    fn link(&mut self, value: &Value) -> Option<String> {
+        let path = &["linkUrl"];
+        if value.as_str() == Some("") {
+            return Some(String::new());
+        }
+        let link = self.line(path, value, MAX_LINK)?;
+        let host = ["https://", "http://"].iter().find_map(|scheme| link.strip_prefix(scheme));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
+            return self.complain(Problem::new(path, "is no address that begins with `https://` or `http://`"));
+        }
+        if link.contains(char::is_whitespace) {
+            return self.complain(Problem::new(path, "holds a space").remedy("write it as `%20`"));
+        }
+        Some(link.to_owned())
+    }
+
+    fn date(&mut self, value: &Value) -> Option<NaiveDate> {
+        let path = &["date"];
+        let text = self.text(path, value, usize::MAX)?;
+        let has_form = text.len() == 10
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+        let date = has_form.then(|| text.parse().ok()).flatten();
+        // Python knows no year 0.
+        let date = date.filter(|_| !text.starts_with("0000"));
+        date.or_else(|| {
+            self.complain(Problem::new(path, "is no day").remedy("write it as `2026-11-01`, without a time"))
+        })
+    }
+
+    fn translations(&mut self, value: &Value) -> Option<BTreeMap<String, Translation>> {
+        let path = "translations";
+        let Value::Object(languages) = value else {
+            return self.complain(wrong(&[path], value, "an object with a text for each language"));
+        };
+        if !languages.contains_key(FALLBACK_LANGUAGE) {
+            let problem = Problem::new(&[path, FALLBACK_LANGUAGE], "is missing");
+            self.0.push(problem.remedy("devices in a language without a translation show the English text"));
+        }
+        if languages.len() > MAX_TRANSLATIONS {
+            let what = format!("has {} languages, allowed are {MAX_TRANSLATIONS}", languages.len());
+            return self.complain(Problem::new(&[path], what));
+        }
+        let texts: Vec<_> = languages
+            .iter()
+            .filter_map(|(language, text)| {
+                let path = &[path, language.as_str()];
+                if !is_language(language) {
+                    let remedy = "write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
+                    self.0.push(Problem::new(path, "is no code of a language").remedy(remedy));
+                }
+                Some((language.clone(), self.translation(path, text)?))
+            })
+            .collect();
+        (texts.len() == languages.len()).then(|| texts.into_iter().collect())
+    }
+
+    fn translation(&mut self, path: &[&str; 2], value: &Value) -> Option<Translation> {
+        let fields = self.object(path, value, &["title", "message", "linkText"])?;
+        let [outer, language] = *path;
+        let title_path = &[outer, language, "title"];
+        let title = self.required(fields, title_path).and_then(|value| self.line(title_path, value, MAX_TITLE));
+        let message_path = &[outer, language, "message"];
+        let message = self.required(fields, message_path).and_then(|value| self.text(message_path, value, MAX_MESSAGE));
+        let link_text = match fields.get("linkText") {
+            // The one text that clients take as null: they show the address.
+            None | Some(Value::Null) => Some(None),
+            Some(value) => {
+                self.line(&[outer, language, "linkText"], value, MAX_TITLE).map(|text| Some(text.to_owned()))
+            }
+        };
+        Some(Translation { title: title?.to_owned(), message: message?.to_owned(), link_text: link_text? })
+    }
+
+    fn audience(&mut self, value: &Value) -> Option<Audience> {
+        let path = "audience";
+        let fields = self.object(&[path], value, &["instances", "networks"])?;
+        let before = self.0.len();
+        let instances: BTreeSet<_> = self
+            .list(&[path, "instances"], fields.get("instances"), MAX_INSTANCES)
+            .filter_map(|(path, value)| Some(self.line(&path.each(), value, MAX_INSTANCE)?.to_owned()))
+            .collect();
+        let networks = self
+            .list(&[path, "networks"], fields.get("networks"), MAX_NETWORKS)
+            .filter_map(|(path, value)| self.network(&path.each(), value))
+            .collect();
+        (self.0.len() == before).then_some(Audience { instances, networks })
+    }
+
+    /// The entries of a list with their paths; nothing for a list that is missing or wrong.
+    fn list<'a>(
+        &mut self,
+        path: &[&'a str; 2],
+        value: Option<&'a Value>,
+        max: usize,
+    ) -> impl Iterator<Item = (EntryPath<'a>, &'a Value)> + use<'a> {
+        let entries = match value {
+            None => &[][..],
+            Some(Value::Array(entries)) if entries.len() <= max => entries,
+            Some(Value::Array(entries)) => {
+                let what = format!("has {} entries, allowed are {max}", entries.len());
+                self.0.push(Problem::new(path, what));
+                &[]
+            }
+            Some(other) => {
+                self.0.push(wrong(path, other, "a list"));
+                &[]
+            }
+        };
+        let path = *path;
+        entries.iter().enumerate().map(move |(index, value)| (EntryPath { path, index: index.to_string() }, value))
+    }
+
+    fn network(&mut self, path: &[&str], value: &Value) -> Option<IpNet> {
+        let text = self.line(path, value, usize::MAX)?;
+        text.parse().ok().or_else(|| {
+            self.complain(Problem::new(path, "is no network").remedy("write it as `10.0.0.0/8` or `2001:db8::/32`"))
+        })
+    }
+}
+
+/// Where an entry of a list stands.
+struct EntryPath<'a> {
+    path: [&'a str; 2],
+    index: String,
+}
+
+impl EntryPath<'_> {
+    fn each(&self) -> [&str; 3] {
+        [self.path[0], self.path[1], &self.index]
+    }
+}
+
+fn wrong(path: &[&str], value: &Value, allowed: &str) -> Problem {
+    Problem::new(path, format!("got {}, allowed is {allowed}", kind(value)))
+}
+
+/// `en`, `sw-tz`, `es-419`, `zh-hans` (PROTOCOL.md 9.6).
+fn is_language(code: &str) -> bool {
+    let mut parts = code.split('-');
+    code.len() <= MAX_LANGUAGE
+        && parts
+            .next()
+            .is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && parts
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn document() -> Value {
+        json!({
+            "id": "upgrade", "stage": "Active", "versionRange": ">=0.15.0,<0.18.0", "linkUrl": "https://example.org/a",
+            "date": "2026-11-01",
+            "translations": {"en": {"title": "T", "message": "M\nm", "linkText": null}, "es-419": {"title": "T", "message": "M"}},
+            "audience": {"instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"]},
+        })
+    }
+
+    fn problems(document: &Value) -> String {
+        let problems = Message::read(document).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_right_document_comes_back_as_it_was() {
+        let message = Message::read(&document()).unwrap();
+        let again = serde_json::to_value(&message).unwrap();
+        assert_eq!(Message::read(&again).unwrap(), message);
+        let short = json!({"id": "a", "stage": "Draft", "date": "2026-02-28", "translations": {"en": {"title": "T", "message": "M"}}});
+        let message = Message::read(&short).unwrap();
+        assert_eq!((message.version_range.as_str(), message.link_url.as_str()), ("*", ""));
+        assert_eq!(message.audience, Audience::default());
+    }
+
+    /// Each rule: where, an offence, and what is said.
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn every_rule() {
+        let cases = [
+            ("/id", json!("x".repeat(51)), "id: has 51 characters, allowed are 50"),
+            ("/id", json!("😀".repeat(26)), "id: has 52 characters, allowed are 50"),
+            ("/id", json!(" "), "id: is empty"),
+            ("/id", json!("a b"), "id: holds a space"),
+            ("/id", json!("a\nb"), "id: holds a line break or a tabulator"),
+            ("/id", json!(5), "id: got a number, allowed is text; put it in quotes"),
+            (
+                "/stage",
+                json!("active"),
+                "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
+            ),
+            ("/stage", json!(null), "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`"),
+            ("/versionRange", json!(""), "versionRange: is empty; leave the key out or write `*` for all versions"),
+            ("/versionRange", json!(null), "versionRange: got nothing, allowed is text; leave the key out"),
+            (
+                "/versionRange",
+                json!(">=0.15.0, <0.18.0"),
+                "versionRange: comparison 2 holds a space; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+            ),
+            (
+                "/versionRange",
+                json!("<0.16"),
+                "versionRange: comparison 1 has no version of three numeric parts; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+            ),
+            (
+                "/versionRange",
+                json!("<0.16.0b10"),
+                "versionRange: has a bound that is no final version; about others the versions of Kolibri do not agree; use the final version, as `<0.16.0`",
+            ),
+            (
+                "/versionRange",
+                json!(">=0.15.00000000000000000000000000000000000000000000"),
+                "versionRange: has 51 characters, allowed are 50",
+            ),
+            ("/linkUrl", json!(format!("https://{}", "x".repeat(143))), "linkUrl: has 151 characters, allowed are 150"),
+            (
+                "/linkUrl",
+                json!("javascript:alert(1)"),
+                "linkUrl: is no address that begins with `https://` or `http://`",
+            ),
+            ("/linkUrl", json!("https:///x"), "linkUrl: is no address that begins with `https://` or `http://`"),
+            ("/linkUrl", json!("https://x/a b"), "linkUrl: holds a space; write it as `%20`"),
+            ("/linkUrl", json!(null), "linkUrl: got nothing, allowed is text; leave the key out"),
+            ("/date", json!("2026-11-01T00:00:00Z"), "date: is no day; write it as `2026-11-01`, without a time"),
+            ("/date", json!("2026-11-31"), "date: is no day; write it as `2026-11-01`, without a time"),
+            ("/date", json!("0000-01-01"), "date: is no day; write it as `2026-11-01`, without a time"),
+            ("/date", json!("26-11-1"), "date: is no day; write it as `2026-11-01`, without a time"),
+            (
+                "/translations",
+                json!({}),
+                "translations.en: is missing; devices in a language without a translation show the English text",
+            ),
+            (
+                "/translations",
+                json!([]),
+                "translations: got a list, allowed is an object with a text for each language",
+            ),
+            (
+                "/translations/pt-BR",
+                json!({"title": "T", "message": "M"}),
+                "translations.pt-BR: is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+            ),
+            ("/translations/en", json!({"title": "T"}), "translations.en.message: is missing"),
+            ("/translations/en/title", json!(""), "translations.en.title: is empty"),
+            (
+                "/translations/en/title",
+                json!(null),
+                "translations.en.title: got nothing, allowed is text; leave the key out",
+            ),
+            ("/translations/en/linkText", json!(""), "translations.en.linkText: is empty"),
+            ("/translations/en/message", json!("a\u{0}b"), "translations.en.message: holds a control character"),
+            (
+                "/translations/en/message",
+                json!("m".repeat(5001)),
+                "translations.en.message: has 5001 characters, allowed are 5000",
+            ),
+            (
+                "/translations/en/link_text",
+                json!("x"),
+                "translations.en.link_text: is no key of a message; did you mean `linkText`?",
+            ),
+            (
+                "/audience/networks/0",
+                json!("10.0.0.1"),
+                "audience.networks.0: is no network; write it as `10.0.0.0/8` or `2001:db8::/32`",
+            ),
+            ("/audience/instances", json!("abc"), "audience.instances: got text, allowed is a list"),
+            (
+                "/audience/instances/0",
+                json!(5),
+                "audience.instances.0: got a number, allowed is text; put it in quotes",
+            ),
+            ("/audience/instances", json!(vec!["a"; 1001]), "audience.instances: has 1001 entries, allowed are 1000"),
+            ("/versionrange", json!("*"), "versionrange: is no key of a message; did you mean `versionRange`?"),
+        ];
+        for (place, offence, complaint) in cases {
+            let mut document = document();
+            let (parent, name) = place.rsplit_once('/').unwrap();
+            match document.pointer_mut(parent).unwrap() {
+                Value::Array(list) => list[name.parse::<usize>().unwrap()] = offence,
+                object => object[name] = offence,
+            }
+            assert_eq!(problems(&document), complaint, "{place}");
+        }
+        for value in [json!(null), json!([]), json!("text")] {
+            assert!(problems(&value).contains("allowed is an object with `id`"), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_longest_that_is_allowed() {
+        let mut document = document();
+        document["id"] = json!("😀".repeat(25));
+        document["linkUrl"] = json!(format!("https://{}", "x".repeat(142)));
+        document["versionRange"] = json!(">=0.15.0,<0.18.10,!=0.16.0,!=0.16.10,!=0.17.10000");
+        assert_eq!(problems(&document), "");
+    }
+
+    #[test]
+    fn all_complaints_at_once() {
+        let document = json!({"id": "", "stage": "On", "date": "x", "translations": {"de": {"title": 1}}, "extra": 1});
+        assert_eq!(problems(&document).lines().count(), 7, "{}", problems(&document));
+        assert_eq!(problems(&json!({})).lines().count(), 4);
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,60}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::hash_map("[a-z]{2,3}|title|message|linkText|instances|networks", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever is accepted fits into the columns of a client, and reads back as the same message.
+        #[test]
+        fn what_is_accepted_harms_no_client(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/translations/en(/title|/message|/linkText)?", put in value()) {
+            let mut document = document();
+            *document.pointer_mut(&place).unwrap() = put;
+            if let Ok(message) = Message::read(&document) {
+                let wire: Value = serde_json::from_str(&message.json()).unwrap();
+                for (key, max) in [("msg_id", 50), ("version_range", 50), ("link_url", 150), ("timestamp", 10)] {
+                    prop_assert!(wire[key].as_str().unwrap().encode_utf16().count() <= max);
+                }
+                prop_assert!(wire["i18n"]["en"]["title"].is_string());
+                for text in wire["i18n"].as_object().unwrap().values() {
+                    prop_assert!(text["title"].is_string() && text["msg"].is_string());
+                    prop_assert_eq!(text.as_object().unwrap().len(), 3);
+                }
+                prop_assert_eq!(Message::read(&serde_json::to_value(&message).unwrap()).unwrap(), message);
+            }
+        }
+    }
+}

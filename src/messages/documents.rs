@@ -1,0 +1,284 @@
+//! A text of YAML documents: messages, or what is wrong with each, by line.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use crate::{
+    config::yaml,
+    domain::message::{Message, Problem},
+};
+
+/// A message that is left out, or one thing that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The file.
+    pub file: String,
+    /// From 1; none if the file as a whole is concerned.
+    pub line: Option<u64>,
+    /// Its number among the documents of the file, from 1, and the message's id if it has one.
+    pub document: Option<(usize, Option<String>)>,
+    /// What is wrong, where in the message, and what to do.
+    pub problem: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        self.line.iter().try_for_each(|line| write!(f, ":{line}"))?;
+        match &self.document {
+            Some((number, Some(id))) => write!(f, ": document {number} ({id})")?,
+            Some((number, None)) => write!(f, ": document {number}")?,
+            None => {}
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// One document of a file.
+pub(super) struct Document {
+    /// From 1.
+    pub(super) number: usize,
+    /// Its first line in the file, from 1.
+    pub(super) line: u64,
+    pub(super) message: Result<Message, Vec<Complaint>>,
+}
+
+/// Reads the documents of a text; those without content are passed over.
+pub(super) fn read(file: &str, text: &str) -> Vec<Document> {
+    let parts = split(text).into_iter().enumerate();
+    parts.filter_map(|(index, (line, text))| one(file, index + 1, line, text)).collect()
+}
+
+fn one(file: &str, number: usize, first_line: u64, text: &str) -> Option<Document> {
+    let complaint = |id, line: Option<u64>, problem: String| Complaint {
+        file: file.to_owned(),
+        line: line.map(|line| first_line + line.saturating_sub(1)),
+        document: Some((number, id)),
+        problem,
+    };
+    let message = match yaml::tree(text) {
+        Ok(Value::Null) => return None,
+        Ok(tree) => Message::read(&tree).map_err(|problems| {
+            let id = tree.get("id").and_then(Value::as_str).filter(|id| is_printable(id));
+            let lines = Lines::of(text);
+            let say =
+                |problem: &Problem| complaint(id.map(str::to_owned), lines.find(&problem.path), problem.to_string());
+            problems.iter().map(say).collect()
+        }),
+        Err(error) => {
+            let line = error.place.map(|(line, _)| line);
+            let remedy =
+                if line.is_some_and(|line| is_bare_range(text, line)) { "; put the range into quotes" } else { "" };
+            Err(vec![complaint(None, line, error.problem + remedy)])
+        }
+    };
+    let line = Lines::of(text).0.map_or(first_line, |root| first_line + root.line.saturating_sub(1));
+    Some(Document { number, line, message })
+}
+
+/// Whether the line sets a range that YAML takes for an alias (`*`) or folded text (`>`).
+fn is_bare_range(text: &str, line: u64) -> bool {
+    let line = usize::try_from(line).ok().and_then(|line| text.lines().nth(line - 1));
+    line.and_then(|line| line.trim().strip_prefix("versionRange:"))
+        .is_some_and(|value| value.trim_start().starts_with(['*', '>']))
+}
+
+/// A name that may stand in a line of log.
+fn is_printable(id: &str) -> bool {
+    id.len() <= 200 && !id.chars().any(char::is_control)
+}
+
+/// Parts a text at its document markers, so that a broken document does not hide its neighbours. A line that begins with
+/// three hyphens and a space, or is nothing else, is a marker wherever it stands (YAML 1.2, 9.1.2).
+fn split(text: &str) -> Vec<(u64, &str)> {
+    let is_marker = |line: &str| {
+        line.strip_prefix("---")
+            .or_else(|| line.strip_prefix("..."))
+            .is_some_and(|rest| rest.trim().is_empty() || rest.starts_with([' ', '\t']))
+    };
+    let (mut parts, mut from, mut from_line, mut at) = (Vec::new(), 0, 1, 0);
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        if is_marker(line) {
+            parts.push((from_line, &text[from..at]));
+            // What stands behind the marker belongs to the document.
+            (from, from_line) = (at + 3, number);
+        }
+        at += line.len();
+    }
+    parts.push((from_line, &text[from..]));
+    let holds_something =
+        |part: &&(u64, &str)| part.1.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    parts.iter().filter(holds_something).copied().collect()
+}
+
+/// The lines of a document's values, so that a complaint can name them.
+struct Lines(Option<Node>);
+
+struct Node {
+    line: u64,
+    children: BTreeMap<String, Node>,
+}
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(serde_saphyr::from_str::<Spanned<Tree>>(text).ok().map(Into::into))
+    }
+
+    /// Of a value, or of what holds it where it is missing.
+    fn find(&self, path: &[String]) -> Option<u64> {
+        let mut node = self.0.as_ref()?;
+        for name in path {
+            match node.children.get(name) {
+                Some(child) => node = child,
+                None => break,
+            }
+        }
+        Some(node.line)
+    }
+}
+
+impl From<Spanned<Tree>> for Node {
+    fn from(tree: Spanned<Tree>) -> Self {
+        Self { line: tree.referenced.line(), children: tree.value.0 }
+    }
+}
+
+/// What a value holds, by name or by position.
+struct Tree(BTreeMap<String, Node>);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+macro_rules! scalars {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Tree, E> {
+            Ok(Tree(BTreeMap::new()))
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YAML")
+    }
+
+    scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree(BTreeMap::new()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let mut children = BTreeMap::new();
+        while let Some(entry) = entries.next_element::<Spanned<Tree>>()? {
+            children.insert(children.len().to_string(), entry.into());
+        }
+        Ok(Tree(children))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let mut children = BTreeMap::new();
+        while let Some(name) = entries.next_key::<Spanned<String>>()? {
+            // The line of the key is where people look; that of its value may be one further down.
+            let Spanned { value, referenced, .. } = name;
+            let child: Spanned<Tree> = entries.next_value()?;
+            children.insert(value, Node { line: referenced.line(), children: child.value.0 });
+        }
+        Ok(Tree(children))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "id: a\nstage: Active\ndate: 2026-11-01\ntranslations: {en: {title: T, message: M}}\n";
+
+    fn complaints(text: &str) -> Vec<String> {
+        let documents = read("f.yaml", text);
+        documents.iter().filter_map(|one| one.message.as_ref().err()).flatten().map(ToString::to_string).collect()
+    }
+
+    fn places(text: &str) -> Vec<(usize, u64, bool)> {
+        read("f.yaml", text).iter().map(|one| (one.number, one.line, one.message.is_ok())).collect()
+    }
+
+    #[test]
+    fn one_or_many() {
+        assert_eq!(places(GOOD), [(1, 1, true)]);
+        assert_eq!(
+            places(&format!("# a comment\n---\n{GOOD}...\n---\n# nothing\n---\n\n{GOOD}")),
+            [(1, 3, true), (2, 12, true)]
+        );
+        assert_eq!(places(&format!("\u{feff}{GOOD}")), [(1, 1, true)]);
+        assert_eq!(places(&GOOD.replace('\n', "\r\n")), [(1, 1, true)]);
+        assert!(places("").is_empty() && places("---\n").is_empty() && places("# nothing\n").is_empty());
+    }
+
+    #[test]
+    fn a_broken_document_does_not_hide_its_neighbours() {
+        let text = format!("{GOOD}---\nid: [\n---\n{GOOD}");
+        assert_eq!(places(&text), [(1, 1, true), (2, 5, false), (3, 8, true)]);
+        let complaint = &complaints(&text)[0];
+        assert!(complaint.ends_with(": document 2: this is not valid YAML"), "{complaint}");
+    }
+
+    #[test]
+    fn complaints_name_the_line() {
+        let text = "\
+id: a
+stage: Active
+date: 2026-11-01
+---
+id: b
+stage: Actve
+date: 2026-11-31
+translations:
+  en:
+    title: T
+  de:
+    titel: T
+    message:
+      M
+audience:
+  networks:
+    - 10.0.0.0/8
+    - 10.0.0.1
+";
+        assert_eq!(
+            complaints(text),
+            [
+                "f.yaml:1: document 1 (a): translations: is missing",
+                "f.yaml:6: document 2 (b): stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
+                "f.yaml:7: document 2 (b): date: is no day; write it as `2026-11-01`, without a time",
+                "f.yaml:12: document 2 (b): translations.de.titel: is no key of a message; did you mean `title`?",
+                "f.yaml:11: document 2 (b): translations.de.title: is missing",
+                "f.yaml:9: document 2 (b): translations.en.message: is missing",
+                "f.yaml:18: document 2 (b): audience.networks.1: is no network; write it as `10.0.0.0/8` or `2001:db8::/32`",
+            ]
+        );
+    }
+
+    #[test]
+    fn yaml_traps_are_named() {
+        for range in ["*", ">=0.15.0", ">0.15.0,<0.16.0"] {
+            let complaint = &complaints(&format!("id: a\nversionRange: {range}\n"))[0];
+            assert_eq!(complaint, "f.yaml:2: document 1: this is not valid YAML; put the range into quotes", "{range}");
+        }
+        assert_eq!(complaints("id: a\nid: b\n"), ["f.yaml:2: document 1: the key `id` stands there twice"]);
+        assert!(complaints("- a\n")[0].starts_with("f.yaml:1: document 1: got a list"));
+    }
+}

@@ -1,0 +1,66 @@
+//! `nutritionfacts messages check`: what an author of messages is told.
+
+use std::{fs, path::Path, process::Command};
+
+use tempfile::TempDir;
+
+const GOOD: &str = "id: a\nstage: Active\ndate: 2026-11-01\ntranslations: {en: {title: T, message: M}}\n";
+
+/// Exit code, stdout, stderr.
+fn check(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
+    command.args(["messages", "check"]).args(arguments).current_dir(folder).env_clear();
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn right_messages() {
+    let two = format!("{GOOD}---\n{}", GOOD.replace("id: a", "id: b"));
+    let folder = folder(&[("one.yaml", GOOD), ("two.yaml", &two.replace("id: a", "id: c"))]);
+    let told = |arguments: &[&str]| {
+        let (code, stdout, stderr) = check(folder.path(), arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        stdout
+    };
+    assert_eq!(told(&["one.yaml"]), "the message is right\n");
+    assert_eq!(told(&["."]), "all 3 messages are right\n");
+    assert_eq!(told(&["--set", "messages.files=[one.yaml, two.yaml]"]), "all 3 messages are right\n");
+}
+
+#[test]
+fn everything_that_is_wrong_with_file_line_and_document() {
+    let wrong = format!("{GOOD}---\nid: b\nstage: Active\nversionRange: '<0.16'\ndate: 2026-11-01T10:00:00Z\n");
+    let folder = folder(&[("m.yaml", &wrong), ("n.yaml", GOOD)]);
+    let (code, stdout, stderr) = check(folder.path(), &["m.yaml", "n.yaml"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    assert_eq!(
+        stdout,
+        "m.yaml:8: document 2 (b): versionRange: comparison 1 has no version of three numeric parts; write `*`, or comparisons such as `>=0.15.0,<0.18.0`\n\
+         m.yaml:9: document 2 (b): date: is no day; write it as `2026-11-01`, without a time\n\
+         m.yaml:6: document 2 (b): translations: is missing\n\
+         n.yaml:1: document 1 (a): id: is that of a message in m.yaml; give it another\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_checked() {
+    let folder = folder(&[]);
+    let (code, _, stderr) = check(folder.path(), &["nowhere.yaml"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("nowhere.yaml: cannot be read: No such file"), "{stderr}");
+    let (code, _, stderr) = check(folder.path(), &[]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("name a PATH or set `messages.files`"), "{stderr}");
+    let (code, stdout, _) = check(folder.path(), &["."]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "there are no messages in these files\n"));
+}

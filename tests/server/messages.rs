@@ -1,0 +1,150 @@
+//! Messages to administrators: published from files, changed, withdrawn, and never lost by accident.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{
+    stores::on_both_stores,
+    support::{
+        eventually,
+        http::{PINGBACK, STATISTICS, post},
+        rows::Rows,
+        server::{Server, Setup},
+    },
+};
+
+on_both_stores!(
+    published_changed_and_withdrawn,
+    the_last_good_ones_are_used_while_files_cannot_be_read,
+    a_bad_message_is_left_out_and_the_others_go_out,
+);
+
+/// With a folder of messages.
+fn with_folder(setup: &Setup) -> (Setup, PathBuf) {
+    let folder = setup.folder().join("messages");
+    fs::create_dir(&folder).unwrap();
+    (setup.clone().set(&format!("messages.files=[{}]", folder.display())), folder)
+}
+
+fn document(id: &str, more: &str) -> String {
+    format!("id: {id}\nstage: Active\ndate: 2026-11-01\ntranslations: {{en: {{title: T, message: M}}}}\n{more}\n")
+}
+
+fn ping(server: &Server, more: &Value) -> Value {
+    let mut body = json!({"instance_id": "a", "version": "0.17.5", "mode": ""});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let reply = server.ask(&post(PINGBACK, body.to_string().as_bytes()));
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    reply.json()
+}
+
+fn ids(server: &Server, more: &Value) -> Vec<String> {
+    let reply = ping(server, more);
+    reply["messages"].as_array().unwrap().iter().map(|message| message["msg_id"].as_str().unwrap().into()).collect()
+}
+
+fn wait_for(server: &Server, expected: &[&str]) {
+    eventually("the messages are sent", || (ids(server, &json!({})) == expected).then_some(()));
+}
+
+fn published_changed_and_withdrawn(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let server = setup.start();
+    assert!(ids(&server, &json!({})).is_empty());
+    let upgrade = "\
+id: upgrade
+stage: Active
+versionRange: '>=0.15.0,<0.18.0'
+linkUrl: https://example.org/upgrade
+date: 2026-11-02
+translations:
+  en: {title: Please upgrade, message: It is time., linkText: How to}
+  sw-tz: {title: Tafadhali, message: Ni wakati.}
+audience: {networks: [127.0.0.0/8], instances: [a, b]}
+";
+    fs::write(folder.join("a.yaml"), upgrade).unwrap();
+    fs::write(folder.join("b.yml"), document("second", "") + "---\n" + &document("third", "versionRange: '<0.12.0'"))
+        .unwrap();
+    fs::write(folder.join("config.yaml"), "http: {}\n").unwrap();
+    fs::write(folder.join("notes.txt"), "no message").unwrap();
+    wait_for(&server, &["upgrade", "second"]);
+    assert_eq!(
+        ping(&server, &json!({}))["messages"][0],
+        json!({
+            "msg_id": "upgrade", "version_range": ">=0.15.0,<0.18.0", "link_url": "https://example.org/upgrade",
+            "timestamp": "2026-11-02",
+            "i18n": {
+                "en": {"title": "Please upgrade", "msg": "It is time.", "link_text": "How to"},
+                "sw-tz": {"title": "Tafadhali", "msg": "Ni wakati.", "link_text": null},
+            },
+        })
+    );
+    assert_eq!(ids(&server, &json!({"instance_id": "c"})), ["second"]);
+    assert_eq!(ids(&server, &json!({"version": "0.11.1"})), ["second", "third"]);
+    assert_eq!(ids(&server, &json!({"mode": "msg-here"})), ["upgrade", "second", "msg-here"]);
+    let old = server.ask(&post(PINGBACK, br#"{"instance_id": "a", "version": "0.10.3"}"#));
+    assert_eq!((old.status, old.body.len()), (200, 0));
+    let statistics = server.ask(&post(STATISTICS, br#"{"pi": null, "c": [], "f": []}"#));
+    assert_eq!(statistics.json(), json!({"messages": []}));
+    assert_eq!(server.metric("nutritionfacts_messages_active"), Some("3".into()));
+
+    fs::write(folder.join("a.yaml"), upgrade.replace("Active", "Staged").replace("<0.18.0", "<0.19.0")).unwrap();
+    wait_for(&server, &["second"]);
+    assert_eq!(ids(&server, &json!({"mode": "staged-msgs"})), ["upgrade", "second"]);
+    assert_eq!(ids(&server, &json!({"mode": "staged-msgs-ver-0.19.0"})), ["second"]);
+    fs::remove_file(folder.join("b.yml")).unwrap();
+    wait_for(&server, &[]);
+    server.assert_well();
+}
+
+fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let fresh = document("fresh", "");
+    fs::write(folder.join("a.yaml"), document("first", "")).unwrap();
+    let server = setup.start();
+    wait_for(&server, &["first"]);
+    eventually("the store remembers", || {
+        let rows = Rows::open(&setup.url).all("message_snapshot");
+        rows.first().is_some_and(|row| row["catalogue"].to_string().contains("first")).then_some(())
+    });
+
+    // Gone while the server runs, and still at the next start.
+    let away = setup.folder().join("away");
+    fs::rename(&folder, &away).unwrap();
+    eventually("it is told", || server.log.text().contains("cannot read messages").then_some(()));
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+    assert!(server.stop().success());
+    let server = setup.start();
+    assert_eq!(ids(&server, &json!({})), ["first"], "the very first reply has them");
+    let server = server.kill().start();
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+
+    // What is there and empty is meant.
+    fs::write(away.join("a.yaml"), fresh).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    wait_for(&server, &["fresh"]);
+    fs::remove_file(folder.join("a.yaml")).unwrap();
+    wait_for(&server, &[]);
+    let told = server.log.text().matches("cannot read messages").count();
+    assert_eq!(told, 1, "once for each change: {}", server.log.text());
+}
+
+fn a_bad_message_is_left_out_and_the_others_go_out(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let bad = document("bad", "versionRange: '<0.16.0b1'\nlinkUrl: ftp://example.org");
+    fs::write(folder.join("a.yaml"), format!("{}---\n{bad}---\nid: [\n", document("good", ""))).unwrap();
+    let server = setup.start();
+    assert_eq!(ids(&server, &json!({})), ["good"]);
+    assert_eq!(server.metric("nutritionfacts_messages_rejected"), Some("2".into()));
+    let complaints: Vec<_> =
+        server.log.events().iter().filter_map(|event| Some(event["complaint"].as_str()?.to_owned())).collect();
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+    assert!(complaints[0].contains("a.yaml:11: document 2 (bad): versionRange: "), "{complaints:?}");
+    fs::write(folder.join("a.yaml"), document("good", "")).unwrap();
+    eventually("it is mended", || {
+        (server.metric("nutritionfacts_messages_rejected") == Some("0".into())).then_some(())
+    });
+    assert_eq!(ids(&server, &json!({})), ["good"]);
+    server.assert_well();
+}

@@ -6,6 +6,7 @@ import time
 import unittest
 from pathlib import Path
 
+from catalogue import Message, write
 from device import Device
 from release import Release
 from server import Server
@@ -40,9 +41,12 @@ class OnDevice(unittest.TestCase):
         cls.addClassCleanup(lambda: print(f"{cls.release}: {time.monotonic() - begun:.0f} s", flush=True))
         cls.device = Device(cls.release, folder_to_throw_away(cls.addClassCleanup))
 
-    def serve(self):
-        """Starts a server."""
-        server = Server(folder_to_throw_away(self.addCleanup))
+    def serve(self, *messages):
+        """Starts a server; with messages if there are any, which are in the folder `self.messages`."""
+        if messages:
+            self.messages = folder_to_throw_away(self.addCleanup)
+            write(self.messages, *messages)
+        server = Server(folder_to_throw_away(self.addCleanup), self.messages if messages else None)
         self.addCleanup(server.stop)
         return server
 
@@ -57,6 +61,9 @@ class Since_0_12:
     def setUpClass(cls):
         super().setUpClass()
         cls.device.set_up()
+
+    def setUp(self):
+        self.device.forget_messages()
 
     def test_a_ping_is_stored_with_its_statistics(self):
         server = self.serve()
@@ -86,6 +93,83 @@ class Since_0_12:
                              "anonymous_sessions_without_visitor": 2}, facility)
         if self.release.at_least(0, 15):
             self.assertEqual(20, json.loads(facility["devices"])["Android,9/Chrome Mobile,86"])
+
+    def test_messages_arrive_as_written_where_the_version_matches(self):
+        version = self.release.version
+        ranges = ["*", f"=={version}", f"!={version}", f"<{version}", f"<={version}", f">{version}", f">={version}",
+                  "<0.13.0", ">=0.13.0,<0.16.0", ">=0.16.0,<0.18.0", ">=0.18.0"]
+        messages = [Message(f"range-{number}", version_range) for number, version_range in enumerate(ranges)]
+        server = self.serve(*messages)
+        self.device.ping(server.url)
+        shown, matches = self.device.judge(*ranges)
+        # By Kolibri's own judgement; these three show that it does judge.
+        self.assertEqual([True, True, False], [matches[version_range] for version_range in ranges[:3]])
+        self.assert_kept({message.id: message.as_kept() for message in messages if matches[message.version_range]})
+        # Kolibri shows all that it got: the server sends nothing that the device would have to hide.
+        self.assertEqual(self.kept().keys(), shown.keys())
+
+    def test_messages_arrive_where_they_are_meant_for(self):
+        ours, other = self.device.instance_id(), "f" * 32
+        here, elsewhere = ["127.0.0.0/8"], ["203.0.113.0/24"]
+        others = [Message("draft", stage="Draft"), Message("staged", stage="Staged"),
+                  Message("withdrawn", stage="Withdrawn"),
+                  Message("other-instance", audience={"instances": [other], "networks": []}),
+                  Message("other-network", audience={"instances": [], "networks": elsewhere})]
+        arriving = [Message("everybody", audience={"instances": [], "networks": []}),
+                    Message("instance", audience={"instances": [other, ours]}),
+                    Message("network", audience={"networks": elsewhere + here})]
+        self.device.ping(self.serve(*others, *arriving).url)
+        self.assert_kept({message.id: message.as_kept() for message in arriving})
+
+    def test_a_withdrawn_message_disappears_and_an_edited_one_changes(self):
+        server = self.serve(Message("please-upgrade"), Message("edited"))
+        self.device.ping(server.url)
+        self.assertEqual({"please-upgrade", "edited"}, self.device.judge()[0].keys())
+
+        edited = Message("edited", title="Do upgrade", date="2026-11-02", link_url="https://example.org/other")
+        write(self.messages, Message("please-upgrade", stage="Withdrawn"), edited)
+        version = self.release.version
+        server.eventually("the change is taken up",
+                          lambda: server.messages_for(version)["edited"]["timestamp"] == edited.date)
+        self.device.ping(server.url)
+        self.assert_kept({"edited": edited.as_kept()})
+        self.assertEqual({"edited"}, self.device.judge()[0].keys())
+        # Kolibri keeps the row.
+        self.assertEqual({"please-upgrade": 0, "edited": 1},
+                         {name: row["active"] for name, row in self.device.stored_messages().items()})
+
+    def test_the_mode_shows_staged_messages_before_others_see_them(self):
+        active, staged = Message("active"), Message("staged", ">=0.12.0", "Staged")
+        # No release here is 0.14.6.
+        elsewhere = Message("elsewhere", "==0.14.6", "Staged")
+        server = self.serve(active, staged, elsewhere)
+        self.device.ping(server.url, mode="staged-msgs")
+        self.assert_kept({"active": active.as_kept(), "staged": staged.as_kept("*")})
+        self.device.ping(server.url, mode="staged-msgs-ver-0.14.6")
+        self.assert_kept({message.id: message.as_kept("*") for message in (active, staged, elsewhere)})
+        self.assertEqual({"active", "staged", "elsewhere"}, self.device.judge()[0].keys())
+        self.device.ping(server.url)
+        self.assert_kept({"active": active.as_kept()})
+
+    def test_the_mode_asks_for_a_message_to_try(self):
+        server = self.serve(Message("active"))
+        self.device.ping(server.url, mode="msg-hello")
+        shown, _ = self.device.judge()
+        self.assertEqual({"active", "msg-hello"}, shown.keys())
+        for text in shown["msg-hello"]["i18n"].values():
+            self.assertTrue(text["title"] and text["msg"])
+        self.assertIn("en", shown["msg-hello"]["i18n"])
+        [ping] = server.rows("SELECT * FROM pingbacks")
+        self.assertEqual("msg-hello", ping["mode"])
+
+    def kept(self):
+        """The messages that Kolibri's database has as active."""
+        rows = {name: row for name, row in self.device.stored_messages().items() if row["active"]}
+        return {name: {**row, "i18n": json.loads(row["i18n"]), "active": True} for name, row in rows.items()}
+
+    def assert_kept(self, expected):
+        self.maxDiff = None
+        self.assertEqual(expected, self.kept())
 
 
 class Kolibri_0_10_3(OnDevice):

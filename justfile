@@ -37,6 +37,11 @@ openapi:
     cargo build --locked
     scripts/test-openapi
 
+# the server with real Kolibri releases
+kolibri *ARGS:
+    cargo build --release --locked
+    scripts/test-kolibri {{ ARGS }}
+
 # the documentation of the library
 doc:
     cargo doc --no-deps --locked --open

@@ -54,3 +54,41 @@ fn read_one(path: &Path) -> File {
     });
     File { path: path.to_owned(), text: text.map_err(|error| error.to_string()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_mounted_config_map() {
+        let mount = tempfile::tempdir().unwrap();
+        let mount = mount.path();
+        // As kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
+        fs::create_dir(mount.join("..2026_11_24")).unwrap();
+        symlink("..2026_11_24", mount.join("..data")).unwrap();
+        for name in ["b.yaml", "a.yml", "config.yaml", "notes.txt"] {
+            fs::write(mount.join("..data").join(name), name).unwrap();
+            symlink(Path::new("..data").join(name), mount.join(name)).unwrap();
+        }
+        fs::create_dir(mount.join("folder.d")).unwrap();
+        let found: Vec<_> = read(&[mount.to_owned()]).into_iter().map(|file| file.text.unwrap()).collect();
+        assert_eq!(found, ["a.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("large.yaml"), vec![b' '; 1024 * 1024 + 1]).unwrap();
+        fs::write(path("latin.yaml"), b"\xe4").unwrap();
+        let problems: Vec<_> = read(&[path("nowhere"), path("large.yaml"), path("latin.yaml")])
+            .into_iter()
+            .map(|file| file.text.unwrap_err())
+            .collect();
+        assert!(problems[0].contains("No such file"), "{problems:?}");
+        assert_eq!(problems[1], "is larger than 1048576 bytes");
+        assert!(problems[2].contains("UTF-8"), "{problems:?}");
+    }
+}

@@ -104,7 +104,7 @@ impl Messages {
         for complaint in collection.rejected.iter().flatten() {
             tracing::error!(%complaint, "message rejected: it is left out");
         }
-        let (active, rejected) = (collection.active(), collection.rejected.len());
+        let (active, rejected) = (collection.active(), collection.rejected.len() + collection.unreadable.len());
         self.metrics.messages_active.set(count(active));
         self.metrics.messages_rejected.set(count(rejected));
         let messages = collection.messages().count();

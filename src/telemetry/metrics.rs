@@ -133,7 +133,7 @@ metrics! {
     config_reloads_total: IntCounterVec ["source", "result"],
     /// Messages that are sent to all of their audience.
     messages_active: IntGauge,
-    /// Messages that are left out, as clients would choke on them or another one has their id.
+    /// Messages that are left out, as clients would choke on them or another one has their id, and files of messages that cannot be read.
     messages_rejected: IntGauge,
 }
 

@@ -12,6 +12,7 @@ mod durability;
 mod failover;
 mod fields;
 mod framing;
+mod full_disk;
 mod hostile;
 mod http2;
 mod legacy;

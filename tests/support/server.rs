@@ -30,6 +30,7 @@ pub struct Setup {
     files: Vec<PathBuf>,
     key: Option<&'static str>,
     names_url: bool,
+    small_disk: bool,
 }
 
 impl Setup {
@@ -37,7 +38,15 @@ impl Setup {
     pub fn sqlite() -> Self {
         let folder = tempfile::Builder::new().prefix("nf-server-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("data/nutritionfacts.db").display());
-        Self { url, folder: Arc::new(folder), settings: vec![], files: vec![], key: Some(KEY), names_url: true }
+        Self {
+            url,
+            folder: Arc::new(folder),
+            settings: vec![],
+            files: vec![],
+            key: Some(KEY),
+            names_url: true,
+            small_disk: false,
+        }
     }
 
     /// A database of PostgreSQL.
@@ -69,6 +78,13 @@ impl Setup {
         self
     }
 
+    /// The embedded store on a disk of 4 MiB, which only the server sees ([`Server::own`]).
+    pub fn on_a_small_disk(mut self) -> Self {
+        std::fs::create_dir(self.folder.path().join("data")).unwrap();
+        self.small_disk = true;
+        self
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -94,7 +110,16 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
+        const PROGRAM: &str = env!("CARGO_BIN_EXE_nutritionfacts");
+        let mut command = if self.small_disk {
+            // In a user namespace of its own anyone may mount; the process stays the same through all three.
+            let mut command = Command::new("unshare");
+            let script = "mount -t tmpfs -o size=4m tmpfs data && exec \"$0\" \"$@\"";
+            command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, PROGRAM]);
+            command
+        } else {
+            Command::new(PROGRAM)
+        };
         command.args(["serve", "--log-format", "json"]);
         let listeners = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s"];
         for setting in listeners.into_iter().chain(self.settings.iter().map(String::as_str)) {
@@ -196,6 +221,12 @@ impl Server {
             assert!(begun.elapsed() < LIMIT / 2, "the server is not ready: {}", self.log.text());
             (self.get("/readyz").status == 200).then_some(())
         });
+    }
+
+    /// A path as the server sees it.
+    pub fn own(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").unwrap())
     }
 
     /// Resident memory in bytes: now, and at its highest so far.

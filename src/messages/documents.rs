@@ -112,8 +112,9 @@ fn split(text: &str) -> Vec<(u64, &str)> {
         at += line.len();
     }
     parts.push((from_line, &text[from..]));
-    let holds_something =
-        |part: &&(u64, &str)| part.1.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    // Neither comments nor directives (`%YAML 1.2`) are a document.
+    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']);
+    let holds_something = |part: &&(u64, &str)| part.1.lines().any(is_content);
     parts.iter().filter(holds_something).copied().collect()
 }
 
@@ -225,6 +226,7 @@ mod tests {
         );
         assert_eq!(places(&format!("\u{feff}{GOOD}")), [(1, 1, true)]);
         assert_eq!(places(&GOOD.replace('\n', "\r\n")), [(1, 1, true)]);
+        assert_eq!(places(&format!("%YAML 1.2\n---\n{GOOD}")), [(1, 3, true)]);
         assert!(places("").is_empty() && places("---\n").is_empty() && places("# nothing\n").is_empty());
     }
 

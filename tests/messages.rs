@@ -54,7 +54,7 @@ fn everything_that_is_wrong_with_file_line_and_document() {
 
 #[test]
 fn what_cannot_be_checked() {
-    let folder = folder(&[]);
+    let folder = folder(&[("notes.txt", "nothing")]);
     let (code, _, stderr) = check(folder.path(), &["nowhere.yaml"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("nowhere.yaml: cannot be read: No such file"), "{stderr}");

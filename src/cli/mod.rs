@@ -8,7 +8,7 @@ mod privacy_key;
 mod reconfigure;
 pub mod serve;
 
-use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode};
+use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -220,5 +220,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 }
 
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
+    let result = runtime.block_on(command);
+    // A thread that waits for a file system which does not answer is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
 }

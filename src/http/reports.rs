@@ -22,7 +22,11 @@ use super::{
 };
 use crate::{
     config::sections::Reply,
-    domain::{pingback::Pingback, statistics::Envelope, version::Version},
+    domain::{
+        pingback::{Arrival, Pingback},
+        statistics::Envelope,
+        version::Version,
+    },
     ingest::Outcome,
     messages::Sender,
     telemetry::request::Named,
@@ -75,13 +79,16 @@ async fn keep_pingback(
         pingback.settle_mode(&config.ingest.mode_rules, address);
         (address, config.api.reply)
     };
+    // First, as before the store is up the messages are not known either, and an empty set would withdraw them.
+    let (id, received_at) = state.ingest.arrive()?;
     // Chosen now, while the address is known.
     let messages =
         version.as_ref().filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
             let sender = Sender { version, mode: &pingback.mode, instance_id: &pingback.instance_id, address };
-            state.messages.borrow().choose(sender, state.ingest.now().date_naive())
+            state.messages.borrow().choose(sender, received_at.date_naive())
         });
-    let (id, outcome) = state.ingest.pingback(pingback, address, named, share.into_permit()).await?;
+    let arrival = Arrival { id, received_at, address };
+    let outcome = state.ingest.pingback(pingback, arrival, named, share.into_permit()).await?;
     state.metrics.count_release(version.as_ref().and_then(Version::release_line));
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),

@@ -4,7 +4,7 @@ pub mod health;
 mod row;
 mod writer;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use chrono::SubsecRound;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -95,25 +95,19 @@ impl Ingest {
         }))
     }
 
-    /// Keeps a pingback whose mode is settled; returns its id after the commit.
+    /// Keeps a pingback whose mode is settled.
     ///
     /// # Errors
     /// The store is away or the queue is full.
     pub async fn pingback(
         &self,
         pingback: Pingback,
-        address: IpAddr,
+        arrival: Arrival,
         named: Named,
         weight: Weight,
-    ) -> Result<(Uuid, Outcome), Unavailable> {
-        let (id, received_at) = self.arrive()?;
-        let arrival = Arrival { id, received_at, address };
-        let row = {
-            let privacy = self.0.privacy.borrow();
-            pingback.into_row(arrival, &privacy)
-        };
-        let outcome = self.0.pingbacks.write(row, named, weight).await?;
-        Ok((id, outcome))
+    ) -> Result<Outcome, Unavailable> {
+        let row = pingback.into_row(arrival, &self.0.privacy.borrow());
+        self.0.pingbacks.write(row, named, weight).await
     }
 
     /// Keeps a statistics report.
@@ -143,13 +137,7 @@ impl Ingest {
         if !self.0.health.up() {
             return Err(Unavailable);
         }
-        let now = self.now();
+        let now = self.0.clock.now().trunc_subsecs(6);
         Ok((new_id(now, fastrand::u128(..)), now))
-    }
-
-    /// The present moment, by the clock of the ids.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.0.clock.now().trunc_subsecs(6)
     }
 }

@@ -46,10 +46,10 @@ impl Catalogue {
     pub fn new<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let mut messages: Vec<_> = messages
             .into_iter()
-            .filter(|message| matches!(message.stage, Stage::Active | Stage::Staged))
+            .filter(|message| matches!(message.stage(), Stage::Active | Stage::Staged))
             .cloned()
             .collect();
-        messages.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.id.cmp(&b.id)));
+        messages.sort_by(|a, b| b.date().cmp(&a.date()).then_with(|| a.id().cmp(b.id())));
         let entry = |message: Message| Entry {
             json: message.json().into(),
             json_for_all_versions: message.json_for_all_versions().into(),
@@ -65,7 +65,7 @@ impl Catalogue {
         let feigned = sender.mode.strip_prefix(STAGED_FOR_VERSION).and_then(Version::read);
         let version = feigned.as_ref().unwrap_or(sender.version);
         let for_sender = |Entry { message, .. }: &&Entry| {
-            (tests || message.stage == Stage::Active)
+            (tests || message.stage() == Stage::Active)
                 && message.range().contains(version)
                 && is_addressed(message, sender)
         };
@@ -79,7 +79,7 @@ impl Catalogue {
 }
 
 fn is_addressed(message: &Message, sender: Sender<'_>) -> bool {
-    let audience = &message.audience;
+    let audience = message.audience();
     let address = sender.address.to_canonical();
     (audience.instances.is_empty() || audience.instances.contains(sender.instance_id))
         && (audience.networks.is_empty() || audience.networks.iter().any(|network| network.contains(&address)))

@@ -10,93 +10,102 @@ use serde_json::Value;
 
 use super::{
     catalogue::Catalogue,
-    documents::{self, Complaint},
-    files::File,
+    documents::{self, Complaint, Document},
+    files::{File, Source},
 };
 use crate::domain::message::{Message, Stage};
 
-/// What the sources hold. A source that cannot be read keeps what it held before: silence is not withdrawal.
+/// What the sources hold. While one of them cannot be read, nothing that is out of sight counts as removed: silence is
+/// not withdrawal (docs/decisions/0045-silence-is-not-withdrawal.md).
 #[derive(Debug, Clone, Default)]
 pub struct Collection {
-    sources: BTreeMap<PathBuf, Vec<Message>>,
+    files: BTreeMap<PathBuf, Vec<Message>>,
     /// Messages left out, each with all that is wrong with it.
     pub rejected: Vec<Vec<Complaint>>,
-    /// Sources that cannot be read, and why.
+    /// Files and folders that cannot be read, and why.
     pub unreadable: Vec<Complaint>,
 }
 
+/// Ids, and the file that had each first.
+type Taken = BTreeMap<String, String>;
+
 impl Collection {
-    /// What the files hold now, after they held what is in `before`.
+    /// What the sources hold now, after they held what is in `before`.
     #[must_use]
-    pub fn of(files: &[File], before: &Self) -> Self {
-        let mut collection = Self::default();
-        let mut taken = BTreeMap::new();
-        for File { path, text } in files {
-            let name = path.display().to_string();
-            match text {
-                Ok(text) => {
-                    let messages = documents::read(&name, text);
-                    let messages = messages.into_iter().filter_map(|document| {
-                        let documents::Document { number, line, message } = document;
-                        match message {
-                            Ok(message) => collection.first(message, number, line, &name, &mut taken),
-                            Err(complaints) => {
-                                collection.rejected.push(complaints);
-                                None
-                            }
-                        }
-                    });
-                    let messages = messages.collect();
-                    collection.sources.insert(path.clone(), messages);
-                }
-                Err(problem) => {
-                    let problem = format!("cannot be read: {problem}");
-                    collection.unreadable.push(Complaint { file: name, line: None, document: None, problem });
-                    collection.keep(before, path, &mut taken);
-                }
+    pub fn of(sources: &[Source], before: &Self) -> Self {
+        let (mut collection, mut taken) = (Self::default(), Taken::new());
+        for source in sources {
+            match &source.files {
+                Ok(files) => files.iter().for_each(|file| collection.read(file, &mut taken)),
+                Err(problem) => collection.cannot_read(&source.path, problem),
             }
+        }
+        if !collection.unreadable.is_empty() {
+            collection.keep(before, sources, &mut taken);
         }
         collection
     }
 
-    /// Of two messages with one id the first stays.
-    fn first(
-        &mut self,
-        message: Message,
-        number: usize,
-        line: u64,
-        file: &str,
-        taken: &mut BTreeMap<String, String>,
-    ) -> Option<Message> {
-        if let Some(other) = taken.get(&message.id) {
-            let problem = format!("id: is that of a message in {other}; give it another");
-            let document = Some((number, Some(message.id)));
-            self.rejected.push(vec![Complaint { file: file.to_owned(), line: Some(line), document, problem }]);
-            return None;
+    fn read(&mut self, File { path, text }: &File, taken: &mut Taken) {
+        let text = match text {
+            Ok(text) => text,
+            Err(problem) => return self.cannot_read(path, problem),
+        };
+        // A file may be named, and stand in a folder that is named as well.
+        if !self.files.contains_key(path) {
+            let name = path.display().to_string();
+            let documents = documents::read(&name, text).into_iter();
+            let messages = documents.filter_map(|document| self.accept(document, &name, taken)).collect();
+            self.files.insert(path.clone(), messages);
         }
-        taken.insert(message.id.clone(), file.to_owned());
-        Some(message)
     }
 
-    /// What a file, or the files of a folder, held before.
-    fn keep(&mut self, before: &Self, path: &Path, taken: &mut BTreeMap<String, String>) {
-        for (source, messages) in before.sources.iter().filter(|(source, _)| source.starts_with(path)) {
-            let name = source.display().to_string();
-            let fresh = |message: &&Message| taken.insert(message.id.clone(), name.clone()).is_none();
+    fn cannot_read(&mut self, path: &Path, problem: &str) {
+        let (file, problem) = (path.display().to_string(), format!("cannot be read: {problem}"));
+        self.unreadable.push(Complaint { file, line: None, document: None, problem });
+    }
+
+    /// Of two messages with one id the first stays, even if something else is wrong with it: an old copy further down
+    /// must not come into force by a typing error.
+    fn accept(&mut self, document: Document, file: &str, taken: &mut Taken) -> Option<Message> {
+        let Document { number, line, id, message } = document;
+        if let Some(id) = id {
+            if let Some(other) = taken.get(&id) {
+                let problem = format!("id: is that of a message in {other}; give it another");
+                let document = Some((number, Some(id)));
+                self.rejected.push(vec![Complaint { file: file.to_owned(), line: Some(line), document, problem }]);
+                return None;
+            }
+            taken.insert(id, file.to_owned());
+        }
+        message.map_err(|complaints| self.rejected.push(complaints)).ok()
+    }
+
+    /// Keeps the files of before that are out of sight: below what could not be read, or, as a path may be mistyped,
+    /// below no source at all.
+    fn keep(&mut self, before: &Self, sources: &[Source], taken: &mut Taken) {
+        let complete: Vec<_> = sources.iter().filter(|source| source.is_complete()).collect();
+        for (path, messages) in &before.files {
+            let is_in_sight = complete.iter().any(|source| path.starts_with(&source.path));
+            if is_in_sight || self.files.contains_key(path) {
+                continue;
+            }
+            let file = path.display().to_string();
+            let fresh = |message: &&Message| taken.insert(message.id().to_owned(), file.clone()).is_none();
             let messages = messages.iter().filter(fresh).cloned().collect();
-            self.sources.insert(source.clone(), messages);
+            self.files.insert(path.clone(), messages);
         }
     }
 
     /// Every message, whatever its stage.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
-        self.sources.values().flatten()
+        self.files.values().flatten()
     }
 
     /// How many are sent to whoever they are for.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.messages().filter(|message| message.stage == Stage::Active).count()
+        self.messages().filter(|message| message.stage() == Stage::Active).count()
     }
 
     /// What is sent.
@@ -106,29 +115,46 @@ impl Collection {
     }
 
     /// As the store remembers it.
-    #[must_use]
-    pub fn snapshot(&self) -> String {
-        let sources = self.sources.iter().map(|(path, messages)| Source { path, messages });
-        // Texts only; paths come from UTF-8 text or are shown as such.
-        serde_json::to_string(&sources.collect::<Vec<_>>()).unwrap_or_else(|_| "[]".into())
+    ///
+    /// # Errors
+    /// None: all of it is text.
+    pub fn snapshot(&self) -> serde_json::Result<String> {
+        let files = self.files.iter().map(|(path, messages)| Remembered { path: path.display().to_string(), messages });
+        serde_json::to_string(&files.collect::<Vec<_>>())
     }
 
-    /// Of what the store remembers. What this version no longer understands is left out: it may be of another one.
+    /// Of what the store remembers. What this version refuses is left out; it is counted in `rejected`.
     #[must_use]
     pub fn of_snapshot(text: &str) -> Self {
-        let sources: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-        let source = |source: &Value| {
-            let path = PathBuf::from(source["path"].as_str()?);
-            let messages = source["messages"].as_array()?.iter().filter_map(|document| Message::read(document).ok());
-            Some((path, messages.collect()))
+        let mut collection = Self::default();
+        let complaint = |problem: &str| {
+            vec![Complaint { file: "the store".into(), line: None, document: None, problem: problem.into() }]
         };
-        Self { sources: sources.iter().filter_map(source).collect(), ..Self::default() }
+        let Ok(files) = serde_json::from_str::<Vec<Value>>(text) else {
+            collection.rejected.push(complaint("what it remembers cannot be read"));
+            return collection;
+        };
+        for file in &files {
+            let (Some(path), Some(documents)) = (file["path"].as_str(), file["messages"].as_array()) else {
+                collection.rejected.push(complaint("a file of messages that it remembers cannot be read"));
+                continue;
+            };
+            let mut messages = Vec::new();
+            for document in documents {
+                match Message::read(document) {
+                    Ok(message) => messages.push(message),
+                    Err(_) => collection.rejected.push(complaint("a message that it remembers breaks a rule")),
+                }
+            }
+            collection.files.insert(path.into(), messages);
+        }
+        collection
     }
 }
 
 #[derive(Serialize)]
-struct Source<'a> {
-    path: &'a Path,
+struct Remembered<'a> {
+    path: String,
     messages: &'a [Message],
 }
 
@@ -136,55 +162,102 @@ struct Source<'a> {
 mod tests {
     use super::*;
 
-    fn file(path: &str, ids: &[&str]) -> File {
-        let document = |id: &&str| {
-            format!("---\nid: {id}\nstage: Active\ndate: 2026-11-01\ntranslations: {{en: {{title: T, message: M}}}}\n")
-        };
-        File { path: path.into(), text: Ok(ids.iter().map(document).collect()) }
+    fn document(id: &str, more: &str) -> String {
+        format!(
+            "---\nid: {id}\nstage: Active\ndate: 2026-11-01\ntranslations: {{en: {{title: T, message: M}}}}\n{more}\n"
+        )
     }
 
-    fn unreadable(path: &str) -> File {
-        File { path: path.into(), text: Err("gone".into()) }
+    fn file(path: &str, ids: &[&str]) -> File {
+        File { path: path.into(), text: Ok(ids.iter().map(|id| document(id, "")).collect()) }
+    }
+
+    fn source(path: &str, files: Vec<File>) -> Source {
+        Source { path: path.into(), files: Ok(files) }
+    }
+
+    /// A file that is configured itself.
+    fn single(path: &str, ids: &[&str]) -> Source {
+        source(path, vec![file(path, ids)])
+    }
+
+    fn unreadable(path: &str) -> Source {
+        Source::unreadable(Path::new(path), "gone")
+    }
+
+    fn collect(sources: &[Source]) -> Collection {
+        Collection::of(sources, &Collection::default())
     }
 
     fn ids(collection: &Collection) -> Vec<&str> {
-        collection.messages().map(|message| message.id.as_str()).collect()
+        collection.messages().map(Message::id).collect()
     }
 
     #[test]
     fn the_first_of_two_with_one_id_stays() {
-        let files = [file("b.yaml", &["x", "y"]), file("a.yaml", &["z", "x"])];
-        let collection = Collection::of(&files, &Collection::default());
+        let collection = collect(&[single("b.yaml", &["x", "y"]), single("a.yaml", &["z", "x"])]);
         assert_eq!(ids(&collection), ["z", "x", "y"]);
         assert_eq!(
             collection.rejected[0][0].to_string(),
-            "a.yaml:7: document 2 (x): id: is that of a message in b.yaml; give it another"
+            "a.yaml:8: document 2 (x): id: is that of a message in b.yaml; give it another"
         );
+        // Also if the first is wrong otherwise.
+        let broken = File { path: "a.yaml".into(), text: Ok(document("x", "linkUrl: nowhere")) };
+        let collection = collect(&[source(".", vec![broken, file("b.yaml", &["x"])])]);
+        assert!(ids(&collection).is_empty());
+        assert_eq!(collection.rejected.len(), 2);
     }
 
     #[test]
-    fn what_cannot_be_read_keeps_what_it_held() {
-        let before = Collection::of(
-            &[file("f/a.yaml", &["a"]), file("f/b.yaml", &["b"]), file("c.yaml", &["c"])],
-            &Collection::default(),
+    fn a_file_that_is_named_twice_counts_once() {
+        let sources =
+            [single("d/a.yaml", &["a"]), source("d", vec![file("d/a.yaml", &["a"]), file("d/b.yaml", &["b"])])];
+        let collection = collect(&sources);
+        assert_eq!((ids(&collection), collection.rejected.len()), (vec!["a", "b"], 0));
+        let again = Collection::of(&[single("d/a.yaml", &["a"]), unreadable("d")], &collection);
+        assert_eq!((ids(&again), again.rejected.len()), (vec!["a", "b"], 0));
+    }
+
+    #[test]
+    fn what_is_out_of_sight_is_not_withdrawn() {
+        let before =
+            collect(&[source("f", vec![file("f/a.yaml", &["a"]), file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])]);
+        let after = |sources: &[Source]| Collection::of(sources, &before);
+        assert_eq!(ids(&after(&[unreadable("f"), single("c.yaml", &["d"])])), ["d", "a", "b"]);
+        assert_eq!(after(&[unreadable("f")]).unreadable[0].to_string(), "f: cannot be read: gone");
+        // A path that was mistyped.
+        assert_eq!(ids(&after(&[unreadable("g"), single("c.yaml", &["c"])])), ["c", "a", "b"]);
+        // A file of the folder: it may be another one under a new name.
+        let closed = File { path: "f/z.yaml".into(), text: Err("permission denied".into()) };
+        assert_eq!(
+            ids(&after(&[source("f", vec![closed, file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])])),
+            ["c", "a", "b"]
         );
-        let one = Collection::of(&[unreadable("f/a.yaml"), file("f/b.yaml", &[]), file("c.yaml", &["c"])], &before);
-        assert_eq!(ids(&one), ["c", "a"]);
-        assert_eq!(one.unreadable[0].to_string(), "f/a.yaml: cannot be read: gone");
-        let folder = Collection::of(&[unreadable("f"), file("c.yaml", &["d"])], &before);
-        assert_eq!(ids(&folder), ["d", "a", "b"]);
-        // What has been removed is withdrawn.
-        assert_eq!(ids(&Collection::of(&[file("c.yaml", &["c"])], &before)), ["c"]);
+        // An id that has moved is not sent twice.
+        assert_eq!(ids(&after(&[unreadable("f"), single("c.yaml", &["a"])])), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_removed_is_withdrawn() {
+        let before =
+            collect(&[source("f", vec![file("f/a.yaml", &["a"]), file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])]);
+        let after = |sources: &[Source]| Collection::of(sources, &before);
+        assert_eq!(ids(&after(&[source("f", vec![file("f/b.yaml", &["b"])])])), ["b"]);
+        assert!(ids(&after(&[])).is_empty());
+        assert_eq!(ids(&after(&[single("new.yaml", &["n"])])), ["n"]);
+        // Also while another source cannot be read.
+        assert_eq!(ids(&after(&[source("f", vec![]), unreadable("c.yaml")])), ["c"]);
     }
 
     #[test]
     fn the_store_gives_back_what_it_was_given() {
-        let before = Collection::of(&[file("f/a.yaml", &["a", "b"]), file("empty.yaml", &[])], &Collection::default());
-        let again = Collection::of_snapshot(&before.snapshot());
-        assert_eq!(again.snapshot(), before.snapshot());
+        let before = collect(&[source("f", vec![file("f/a.yaml", &["a", "b"]), file("f/empty.yaml", &[])])]);
+        let again = Collection::of_snapshot(&before.snapshot().unwrap());
+        assert_eq!(again.snapshot().unwrap(), before.snapshot().unwrap());
         assert_eq!(ids(&Collection::of(&[unreadable("f")], &again)), ["a", "b"]);
         for broken in ["", "{}", "[1]", r#"[{"path": "a", "messages": [{"id": "x"}]}]"#] {
-            assert!(ids(&Collection::of_snapshot(broken)).is_empty(), "{broken}");
+            let collection = Collection::of_snapshot(broken);
+            assert_eq!((ids(&collection).len(), collection.rejected.len()), (0, 1), "{broken}");
         }
     }
 }

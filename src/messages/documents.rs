@@ -46,6 +46,8 @@ pub(super) struct Document {
     pub(super) number: usize,
     /// Its first line in the file, from 1.
     pub(super) line: u64,
+    /// If it has one that can be read, whatever else is wrong.
+    pub(super) id: Option<String>,
     pub(super) message: Result<Message, Vec<Complaint>>,
 }
 
@@ -56,30 +58,29 @@ pub(super) fn read(file: &str, text: &str) -> Vec<Document> {
 }
 
 fn one(file: &str, number: usize, first_line: u64, text: &str) -> Option<Document> {
-    let complaint = |id, line: Option<u64>, problem: String| Complaint {
+    let in_file = |line: u64| first_line + line.saturating_sub(1);
+    let complaint = |id: Option<&str>, line: u64, problem: String| Complaint {
         file: file.to_owned(),
-        line: line.map(|line| first_line + line.saturating_sub(1)),
-        document: Some((number, id)),
+        line: Some(in_file(line)),
+        document: Some((number, id.map(str::to_owned))),
         problem,
     };
-    let message = match yaml::tree(text) {
-        Ok(Value::Null) => return None,
-        Ok(tree) => Message::read(&tree).map_err(|problems| {
-            let id = tree.get("id").and_then(Value::as_str).filter(|id| is_printable(id));
+    match yaml::tree(text) {
+        Ok(Value::Null) => None,
+        Ok(tree) => {
             let lines = Lines::of(text);
-            let say =
-                |problem: &Problem| complaint(id.map(str::to_owned), lines.find(&problem.path), problem.to_string());
-            problems.iter().map(say).collect()
-        }),
-        Err(error) => {
-            let line = error.place.map(|(line, _)| line);
-            let remedy =
-                if line.is_some_and(|line| is_bare_range(text, line)) { "; put the range into quotes" } else { "" };
-            Err(vec![complaint(None, line, error.problem + remedy)])
+            let id = tree.get("id").and_then(Value::as_str).filter(|id| is_printable(id));
+            let say = |problem: &Problem| complaint(id, lines.find(&problem.path), problem.to_string());
+            let message = Message::read(&tree).map_err(|problems| problems.iter().map(say).collect());
+            Some(Document { number, line: in_file(lines.find(&[])), id: id.map(str::to_owned), message })
         }
-    };
-    let line = Lines::of(text).0.map_or(first_line, |root| first_line + root.line.saturating_sub(1));
-    Some(Document { number, line, message })
+        Err(error) => {
+            let line = error.place.map_or(1, |(line, _)| line);
+            let remedy = if is_bare_range(text, line) { "; put the range into quotes" } else { "" };
+            let message = Err(vec![complaint(None, line, error.problem + remedy)]);
+            Some(Document { number, line: first_line, id: None, message })
+        }
+    }
 }
 
 /// Whether the line sets a range that YAML takes for an alias (`*`) or folded text (`>`).
@@ -131,16 +132,16 @@ impl Lines {
         Self(serde_saphyr::from_str::<Spanned<Tree>>(text).ok().map(Into::into))
     }
 
-    /// Of a value, or of what holds it where it is missing.
-    fn find(&self, path: &[String]) -> Option<u64> {
-        let mut node = self.0.as_ref()?;
+    /// Of a value, or of what holds it where it is missing; from 1.
+    fn find(&self, path: &[String]) -> u64 {
+        let Some(mut node) = self.0.as_ref() else { return 1 };
         for name in path {
             match node.children.get(name) {
                 Some(child) => node = child,
                 None => break,
             }
         }
-        Some(node.line)
+        node.line
     }
 }
 

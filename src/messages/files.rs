@@ -1,7 +1,8 @@
 //! The texts of message files.
 
 use std::{
-    fs, io,
+    fs::{self, File as Handle},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +11,16 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// The key of a ConfigMap, and so the file in its folder, that holds configuration.
 const CONFIGURATION: &str = "config.yaml";
 
-/// A file, or a folder that could not be listed.
+/// What a configured path holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// A file or a folder, as configured.
+    pub path: PathBuf,
+    /// The file itself, or those of the folder; or why they are not known.
+    pub files: Result<Vec<File>, String>,
+}
+
+/// A file of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// As configured, or below a configured folder.
@@ -19,45 +29,69 @@ pub struct File {
     pub text: Result<String, String>,
 }
 
+impl Source {
+    /// What cannot be read.
+    #[must_use]
+    pub fn unreadable(path: &Path, problem: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), files: Err(problem.into()) }
+    }
+
+    /// Whether all is known that it holds, so that what is not there has been removed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.files.as_ref().is_ok_and(|files| files.iter().all(|file| file.text.is_ok()))
+    }
+}
+
 /// Reads files, and in folders all `*.yaml` and `*.yml` but `config.yaml`, sorted by name.
 #[must_use]
-pub fn read(paths: &[PathBuf]) -> Vec<File> {
-    let list = |path: &PathBuf| match of_folder(path) {
-        Ok(paths) => paths.iter().map(|path| read_one(path)).collect(),
-        // No folder: the reading of the file has the last word.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => vec![read_one(path)],
-        Err(error) => vec![File { path: path.clone(), text: Err(error.to_string()) }],
-    };
-    paths.iter().flat_map(list).collect()
+pub fn read(paths: &[PathBuf]) -> Vec<Source> {
+    paths
+        .iter()
+        .map(|path| Source { path: path.clone(), files: files(path).map_err(|error| error.to_string()) })
+        .collect()
 }
 
-fn of_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths: io::Result<Vec<_>> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
-    let is_message_file = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // kubelet keeps the data of a mounted ConfigMap in hidden folders.
-        !name.starts_with('.')
-            && name != CONFIGURATION
-            && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-    };
-    let mut paths: Vec<_> = paths?.into_iter().filter(is_message_file).collect();
+fn files(path: &Path) -> io::Result<Vec<File>> {
+    if !fs::metadata(path)?.is_dir() {
+        return text(path).map(|text| vec![File { path: path.to_owned(), text: Ok(text) }]);
+    }
+    let entries: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    if entries.is_empty() {
+        // Where a volume is not mounted there is an empty folder. A mounted ConfigMap is never quite empty.
+        return Err(io::Error::other("it is an empty folder, as where a volume is not mounted"));
+    }
+    let mut paths: Vec<_> = entries.into_iter().filter(|path| is_message_file(path)).collect();
     paths.sort();
-    Ok(paths)
+    let file = |path: PathBuf| match path.to_str() {
+        Some(_) => File { text: text(&path).map_err(|error| error.to_string()), path },
+        None => File { text: Err("its name is not UTF-8".into()), path },
+    };
+    Ok(paths.into_iter().map(file).collect())
 }
 
-fn read_one(path: &Path) -> File {
-    let text = fs::metadata(path).and_then(|metadata| {
-        if metadata.len() > MAX_FILE {
-            return Err(io::Error::other(format!("is larger than {MAX_FILE} bytes")));
-        }
-        fs::read_to_string(path)
-    });
-    File { path: path.to_owned(), text: text.map_err(|error| error.to_string()) }
+fn is_message_file(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    // kubelet keeps the data of a mounted ConfigMap in hidden folders.
+    !name.starts_with('.') && name != CONFIGURATION && (name.ends_with(".yaml") || name.ends_with(".yml"))
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    // A pipe or a device would keep the reader waiting.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is neither a file nor a folder"));
+    }
+    let mut text = String::new();
+    Handle::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
 
     use super::*;
 
@@ -73,8 +107,14 @@ mod tests {
             symlink(Path::new("..data").join(name), mount.join(name)).unwrap();
         }
         fs::create_dir(mount.join("folder.d")).unwrap();
-        let found: Vec<_> = read(&[mount.to_owned()]).into_iter().map(|file| file.text.unwrap()).collect();
-        assert_eq!(found, ["a.yml", "b.yaml"]);
+        let sources = read(&[mount.to_owned()]);
+        assert!(sources[0].is_complete());
+        let texts: Vec<_> = sources[0].files.clone().unwrap().into_iter().map(|file| file.text.unwrap()).collect();
+        assert_eq!(texts, ["a.yml", "b.yaml"]);
+        for name in ["b.yaml", "a.yml"] {
+            fs::remove_file(mount.join(name)).unwrap();
+        }
+        assert_eq!(read(&[mount.to_owned()])[0].files, Ok(vec![]), "without messages, and meant");
     }
 
     #[test]
@@ -83,12 +123,20 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         fs::write(path("large.yaml"), vec![b' '; 1024 * 1024 + 1]).unwrap();
         fs::write(path("latin.yaml"), b"\xe4").unwrap();
-        let problems: Vec<_> = read(&[path("nowhere"), path("large.yaml"), path("latin.yaml")])
-            .into_iter()
-            .map(|file| file.text.unwrap_err())
-            .collect();
-        assert!(problems[0].contains("No such file"), "{problems:?}");
-        assert_eq!(problems[1], "is larger than 1048576 bytes");
-        assert!(problems[2].contains("UTF-8"), "{problems:?}");
+        fs::create_dir(path("empty")).unwrap();
+        for (name, problem) in [
+            ("nowhere", "No such file"),
+            ("large.yaml", "larger than 1 MiB"),
+            ("latin.yaml", "UTF-8"),
+            ("empty", "not mounted"),
+            ("../../../../../../../../../../../dev/zero", "neither a file nor a folder"),
+        ] {
+            let told = read(&[path(name)])[0].files.clone().unwrap_err();
+            assert!(told.contains(problem), "{name}: {told}");
+        }
+        fs::write(folder.path().join(OsStr::from_bytes(b"m\xe9.yaml")), "").unwrap();
+        let source = &read(&[folder.path().to_owned()])[0];
+        let problems: Vec<_> = source.files.iter().flatten().filter_map(|file| file.text.clone().err()).collect();
+        assert!(!source.is_complete() && problems.contains(&"its name is not UTF-8".to_owned()), "{problems:?}");
     }
 }

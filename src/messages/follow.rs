@@ -4,14 +4,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
-    task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
+    task::{JoinHandle, spawn_blocking},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
     catalogue::Catalogue,
     collection::Collection,
-    files::{self, File},
+    files::{self, Source},
 };
 use crate::{
     config::Loaded,
@@ -19,8 +19,12 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Between two looks at the files (docs/decisions/0021-files-are-read-again.md).
+/// Between two looks at the sources (docs/decisions/0021-files-are-read-again.md).
 const PAUSE: Duration = Duration::from_millis(500);
+/// A file system that does not answer in this time counts as one that cannot be read.
+const LONGEST_READ: Duration = Duration::from_secs(5);
+/// At the start: looks at sources that are different each time.
+const MOST_LOOKS: usize = 10;
 
 /// The catalogue in force; cheap to clone.
 pub type Current = watch::Receiver<Arc<Catalogue>>;
@@ -32,8 +36,9 @@ pub struct Messages {
     metrics: Arc<Metrics>,
     current: watch::Sender<Arc<Catalogue>>,
     /// What the catalogue in force was made of.
-    files: Vec<File>,
+    sources: Vec<Source>,
     collection: Collection,
+    reading: Option<JoinHandle<Vec<Source>>>,
     /// What the store is to remember, until it does.
     unsaved: Option<String>,
     is_save_failing: bool,
@@ -45,8 +50,18 @@ impl Messages {
     pub fn new(config: watch::Receiver<Loaded>, store: Store, metrics: Arc<Metrics>) -> (Self, Current) {
         let current = watch::Sender::new(Arc::default());
         let catalogue = current.subscribe();
-        let (files, collection) = (Vec::new(), Collection::default());
-        (Self { config, store, metrics, current, files, collection, unsaved: None, is_save_failing: false }, catalogue)
+        let messages = Self {
+            config,
+            store,
+            metrics,
+            current,
+            sources: Vec::new(),
+            collection: Collection::default(),
+            reading: None,
+            unsaved: None,
+            is_save_failing: false,
+        };
+        (messages, catalogue)
     }
 
     /// Reads the sources for the first time. What cannot be read counts as it was when it could: an empty catalogue by
@@ -55,13 +70,26 @@ impl Messages {
     /// # Errors
     /// Something cannot be read, and the store cannot be asked either: try again.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        let files = self.read().await;
-        let before = if files.iter().any(|file| file.text.is_err()) {
-            self.store.message_snapshot().await?.as_deref().map(Collection::of_snapshot).unwrap_or_default()
-        } else {
+        let mut sources = self.read().await;
+        for _ in 0..MOST_LOOKS {
+            if sources.is_empty() {
+                break;
+            }
+            sleep(PAUSE).await;
+            let again = self.read().await;
+            if std::mem::replace(&mut sources, again) == sources {
+                break;
+            }
+        }
+        let before = if sources.iter().all(Source::is_complete) {
             Collection::default()
+        } else {
+            self.store.message_snapshot().await?.as_deref().map(Collection::of_snapshot).unwrap_or_default()
         };
-        self.publish(files, &before);
+        for complaint in before.rejected.iter().flatten() {
+            tracing::error!(%complaint, "message rejected: it is left out");
+        }
+        self.publish(sources, &before);
         Ok(())
     }
 
@@ -72,32 +100,36 @@ impl Messages {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let files = self.read().await;
-            if files == self.files {
+            let sources = self.read().await;
+            if sources == self.sources {
                 glimpsed = None;
-            } else if glimpsed.as_ref() == Some(&files) {
+            } else if glimpsed.as_ref() == Some(&sources) {
                 // Seen twice: an editor may have been half-way through.
                 glimpsed = None;
                 let before = std::mem::take(&mut self.collection);
-                self.publish(files, &before);
+                self.publish(sources, &before);
             } else {
-                glimpsed = Some(files);
+                glimpsed = Some(sources);
             }
             self.save().await;
         }
     }
 
-    async fn read(&self) -> Vec<File> {
+    async fn read(&mut self) -> Vec<Source> {
         let paths: Vec<PathBuf> = self.config.borrow().messages.files.clone();
-        let unread = |path: &PathBuf| File { path: path.clone(), text: Err("the reading was broken off".into()) };
-        let otherwise = paths.iter().map(unread).collect();
-        // A network file system may take its time.
-        spawn_blocking(move || files::read(&paths)).await.unwrap_or(otherwise)
+        let unread = || paths.iter().map(|path| Source::unreadable(path, "it does not answer")).collect();
+        // While one reading hangs no other is begun: each would take a thread.
+        let for_these = paths.clone();
+        let reading = self.reading.get_or_insert_with(|| spawn_blocking(move || files::read(&for_these)));
+        let Ok(read) = timeout(LONGEST_READ, reading).await else { return unread() };
+        self.reading = None;
+        read.unwrap_or_else(|_| unread())
     }
 
-    /// Puts in force what the files hold, and says what is wrong with them.
-    fn publish(&mut self, files: Vec<File>, before: &Collection) {
-        let collection = Collection::of(&files, before);
+    /// Puts in force what the sources hold, and says what is wrong with them.
+    fn publish(&mut self, sources: Vec<Source>, before: &Collection) {
+        let collection = Collection::of(&sources, before);
+        self.current.send_replace(Arc::new(collection.catalogue()));
         for complaint in &collection.unreadable {
             tracing::error!(%complaint, "cannot read messages: those that were there stay in force");
         }
@@ -107,14 +139,14 @@ impl Messages {
         let (active, rejected) = (collection.active(), collection.rejected.len() + collection.unreadable.len());
         self.metrics.messages_active.set(count(active));
         self.metrics.messages_rejected.set(count(rejected));
-        let messages = collection.messages().count();
-        if messages + rejected > 0 || self.collection.messages().count() > 0 {
+        let (messages, were) = (collection.messages().count(), before.messages().count());
+        if messages + were + rejected > 0 {
             tracing::info!(messages, active, rejected, "messages loaded");
         }
-        self.current.send_replace(Arc::new(collection.catalogue()));
-        self.unsaved = Some(collection.snapshot());
+        // Who has no sources has nothing to remember, and others may share the store.
+        self.unsaved = if sources.is_empty() { None } else { collection.snapshot().ok() };
         self.collection = collection;
-        self.files = files;
+        self.sources = sources;
     }
 
     /// Lets the store remember, if it does not yet; failing, it is tried again at the next look.

@@ -13,6 +13,6 @@ pub use self::{
     catalogue::{Catalogue, Sender},
     collection::Collection,
     documents::Complaint,
-    files::{File, read},
+    files::{File, Source, read},
     follow::{Current, Messages},
 };

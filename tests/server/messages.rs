@@ -1,14 +1,19 @@
 //! Messages to administrators: published from files, changed, withdrawn, and never lost by accident.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
 use crate::{
-    stores::on_both_stores,
+    stores::{database_in, on_both_stores},
     support::{
         eventually,
         http::{PINGBACK, STATISTICS, post},
+        postgres::Cluster,
         rows::Rows,
         server::{Server, Setup},
     },
@@ -18,6 +23,9 @@ on_both_stores!(
     published_changed_and_withdrawn,
     the_last_good_ones_are_used_while_files_cannot_be_read,
     a_bad_message_is_left_out_and_the_others_go_out,
+    a_wrong_path_withdraws_nothing,
+    a_mounted_config_map_changes_by_a_swap_of_links,
+    a_rule_makes_a_tester,
 );
 
 /// With a folder of messages.
@@ -95,6 +103,10 @@ audience: {networks: [127.0.0.0/8], instances: [a, b]}
     assert_eq!(ids(&server, &json!({"mode": "staged-msgs-ver-0.19.0"})), ["second"]);
     fs::remove_file(folder.join("b.yml")).unwrap();
     wait_for(&server, &[]);
+    eventually("the withdrawal is told", || {
+        let loaded = server.log.events().into_iter().rfind(|event| event["message"] == "messages loaded")?;
+        (loaded["active"] == 0).then_some(())
+    });
     server.assert_well();
 }
 
@@ -120,14 +132,78 @@ fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
     let server = server.kill().start();
     assert_eq!(ids(&server, &json!({})), ["first"]);
 
-    // What is there and empty is meant.
-    fs::write(away.join("a.yaml"), fresh).unwrap();
-    fs::rename(&away, &folder).unwrap();
-    wait_for(&server, &["fresh"]);
-    fs::remove_file(folder.join("a.yaml")).unwrap();
-    wait_for(&server, &[]);
+    // An empty folder is what is left where a volume is not mounted.
+    fs::create_dir(&folder).unwrap();
+    eventually("it is told", || server.log.text().contains("not mounted").then_some(()));
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+    assert_eq!(server.metric("nutritionfacts_messages_rejected"), Some("1".into()));
     let told = server.log.text().matches("cannot read messages").count();
-    assert_eq!(told, 1, "once for each change: {}", server.log.text());
+    assert_eq!(told, 2, "once for each change: {}", server.log.text());
+
+    fs::write(folder.join("b.yaml"), fresh).unwrap();
+    wait_for(&server, &["fresh"]);
+    fs::write(folder.join("b.yaml"), "# none at present\n").unwrap();
+    wait_for(&server, &[]);
+}
+
+/// A path that is mistyped, while the server runs and at a start.
+fn a_wrong_path_withdraws_nothing(setup: &Setup) {
+    let folder = setup.folder().join("messages");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a.yaml"), document("first", "")).unwrap();
+    let config = setup.folder().join("config.yaml");
+    let names = |path: &Path| fs::write(&config, format!("messages: {{files: [{}]}}\n", path.display())).unwrap();
+    names(&folder);
+    let setup = setup.clone().config(&config);
+    let server = setup.start();
+    wait_for(&server, &["first"]);
+    names(&setup.folder().join("mesages"));
+    eventually("it is told", || server.log.text().contains("mesages: cannot be read").then_some(()));
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+    assert!(server.stop().success());
+    let server = setup.start();
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+
+    // Another path that can be read, or none, is meant.
+    let other = setup.folder().join("other.yaml");
+    fs::write(&other, document("second", "")).unwrap();
+    names(&other);
+    wait_for(&server, &["second"]);
+    fs::write(&config, "").unwrap();
+    wait_for(&server, &[]);
+    server.assert_well();
+}
+
+/// A mounted ConfigMap as kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
+fn a_mounted_config_map_changes_by_a_swap_of_links(setup: &Setup) {
+    let (setup, mount) = with_folder(setup);
+    let publish = |version: &str, text: &str| {
+        let folder = mount.join(format!("..{version}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("a.yaml"), text).unwrap();
+        symlink(format!("..{version}"), mount.join("..data_tmp")).unwrap();
+        fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    };
+    publish("1", &document("first", ""));
+    symlink("..data/a.yaml", mount.join("a.yaml")).unwrap();
+    let server = setup.start();
+    assert_eq!(ids(&server, &json!({})), ["first"]);
+    publish("2", &document("second", ""));
+    fs::remove_dir_all(mount.join("..1")).unwrap();
+    wait_for(&server, &["second"]);
+    fs::remove_file(mount.join("a.yaml")).unwrap();
+    wait_for(&server, &[]);
+    server.assert_well();
+}
+
+/// A tester whose device sends no mode gets one by a rule.
+fn a_rule_makes_a_tester(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let staged = document("staged", "").replace("Active", "Staged");
+    fs::write(folder.join("a.yaml"), staged).unwrap();
+    let server = setup.set("ingest.mode_rules=[{instances: [tester], mode: staged-msgs}]").start();
+    assert_eq!(ids(&server, &json!({"instance_id": "tester"})), ["staged"]);
+    assert!(ids(&server, &json!({})).is_empty());
 }
 
 fn a_bad_message_is_left_out_and_the_others_go_out(setup: &Setup) {
@@ -147,4 +223,26 @@ fn a_bad_message_is_left_out_and_the_others_go_out(setup: &Setup) {
     });
     assert_eq!(ids(&server, &json!({})), ["good"]);
     server.assert_well();
+}
+
+/// PostgreSQL and the files are away at the start: senders get 503, never an empty set.
+#[test]
+fn nothing_is_sent_before_the_messages_are_known() {
+    let cluster = Cluster::start();
+    let (setup, folder) = with_folder(&database_in(&cluster));
+    fs::write(folder.join("a.yaml"), document("first", "")).unwrap();
+    let server = setup.start();
+    eventually("the store remembers", || (!Rows::open(&setup.url).all("message_snapshot").is_empty()).then_some(()));
+    assert!(server.stop().success());
+    fs::remove_dir_all(&folder).unwrap();
+    cluster.kill();
+    let server = setup.launch();
+    let reply = server.ask(&post(PINGBACK, br#"{"instance_id": "a", "version": "0.17.5"}"#));
+    assert_eq!(reply.status, 503);
+    cluster.restart();
+    eventually("it answers", || {
+        let reply = server.ask(&post(PINGBACK, br#"{"instance_id": "a", "version": "0.17.5"}"#));
+        assert!(reply.status == 503 || reply.json()["messages"][0]["msg_id"] == "first", "{}", reply.text());
+        (reply.status == 200).then_some(())
+    });
 }

@@ -23,22 +23,42 @@ const MAX_LINK: usize = 150;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// `msg_id`.
-    pub id: String,
-    /// Who gets it by its stage.
-    pub stage: Stage,
+    id: String,
+    stage: Stage,
     version_range: String,
     #[serde(skip)]
     range: Range,
     link_url: String,
-    /// Clients show the newest first.
-    pub date: NaiveDate,
+    date: NaiveDate,
     translations: BTreeMap<String, Translation>,
-    /// Who gets it by name and place.
-    pub audience: Audience,
+    audience: Audience,
 }
 
 impl Message {
+    /// `msg_id`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Who gets it by its stage.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The day by which clients sort.
+    #[must_use]
+    pub fn date(&self) -> NaiveDate {
+        self.date
+    }
+
+    /// Who gets it by name and place.
+    #[must_use]
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
     /// The versions that get it.
     #[must_use]
     pub fn range(&self) -> &Range {

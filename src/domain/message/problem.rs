@@ -26,9 +26,16 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path.join("."))?;
+            let names: Vec<_> = self.path.iter().map(|name| printable(name)).collect();
+            write!(f, "{}: ", names.join("."))?;
         }
         f.write_str(&self.what)?;
         self.remedy.iter().try_for_each(|remedy| write!(f, "; {remedy}"))
     }
+}
+
+/// What stands in the place of a key may be anything, and must not meddle with a log or a terminal.
+fn printable(name: &str) -> &str {
+    let is_plain = !name.is_empty() && name.len() <= 64 && !name.chars().any(char::is_control);
+    if is_plain { name } else { "(no name of a key)" }
 }

@@ -112,6 +112,11 @@ fn read_comparison(text: &str) -> Result<Comparison, &'static str> {
         return Err("has no version behind its sign");
     }
     let (numbers, suffix) = numbers(version).ok_or("has no version of three numeric parts")?;
+    // Clients refuse them, though `016` is 16.
+    let second_is_digit = |number: &str| number.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    if version.split('.').take(3).any(|number| number.starts_with('0') && second_is_digit(number)) {
+        return Err("has a version with a zero before a number");
+    }
     if !suffix.is_empty() && order::identifiers(suffix).is_none() {
         return Err("has a version that cannot be read");
     }
@@ -166,6 +171,9 @@ mod tests {
             ("===0.15.0", "comparison 1 has no version behind its sign"),
             ("<0.15", "comparison 1 has no version of three numeric parts"),
             ("<0.15.x", "comparison 1 has no version of three numeric parts"),
+            ("<0.016.0", "comparison 1 has a version with a zero before a number"),
+            (">=00.15.0", "comparison 1 has a version with a zero before a number"),
+            (">=0.15.00a1", "comparison 1 has a version with a zero before a number"),
             ("<0.15.0ä", "comparison 1 has a version that cannot be read"),
             ("**", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
         ] {

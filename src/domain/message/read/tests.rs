@@ -1,0 +1,191 @@
+//! Each rule, with an offence and what is said about it.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn document() -> Value {
+    json!({
+        "id": "upgrade", "stage": "Active", "versionRange": ">=0.15.0,<0.18.0", "linkUrl": "https://example.org/a",
+        "date": "2026-11-01",
+        "translations": {"en": {"title": "T", "message": "M\nm", "linkText": null}, "es-419": {"title": "T", "message": "M"}},
+        "audience": {"instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"]},
+    })
+}
+
+fn problems(document: &Value) -> String {
+    let problems = Message::read(document).err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_right_document_comes_back_as_it_was() {
+    let message = Message::read(&document()).unwrap();
+    let again = serde_json::to_value(&message).unwrap();
+    assert_eq!(Message::read(&again).unwrap(), message);
+    let short = json!({"id": "a", "stage": "Draft", "date": "2026-02-28", "translations": {"en": {"title": "T", "message": "M"}}});
+    let message = Message::read(&short).unwrap();
+    assert_eq!((message.version_range.as_str(), message.link_url.as_str()), ("*", ""));
+    assert_eq!(message.audience, Audience::default());
+}
+
+/// Each rule: where, an offence, and what is said.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn every_rule() {
+    let cases = [
+        ("/id", json!("x".repeat(51)), "id: has 51 characters, allowed are 50"),
+        ("/id", json!("😀".repeat(26)), "id: has 52 characters, allowed are 50"),
+        ("/id", json!(" "), "id: is empty"),
+        ("/id", json!("a b"), "id: holds a space"),
+        ("/id", json!("a\nb"), "id: holds a line break or a tabulator"),
+        ("/id", json!(5), "id: got a number, allowed is text; put it in quotes"),
+        (
+            "/stage",
+            json!("active"),
+            "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
+        ),
+        ("/stage", json!(null), "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`"),
+        ("/versionRange", json!(""), "versionRange: is empty; leave the key out or write `*` for all versions"),
+        ("/versionRange", json!(null), "versionRange: got nothing, allowed is text; leave the key out"),
+        (
+            "/versionRange",
+            json!(">=0.15.0, <0.18.0"),
+            "versionRange: comparison 2 holds a space; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+        ),
+        (
+            "/versionRange",
+            json!("<0.16"),
+            "versionRange: comparison 1 has no version of three numeric parts; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+        ),
+        (
+            "/versionRange",
+            json!("<0.16.0b10"),
+            "versionRange: has a bound that is no final version; about others the versions of Kolibri do not agree; use the final version, as `<0.16.0`",
+        ),
+        (
+            "/versionRange",
+            json!(">=0.15.00000000000000000000000000000000000000000000"),
+            "versionRange: has 51 characters, allowed are 50",
+        ),
+        (
+            "/versionRange",
+            json!("<0.016.0"),
+            "versionRange: comparison 1 has a version with a zero before a number; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+        ),
+        ("/linkUrl", json!(format!("https://{}", "x".repeat(143))), "linkUrl: has 151 characters, allowed are 150"),
+        ("/linkUrl", json!("javascript:alert(1)"), "linkUrl: is no address that begins with `https://` or `http://`"),
+        ("/linkUrl", json!("https:///x"), "linkUrl: is no address that begins with `https://` or `http://`"),
+        ("/linkUrl", json!("https://x/a b"), "linkUrl: holds a space; write it as `%20`"),
+        ("/linkUrl", json!(null), "linkUrl: got nothing, allowed is text; leave the key out"),
+        ("/date", json!("2026-11-01T00:00:00Z"), "date: is no day; write it as `2026-11-01`, without a time"),
+        ("/date", json!("2026-11-31"), "date: is no day; write it as `2026-11-01`, without a time"),
+        ("/date", json!("0000-01-01"), "date: is no day; write it as `2026-11-01`, without a time"),
+        ("/date", json!("26-11-1"), "date: is no day; write it as `2026-11-01`, without a time"),
+        (
+            "/translations",
+            json!({}),
+            "translations.en: is missing; devices in a language without a translation show the English text",
+        ),
+        ("/translations", json!([]), "translations: got a list, allowed is an object with a text for each language"),
+        (
+            "/translations/pt-BR",
+            json!({"title": "T", "message": "M"}),
+            "translations.pt-BR: is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+        ),
+        ("/translations/en", json!({"title": "T"}), "translations.en.message: is missing"),
+        ("/translations/en/title", json!(""), "translations.en.title: is empty"),
+        (
+            "/translations/en/title",
+            json!(null),
+            "translations.en.title: got nothing, allowed is text; leave the key out",
+        ),
+        ("/translations/en/linkText", json!(""), "translations.en.linkText: is empty"),
+        ("/translations/en/message", json!("a\u{0}b"), "translations.en.message: holds a control character"),
+        (
+            "/translations/en/message",
+            json!("m".repeat(5001)),
+            "translations.en.message: has 5001 characters, allowed are 5000",
+        ),
+        (
+            "/translations/en/link_text",
+            json!("x"),
+            "translations.en.link_text: is no key of a message; did you mean `linkText`?",
+        ),
+        (
+            "/audience/networks/0",
+            json!("10.0.0.1"),
+            "audience.networks.0: is no network; write it as `10.0.0.0/8` or `2001:db8::/32`",
+        ),
+        ("/audience/instances", json!("abc"), "audience.instances: got text, allowed is a list"),
+        ("/audience/instances/0", json!(5), "audience.instances.0: got a number, allowed is text; put it in quotes"),
+        ("/audience/instances", json!(vec!["a"; 1001]), "audience.instances: has 1001 entries, allowed are 1000"),
+        ("/versionrange", json!("*"), "versionrange: is no key of a message; did you mean `versionRange`?"),
+    ];
+    for (place, offence, complaint) in cases {
+        let mut document = document();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        match document.pointer_mut(parent).unwrap() {
+            Value::Array(list) => list[name.parse::<usize>().unwrap()] = offence,
+            object => object[name] = offence,
+        }
+        assert_eq!(problems(&document), complaint, "{place}");
+    }
+    for value in [json!(null), json!([]), json!("text")] {
+        assert!(problems(&value).contains("allowed is an object with `id`"), "{value}");
+    }
+}
+
+#[test]
+fn the_longest_that_is_allowed() {
+    let mut document = document();
+    document["id"] = json!("😀".repeat(25));
+    document["linkUrl"] = json!(format!("https://{}", "x".repeat(142)));
+    document["versionRange"] = json!(">=0.15.0,<0.18.10,!=0.16.0,!=0.16.10,!=0.17.10000");
+    assert_eq!(problems(&document), "");
+}
+
+#[test]
+fn all_complaints_at_once() {
+    let document = json!({"id": "", "stage": "On", "date": "x", "translations": {"de": {"title": 1}}, "extra": 1});
+    assert_eq!(problems(&document).lines().count(), 7, "{}", problems(&document));
+    assert_eq!(problems(&json!({})).lines().count(), 4);
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,60}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::hash_map("[a-z]{2,3}|title|message|linkText|instances|networks", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever is accepted fits into the columns of a client, and reads back as the same message.
+    #[test]
+    fn what_is_accepted_harms_no_client(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/translations/en(/title|/message|/linkText)?", put in value()) {
+        let mut document = document();
+        *document.pointer_mut(&place).unwrap() = put;
+        if let Ok(message) = Message::read(&document) {
+            let wire: Value = serde_json::from_str(&message.json()).unwrap();
+            for (key, max) in [("msg_id", 50), ("version_range", 50), ("link_url", 150), ("timestamp", 10)] {
+                prop_assert!(wire[key].as_str().unwrap().encode_utf16().count() <= max);
+            }
+            prop_assert!(wire["i18n"]["en"]["title"].is_string());
+            for text in wire["i18n"].as_object().unwrap().values() {
+                prop_assert!(text["title"].is_string() && text["msg"].is_string());
+                prop_assert_eq!(text.as_object().unwrap().len(), 3);
+            }
+            prop_assert_eq!(Message::read(&serde_json::to_value(&message).unwrap()).unwrap(), message);
+        }
+    }
+}

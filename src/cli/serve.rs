@@ -12,9 +12,9 @@ use crate::{
     http::{
         self,
         budget::Budgets,
-        connection::Deadlines,
         refusals::Refusals,
         serve::{Listener, bind},
+        socket::Deadlines,
         state::{AppState, Shared},
     },
     ingest::{Ingest, health::Health},

@@ -1,10 +1,11 @@
 //! How the world speaks to us: two listeners, their routes, and what stands around each request.
 
+mod activity;
 mod admin;
 pub mod body;
 pub mod budget;
 pub mod client_ip;
-pub mod connection;
+mod connection;
 mod error;
 pub mod inflate;
 mod open;
@@ -14,6 +15,7 @@ pub mod refusals;
 mod reply;
 mod reports;
 pub mod serve;
+pub mod socket;
 pub mod state;
 mod under_way;
 

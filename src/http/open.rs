@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::connection::Activity;
+use super::activity::Activity;
 
 /// Between two vain searches for a connection that may give way.
 const SEARCH_PAUSE: Duration = Duration::from_millis(10);

@@ -4,17 +4,12 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use axum::{Router, body::Body, http};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::Instant,
@@ -22,9 +17,11 @@ use tokio::{
 use tower::Service;
 
 use super::{
-    connection::{Activity, Deadlines, Request, Socket},
+    activity::{Activity, Request},
+    connection,
     open::Open,
-    under_way::Reply,
+    socket::{Deadlines, Socket},
+    under_way::{Received, Reply},
 };
 use crate::{
     lifecycle::Lifecycle,
@@ -36,9 +33,6 @@ use crate::{
     },
 };
 
-/// Longest header, all lines together, and their number.
-const MAX_HEADER: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
 /// Longest address: ours have 20 bytes, and what a proxy or a person appends is short.
 const MAX_ADDRESS: usize = 8 * 1024;
 /// Connections that the kernel holds until they are accepted.
@@ -109,7 +103,7 @@ impl Listener {
                     let activity = Activity::new();
                     if open.add(&activity, self.max_connections) {
                         let served = served.clone();
-                        lifecycle.connections().spawn(connection(stream, peer, activity, self.deadlines, served));
+                        lifecycle.connections().spawn(serve(stream, peer.ip(), activity, self.deadlines, served));
                     }
                 }
                 Err(error) if is_of_client(&error) => {}
@@ -138,42 +132,17 @@ struct Served {
     traces: Traces,
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    activity: Arc<Activity>,
-    deadlines: Deadlines,
-    served: Arc<Served>,
-) {
+async fn serve(stream: TcpStream, peer: IpAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
     // Replies are one small write: waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip()));
-        if request.version() == http::Version::HTTP_2 {
-            activity.set_http2();
-        }
-        served.clone().answer(request, activity.request())
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Deadlines are ours, as hyper's run on idle connections too.
-    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS).half_close(true);
-    builder.http2().max_header_list_size(u32::try_from(MAX_HEADER).unwrap_or(u32::MAX)).max_concurrent_streams(256);
     let socket = Socket::new(stream, activity.clone(), deadlines);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
-    let mut leaving = false;
-    loop {
-        tokio::select! {
-            // What went wrong on the wire is the client's affair, and a stranger's storm must not fill the log.
-            _ = connection.as_mut() => break,
-            () = activity.left.notified(), if !leaving => {}
-        }
-        leaving = true;
-        if activity.is_http2() {
-            connection.as_mut().graceful_shutdown();
-        }
-    }
+    let answer = |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        served.clone().answer(request, activity.request())
+    };
+    connection::serve(socket, service_fn(answer)).await;
     gauge.dec();
 }
 
@@ -194,7 +163,7 @@ impl Served {
         {
             too_long()
         } else {
-            self.router.clone().call(request.map(Body::new)).await?
+            self.router.clone().call(request.map(|body| Received::wrap(body, &under_way))).await?
         };
         self.metrics
             .http_requests_total

@@ -101,7 +101,7 @@ async fn method_not_allowed(State(state): State<Shared>, request: Request) -> Re
 /// Answers after the request's body has been read, as a client that still sends would lose the reply.
 async fn unwanted(state: &AppState, request: Request, mut response: Response) -> Response {
     let timeout = state.config.borrow().http.body_timeout;
-    let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout };
+    let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout, last_call: state.lifecycle.last_call() };
     if !body::discard(request.into_body(), caps).await {
         response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     }

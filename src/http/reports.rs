@@ -58,8 +58,7 @@ async fn keep_pingback(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
-    let caps = caps(state);
-    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
+    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
     let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
@@ -117,15 +116,16 @@ async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<O
     Ok(state.ingest.statistics(report, named, share.into_permit()).await?)
 }
 
-async fn text(body: Body, caps: Caps, share: &mut Share) -> Result<Text, BodyError> {
+async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, BodyError> {
     let bytes = body::read(body, caps, share).await?;
     inflate::text(bytes, caps.inflated, share)
 }
 
-fn caps(state: &AppState) -> Caps {
+fn caps(state: &AppState) -> Caps<'_> {
     let http = &state.config.borrow().http;
     let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-    Caps { sent: bytes(http.max_body), inflated: bytes(http.max_inflated_body), timeout: http.body_timeout }
+    let (sent, inflated) = (bytes(http.max_body), bytes(http.max_inflated_body));
+    Caps { sent, inflated, timeout: http.body_timeout, last_call: state.lifecycle.last_call() }
 }
 
 fn refused(state: &AppState, refusal: Refusal, route: &'static str, named: &Named) -> Response {

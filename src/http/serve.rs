@@ -96,7 +96,7 @@ impl Listener {
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                () = lifecycle.stop().cancelled() => return open.leave(),
+                () = lifecycle.stop().cancelled() => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -115,6 +115,12 @@ impl Listener {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+        drop(self.socket);
+        open.leave();
+        tokio::select! {
+            () = lifecycle.connections().wait() => {}
+            () = lifecycle.last_call().cancelled() => open.give_way(),
         }
     }
 }

@@ -127,7 +127,7 @@ fn admin(config: &Config, state: &Shared) -> Result<Listener, Failure> {
 fn listener(
     name: &'static str,
     address: SocketAddr,
-    router: axum::Router,
+    routes: http::Routes,
     deadlines: Deadlines,
     max_connections: usize,
 ) -> Result<Listener, Failure> {
@@ -135,7 +135,7 @@ fn listener(
         .map_err(|error| Failure::running(format!("cannot listen on {address} ({name}.listen): {error}")))?;
     let address = socket.local_addr().map_err(Failure::running)?;
     tracing::info!(listener = name, %address, "listening");
-    Ok(Listener { name, socket, router, deadlines, max_connections, route: http::route, traces: Traces::default() })
+    Ok(Listener { name, socket, routes, deadlines, max_connections, traces: Traces::default() })
 }
 
 /// Migrates, however long the database is away; then probes it and prepares its months, until the stop.

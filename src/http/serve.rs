@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http};
+use axum::{body::Body, http};
 use hyper::{body::Incoming, service::service_fn};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -17,6 +17,7 @@ use tokio::{
 use tower::Service;
 
 use super::{
+    Routes,
     activity::{Activity, Request},
     connection,
     open::Open,
@@ -55,13 +56,11 @@ pub struct Listener {
     /// Bound.
     pub socket: TcpListener,
     /// What is served.
-    pub router: Router,
+    pub routes: Routes,
     /// Of each connection.
     pub deadlines: Deadlines,
     /// Beyond, the connection longest idle gives way.
     pub max_connections: usize,
-    /// The label `route` of a path.
-    pub route: fn(&str) -> &'static str,
     /// Of requests, but not of probes.
     pub traces: Traces,
 }
@@ -91,8 +90,8 @@ impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
         let (open, name, failures) = (Open::default(), self.name, Storm::default());
-        let Self { router, route, traces, .. } = self;
-        let served = Arc::new(Served { metrics, name, router, route, traces });
+        let Self { routes, traces, .. } = self;
+        let served = Arc::new(Served { metrics, name, routes, traces });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -133,8 +132,7 @@ fn is_of_client(error: &io::Error) -> bool {
 struct Served {
     metrics: Arc<Metrics>,
     name: &'static str,
-    router: Router,
-    route: fn(&str) -> &'static str,
+    routes: Routes,
     traces: Traces,
 }
 
@@ -159,7 +157,7 @@ impl Served {
         mut under_way: Request,
     ) -> Result<http::Response<Reply>, Infallible> {
         let started = Instant::now();
-        let route = (self.route)(request.uri().path());
+        let route = self.routes.label(request.uri().path());
         let method = method(request.method());
         let mut span = self.span(request.headers(), method, route);
         let id = RequestId::new(header(request.headers(), REQUEST_ID));
@@ -169,7 +167,7 @@ impl Served {
         {
             too_long()
         } else {
-            self.router.clone().call(request.map(|body| Received::wrap(body, &under_way))).await?
+            self.routes.router.clone().call(request.map(|body| Received::wrap(body, &under_way))).await?
         };
         self.metrics
             .http_requests_total

@@ -59,7 +59,7 @@ async fn keep_pingback(
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
-    let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.pingbacks.share();
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
@@ -96,7 +96,7 @@ pub async fn statistics(State(state): State<Shared>, Extension(named): Extension
 
 async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budgets.statistics.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.statistics.share();
     let bytes = body::read(body, caps, &mut share).await?;
     let heavy = inflate::is_heavy(&bytes);
     let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);

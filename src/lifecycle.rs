@@ -12,6 +12,10 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// The part of the grace in which requests may still arrive. The rest is for their commit, their reply, and for a client
+/// that does not take it, so that one slow sender cannot make a stop a hard one.
+const ARRIVAL: f32 = 0.7;
+
 /// Shared by all that must know whether the process starts, runs or stops.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle(Arc<State>);
@@ -21,6 +25,7 @@ struct State {
     started: AtomicBool,
     draining: AtomicBool,
     stop: CancellationToken,
+    last_call: CancellationToken,
     failure: OnceLock<String>,
     failed: CancellationToken,
     connections: TaskTracker,
@@ -60,6 +65,12 @@ impl Lifecycle {
     #[must_use]
     pub fn stop(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// Fires when so much of the grace is over that whoever still sends a request is not waited for any more.
+    #[must_use]
+    pub fn last_call(&self) -> &CancellationToken {
+        &self.0.last_call
     }
 
     /// Counts connections; a stop waits for them.
@@ -116,7 +127,15 @@ impl Lifecycle {
                 self.0.tasks.close();
                 self.0.tasks.wait().await;
             };
-            if tokio::time::timeout(grace, rest).await.is_ok() { End::Soft } else { End::Hard("the grace ran out") }
+            let last_call = async {
+                tokio::time::sleep(grace.mul_f32(ARRIVAL)).await;
+                self.0.last_call.cancel();
+                tokio::time::sleep(grace.mul_f32(1.0 - ARRIVAL)).await;
+            };
+            tokio::select! {
+                () = rest => End::Soft,
+                () = last_call => End::Hard("the grace ran out"),
+            }
         };
         Ok(tokio::select! {
             end = orderly => end,

@@ -12,9 +12,9 @@ use crate::{
     http::{
         self,
         budget::Budgets,
-        connection::Deadlines,
         refusals::Refusals,
         serve::{Listener, bind},
+        socket::Deadlines,
         state::{AppState, Shared},
     },
     ingest::{Ingest, health::Health},
@@ -130,7 +130,7 @@ fn admin(config: &Config, state: &Shared) -> Result<Listener, Failure> {
 fn listener(
     name: &'static str,
     address: SocketAddr,
-    router: axum::Router,
+    routes: http::Routes,
     deadlines: Deadlines,
     max_connections: usize,
 ) -> Result<Listener, Failure> {
@@ -138,7 +138,7 @@ fn listener(
         .map_err(|error| Failure::running(format!("cannot listen on {address} ({name}.listen): {error}")))?;
     let address = socket.local_addr().map_err(Failure::running)?;
     tracing::info!(listener = name, %address, "listening");
-    Ok(Listener { name, socket, router, deadlines, max_connections, route: http::route, traces: Traces::default() })
+    Ok(Listener { name, socket, routes, deadlines, max_connections, traces: Traces::default() })
 }
 
 /// Migrates, however long the database is away; then probes it and prepares its months, until the stop.

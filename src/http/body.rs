@@ -1,11 +1,13 @@
 //! The whole body of a request, as sent, under its caps.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
+use http_body::Frame;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::budget::{Exhausted, Share};
 
@@ -45,13 +47,28 @@ impl From<Exhausted> for BodyError {
 
 /// Caps of one kind of request.
 #[derive(Debug, Clone, Copy)]
-pub struct Caps {
+pub struct Caps<'a> {
     /// Bytes as sent.
     pub sent: usize,
     /// Bytes after inflating.
     pub inflated: usize,
     /// From now to the end of the body.
     pub timeout: Duration,
+    /// Ends it before, when the server stops.
+    pub last_call: &'a CancellationToken,
+}
+
+impl<'a> Caps<'a> {
+    fn too_late(self) -> impl Future<Output = ()> + use<'a> {
+        // From now, not from when it is first waited for.
+        let timeout = sleep(self.timeout);
+        async move {
+            tokio::select! {
+                () = timeout => {}
+                () = self.last_call.cancelled() => {}
+            }
+        }
+    }
 }
 
 /// Reads the whole body. Whatever the outcome, its end has been reached, unless the error says that the connection
@@ -59,18 +76,13 @@ pub struct Caps {
 ///
 /// # Errors
 /// See [`BodyError`].
-pub async fn read(mut body: Body, caps: Caps, share: &mut Share) -> Result<Bytes, BodyError> {
-    let deadline = Instant::now() + caps.timeout;
+pub async fn read(mut body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Bytes, BodyError> {
+    let mut too_late = pin!(caps.too_late());
     let mut kept = Kept::default();
     let mut failure = None;
     let mut total = 0;
     loop {
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Err(_) => return Err(BodyError::TooSlow),
-            Ok(Some(Err(_))) => return Err(BodyError::Broken),
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => frame,
-        };
+        let Some(frame) = next(&mut body, too_late.as_mut()).await? else { break };
         let Ok(data) = frame.into_data() else { continue };
         total += data.len();
         if total > caps.sent.saturating_mul(PATIENCE) {
@@ -100,16 +112,26 @@ pub async fn read(mut body: Body, caps: Caps, share: &mut Share) -> Result<Bytes
 }
 
 /// Reads and forgets a body that nobody wants, so that the connection can go on. False: it must be closed.
-pub async fn discard(mut body: Body, caps: Caps) -> bool {
-    let deadline = Instant::now() + caps.timeout;
+pub async fn discard(mut body: Body, caps: Caps<'_>) -> bool {
+    let mut too_late = pin!(caps.too_late());
     let mut total = 0;
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+    while let Ok(Some(frame)) = next(&mut body, too_late.as_mut()).await {
         total += frame.data_ref().map_or(0, Bytes::len);
         if total > caps.sent.saturating_mul(PATIENCE) {
             return false;
         }
     }
     http_body::Body::is_end_stream(&body)
+}
+
+/// The next part of the body; none after the last.
+async fn next(body: &mut Body, too_late: impl Future<Output = ()>) -> Result<Option<Frame<Bytes>>, BodyError> {
+    tokio::select! {
+        // What is there is taken, however late.
+        biased;
+        frame = body.frame() => frame.transpose().map_err(|_| BodyError::Broken),
+        () = too_late => Err(BodyError::TooSlow),
+    }
 }
 
 /// Bytes as they come; a body in one piece is not copied.

@@ -48,7 +48,8 @@ impl Default for Budgets {
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,
-    permit: OwnedSemaphorePermit,
+    /// None at first.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Budget {
@@ -63,12 +64,9 @@ impl Budget {
     }
 
     /// An empty share.
-    ///
-    /// # Errors
-    /// The semaphore is closed, which never happens.
-    pub fn share(&self) -> Result<Share, Exhausted> {
-        let permit = self.permits.clone().try_acquire_many_owned(0).map_err(|_| Exhausted::Now)?;
-        Ok(Share { budget: self.clone(), permit })
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share { budget: self.clone(), permit: None }
     }
 }
 
@@ -81,23 +79,30 @@ impl Share {
         if bytes > self.budget.bytes {
             return Err(Exhausted::Ever);
         }
-        let missing = bytes.div_ceil(UNIT).saturating_sub(self.permit.num_permits());
+        let missing = bytes.div_ceil(UNIT).saturating_sub(self.units());
         if missing > 0 {
             let missing = u32::try_from(missing).map_err(|_| Exhausted::Ever)?;
             let more = self.budget.permits.clone().try_acquire_many_owned(missing).map_err(|_| Exhausted::Now)?;
-            self.permit.merge(more);
+            match &mut self.permit {
+                Some(permit) => permit.merge(more),
+                None => self.permit = Some(more),
+            }
         }
         Ok(())
     }
 
     /// Makes the share cover `bytes` and no more.
     pub fn shrink(&mut self, bytes: usize) {
-        let surplus = self.permit.num_permits().saturating_sub(bytes.div_ceil(UNIT));
-        drop(self.permit.split(surplus));
+        let surplus = self.units().saturating_sub(bytes.div_ceil(UNIT));
+        drop(self.permit.as_mut().and_then(|permit| permit.split(surplus)));
+    }
+
+    fn units(&self) -> usize {
+        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
     /// What is to be held until the row is committed.
-    pub fn into_permit(self) -> OwnedSemaphorePermit {
+    pub fn into_permit(self) -> Option<OwnedSemaphorePermit> {
         self.permit
     }
 }
@@ -109,9 +114,9 @@ mod tests {
     #[test]
     fn a_budget_is_shared() {
         let budget = Budget::of(10 * UNIT);
-        let mut first = budget.share().unwrap();
+        let mut first = budget.share();
         assert_eq!(first.cover(10 * UNIT), Ok(()));
-        let mut second = budget.share().unwrap();
+        let mut second = budget.share();
         assert_eq!(second.cover(1), Err(Exhausted::Now));
         first.shrink(9 * UNIT);
         assert_eq!(second.cover(1), Ok(()));

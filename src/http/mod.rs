@@ -1,10 +1,11 @@
 //! How the world speaks to us: two listeners, their routes, and what stands around each request.
 
+mod activity;
 mod admin;
 pub mod body;
 pub mod budget;
 pub mod client_ip;
-pub mod connection;
+mod connection;
 mod error;
 pub mod inflate;
 mod open;
@@ -14,6 +15,7 @@ pub mod refusals;
 mod reply;
 mod reports;
 pub mod serve;
+pub mod socket;
 pub mod state;
 mod under_way;
 
@@ -31,17 +33,40 @@ use state::{AppState, Shared};
 /// A body that no route wants is read up to so many bytes (times four), so that the connection can go on.
 const UNWANTED_BODY: usize = 1024 * 1024;
 
-/// The public listener: pings, probes, and who we are.
-pub fn public(state: Shared) -> Router {
-    public_routes()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
+/// What a listener serves.
+pub struct Routes {
+    router: Router,
+    paths: Vec<&'static str>,
 }
 
-/// As a list, so that a test can hold the OpenAPI document against it.
+impl Routes {
+    fn new<const N: usize>(list: [(&'static str, MethodRouter<Shared>); N], state: Shared) -> Self {
+        let paths = list.iter().map(|(path, _)| *path).collect();
+        let router = list
+            .into_iter()
+            .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .with_state(state);
+        Self { router, paths }
+    }
+
+    /// The label `route` of a path: without a slash at its end, and never one that is not ours.
+    fn label(&self, path: &str) -> &'static str {
+        match self.paths.iter().find(|known| **known == path) {
+            Some(&"/") => "/",
+            Some(known) => known.trim_end_matches('/'),
+            None => "unmatched",
+        }
+    }
+}
+
+/// The public listener: pings, probes, and who we are.
+pub fn public(state: Shared) -> Routes {
+    Routes::new(public_routes(), state)
+}
+
+/// A test holds the OpenAPI document against it.
 fn public_routes() -> [(&'static str, MethodRouter<Shared>); 9] {
     [
         ("/api/v1/pingback", post(reports::pingback)),
@@ -57,34 +82,15 @@ fn public_routes() -> [(&'static str, MethodRouter<Shared>); 9] {
 }
 
 /// The admin listener: metrics and probes.
-pub fn admin(state: Shared) -> Router {
-    Router::new()
-        .route("/metrics", get(admin::metrics))
-        .route("/config", get(admin::config))
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
-        .route("/startupz", get(probes::startupz))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
-}
-
-/// The label `route` of a path: a path that is not ours must not become a label.
-#[must_use]
-pub fn route(path: &str) -> &'static str {
-    match path {
-        "/api/v1/pingback" | "/api/v1/pingback/" => "/api/v1/pingback",
-        "/api/v1/statistics" | "/api/v1/statistics/" => "/api/v1/statistics",
-        "/" => "/",
-        "/livez" => "/livez",
-        "/readyz" => "/readyz",
-        "/startupz" => "/startupz",
-        "/health_check" => "/health_check",
-        "/openapi.json" => "/openapi.json",
-        "/metrics" => "/metrics",
-        "/config" => "/config",
-        _ => "unmatched",
-    }
+pub fn admin(state: Shared) -> Routes {
+    let routes = [
+        ("/metrics", get(admin::metrics)),
+        ("/config", get(admin::config)),
+        ("/livez", get(probes::livez)),
+        ("/readyz", get(probes::readyz)),
+        ("/startupz", get(probes::startupz)),
+    ];
+    Routes::new(routes, state)
 }
 
 async fn not_found(State(state): State<Shared>, request: Request) -> Response {
@@ -99,7 +105,7 @@ async fn method_not_allowed(State(state): State<Shared>, request: Request) -> Re
 /// Answers after the request's body has been read, as a client that still sends would lose the reply.
 async fn unwanted(state: &AppState, request: Request, mut response: Response) -> Response {
     let timeout = state.config.borrow().http.body_timeout;
-    let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout };
+    let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout, last_call: state.lifecycle.last_call() };
     if !body::discard(request.into_body(), caps).await {
         response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     }

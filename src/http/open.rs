@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::connection::Activity;
+use super::activity::Activity;
 
 /// Between two vain searches for a connection that may give way.
 const SEARCH_PAUSE: Duration = Duration::from_millis(10);
@@ -56,7 +56,16 @@ impl Open {
 
     /// Asks all to leave.
     pub(super) fn leave(&self) {
+        self.for_each(Activity::leave);
+    }
+
+    /// Asks all to leave, and waits for no half-sent header any more.
+    pub(super) fn give_way(&self) {
+        self.for_each(Activity::give_way);
+    }
+
+    fn for_each(&self, ask: fn(&Activity)) {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.list.iter().filter_map(Weak::upgrade).for_each(|activity| activity.leave());
+        open.list.iter().filter_map(Weak::upgrade).for_each(|activity| ask(&activity));
     }
 }

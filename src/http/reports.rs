@@ -64,9 +64,8 @@ async fn keep_pingback(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
-    let caps = caps(state);
-    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, timeout: caps.timeout };
-    let mut share = state.budgets.pingbacks.share().map_err(BodyError::from)?;
+    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
+    let mut share = state.budgets.pingbacks.share();
     let text = text(body, caps, &mut share).await?;
     let mut pingback = Pingback::read(text.as_str())?;
     let held = text.as_str().len();
@@ -129,7 +128,7 @@ pub async fn statistics(State(state): State<Shared>, Extension(named): Extension
 
 async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budgets.statistics.share().map_err(BodyError::from)?;
+    let mut share = state.budgets.statistics.share();
     let bytes = body::read(body, caps, &mut share).await?;
     let heavy = inflate::is_heavy(&bytes);
     let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);
@@ -149,15 +148,16 @@ async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<O
     Ok(state.ingest.statistics(report, named, share.into_permit()).await?)
 }
 
-async fn text(body: Body, caps: Caps, share: &mut Share) -> Result<Text, BodyError> {
+async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, BodyError> {
     let bytes = body::read(body, caps, share).await?;
     inflate::text(bytes, caps.inflated, share)
 }
 
-fn caps(state: &AppState) -> Caps {
+fn caps(state: &AppState) -> Caps<'_> {
     let http = &state.config.borrow().http;
     let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-    Caps { sent: bytes(http.max_body), inflated: bytes(http.max_inflated_body), timeout: http.body_timeout }
+    let (sent, inflated) = (bytes(http.max_body), bytes(http.max_inflated_body));
+    Caps { sent, inflated, timeout: http.body_timeout, last_call: state.lifecycle.last_call() }
 }
 
 fn refused(state: &AppState, refusal: Refusal, route: &'static str, named: &Named) -> Response {

@@ -4,17 +4,12 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use axum::{Router, body::Body, http};
+use axum::{body::Body, http};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     time::Instant,
@@ -22,9 +17,12 @@ use tokio::{
 use tower::Service;
 
 use super::{
-    connection::{Activity, Deadlines, Request, Socket},
+    Routes,
+    activity::{Activity, Request},
+    connection,
     open::Open,
-    under_way::Reply,
+    socket::{Deadlines, Socket},
+    under_way::{Received, Reply},
 };
 use crate::{
     lifecycle::Lifecycle,
@@ -36,9 +34,6 @@ use crate::{
     },
 };
 
-/// Longest header, all lines together, and their number.
-const MAX_HEADER: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
 /// Longest address: ours have 20 bytes, and what a proxy or a person appends is short.
 const MAX_ADDRESS: usize = 8 * 1024;
 /// Connections that the kernel holds until they are accepted.
@@ -61,13 +56,11 @@ pub struct Listener {
     /// Bound.
     pub socket: TcpListener,
     /// What is served.
-    pub router: Router,
+    pub routes: Routes,
     /// Of each connection.
     pub deadlines: Deadlines,
     /// Beyond, the connection longest idle gives way.
     pub max_connections: usize,
-    /// The label `route` of a path.
-    pub route: fn(&str) -> &'static str,
     /// Of requests, but not of probes.
     pub traces: Traces,
 }
@@ -97,19 +90,19 @@ impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
         let (open, name, failures) = (Open::default(), self.name, Storm::default());
-        let Self { router, route, traces, .. } = self;
-        let served = Arc::new(Served { metrics, name, router, route, traces });
+        let Self { routes, traces, .. } = self;
+        let served = Arc::new(Served { metrics, name, routes, traces });
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
-                () = lifecycle.stop().cancelled() => return open.leave(),
+                () = lifecycle.stop().cancelled() => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     let activity = Activity::new();
                     if open.add(&activity, self.max_connections) {
                         let served = served.clone();
-                        lifecycle.connections().spawn(connection(stream, peer, activity, self.deadlines, served));
+                        lifecycle.connections().spawn(serve(stream, peer.ip(), activity, self.deadlines, served));
                     }
                 }
                 Err(error) if is_of_client(&error) => {}
@@ -122,6 +115,12 @@ impl Listener {
                 }
             }
         }
+        drop(self.socket);
+        open.leave();
+        tokio::select! {
+            () = lifecycle.connections().wait() => {}
+            () = lifecycle.last_call().cancelled() => open.give_way(),
+        }
     }
 }
 
@@ -133,47 +132,21 @@ fn is_of_client(error: &io::Error) -> bool {
 struct Served {
     metrics: Arc<Metrics>,
     name: &'static str,
-    router: Router,
-    route: fn(&str) -> &'static str,
+    routes: Routes,
     traces: Traces,
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    activity: Arc<Activity>,
-    deadlines: Deadlines,
-    served: Arc<Served>,
-) {
+async fn serve(stream: TcpStream, peer: IpAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
     // Replies are one small write: waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip()));
-        if request.version() == http::Version::HTTP_2 {
-            activity.set_http2();
-        }
-        served.clone().answer(request, activity.request())
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // Deadlines are ours, as hyper's run on idle connections too.
-    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS).half_close(true);
-    builder.http2().max_header_list_size(u32::try_from(MAX_HEADER).unwrap_or(u32::MAX)).max_concurrent_streams(256);
     let socket = Socket::new(stream, activity.clone(), deadlines);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
-    let mut leaving = false;
-    loop {
-        tokio::select! {
-            // What went wrong on the wire is the client's affair, and a stranger's storm must not fill the log.
-            _ = connection.as_mut() => break,
-            () = activity.left.notified(), if !leaving => {}
-        }
-        leaving = true;
-        if activity.is_http2() {
-            connection.as_mut().graceful_shutdown();
-        }
-    }
+    let answer = |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        served.clone().answer(request, activity.request())
+    };
+    connection::serve(socket, service_fn(answer)).await;
     gauge.dec();
 }
 
@@ -184,7 +157,7 @@ impl Served {
         mut under_way: Request,
     ) -> Result<http::Response<Reply>, Infallible> {
         let started = Instant::now();
-        let route = (self.route)(request.uri().path());
+        let route = self.routes.label(request.uri().path());
         let method = method(request.method());
         let mut span = self.span(request.headers(), method, route);
         let id = RequestId::new(header(request.headers(), REQUEST_ID));
@@ -194,7 +167,7 @@ impl Served {
         {
             too_long()
         } else {
-            self.router.clone().call(request.map(Body::new)).await?
+            self.routes.router.clone().call(request.map(|body| Received::wrap(body, &under_way))).await?
         };
         self.metrics
             .http_requests_total

@@ -3,16 +3,54 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body::Frame;
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::connection::Request;
+use super::activity::{Request, Unread};
 use crate::telemetry::{metrics::Metrics, traces::RequestSpan};
+
+/// The body of a request; its end is noted.
+pub struct Received {
+    body: Incoming,
+    unread: Option<Unread>,
+}
+
+impl Received {
+    /// Of this request.
+    pub fn wrap(body: Incoming, request: &Request) -> Body {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Self { unread: Some(request.unread()), body })
+    }
+}
+
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.unread.take().inspect(Unread::is_read);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// The body of a reply; the request is under way until it is dropped.
 pub struct Reply {

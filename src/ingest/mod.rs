@@ -51,7 +51,7 @@ impl Outcome {
 pub struct Unavailable;
 
 /// What the memory of a ping is counted against until it is committed.
-pub type Weight = OwnedSemaphorePermit;
+pub type Weight = Option<OwnedSemaphorePermit>;
 
 /// Takes pings; cheap to clone.
 #[derive(Clone)]

@@ -349,8 +349,12 @@ mod tests {
     fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
         let (answer, answered) = oneshot::channel();
         let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let waiting =
-            Waiting { answer, _weight: weight, named: Named { id: RequestId::new(None), trace: None }, stage: None };
+        let waiting = Waiting {
+            answer,
+            _weight: Some(weight),
+            named: Named { id: RequestId::new(None), trace: None },
+            stage: None,
+        };
         (Job { row: "row", queued: Instant::now(), waiting }, answered)
     }
 

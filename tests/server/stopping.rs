@@ -44,6 +44,11 @@ fn half_sent(server: &Server) -> Connection {
     connection
 }
 
+fn wait_for_connections(server: &Server, count: &str) {
+    let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}");
+    eventually("they are accepted", || open().filter(|open| open == count));
+}
+
 fn wait_for_the_stop(server: &Server) {
     eventually("the stop begins", || server.log.text().contains("\"stopping\"").then_some(()));
 }
@@ -73,12 +78,38 @@ fn a_second_signal_is_hard() {
 
 #[test]
 fn the_end_of_the_grace_is_hard() {
-    let server = Setup::sqlite().set("shutdown.grace=300ms").start();
-    let _under_way = half_sent(&server);
+    let cluster = Cluster::start();
+    let server = database_in(&cluster).set("shutdown.grace=300ms").start();
+    cluster.pause();
+    let mut connection = server.connect();
+    connection.send(&post(PINGBACK, PING)).unwrap();
+    wait_for_connections(&server, "1");
     server.signal("INT");
     let (code, text) = end(server);
+    cluster.resume();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("the grace ran out"), "{text}");
+}
+
+/// A slow sender may take long as a rule, but not when the server stops.
+#[test]
+fn a_slow_sender_does_not_make_the_stop_a_hard_one() {
+    let setup = Setup::sqlite().set("http.header_timeout=1h").set("http.body_timeout=1h").set("shutdown.grace=5s");
+    let server = setup.start();
+    let mut body = half_sent(&server);
+    let mut unwanted = server.connect();
+    unwanted.send(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n{").unwrap();
+    let mut header = server.connect();
+    header.send(&post(PINGBACK, PING)[..30]).unwrap();
+    wait_for_connections(&server, "3");
+    server.signal("INT");
+    let reply = body.reply();
+    assert_eq!((reply.status, reply.says_close()), (408, true));
+    let reply = unwanted.reply();
+    assert_eq!((reply.status, reply.says_close()), (404, true));
+    assert!(body.is_closed() && unwanted.is_closed() && header.is_closed());
+    assert_eq!(end(server).0, Some(0));
+    assert_eq!(Rows::open(&setup.url).count("pingbacks"), 0);
 }
 
 /// The second signal does not wait for a PostgreSQL that hangs.

@@ -198,7 +198,7 @@ fn plain(description: &str, pattern: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{public_routes, route};
+    use crate::http::public_routes;
 
     #[test]
     fn every_path_of_the_listener_is_described() {
@@ -206,9 +206,6 @@ mod tests {
         routed.sort_unstable();
         let described: Vec<_> = document()["paths"].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(described, routed);
-        for path in routed {
-            assert_eq!(route(path), if path == "/" { path } else { path.trim_end_matches('/') });
-        }
     }
 
     #[test]

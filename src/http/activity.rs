@@ -1,0 +1,184 @@
+//! What a connection is doing: since when it waits for its client, and whether it was asked to leave.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+use tokio::time::Instant;
+
+/// Shared by the socket of a connection, its requests and the listener.
+#[derive(Debug)]
+pub struct Activity {
+    state: Mutex<State>,
+    left_at: OnceLock<Instant>,
+    gives_way: AtomicBool,
+    body_unread: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Of the connection's task, which sleeps in its socket.
+    waker: Option<Waker>,
+}
+
+/// What it waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// Nothing of a request has arrived since.
+    Idle(Instant),
+    /// A part of a header has arrived.
+    Header(Instant),
+    /// Requests are under way.
+    Requests {
+        /// So many (more than one only in HTTP/2).
+        count: usize,
+        /// So many of them wait for nothing but the client, which is to take their reply.
+        replying: usize,
+        /// When the first of these began to wait, or the last one was taken.
+        progress: Instant,
+    },
+}
+
+impl Activity {
+    /// Of a fresh connection.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State { phase: Phase::Idle(Instant::now()), waker: None }),
+            left_at: OnceLock::new(),
+            gives_way: AtomicBool::new(false),
+            body_unread: AtomicBool::new(false),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic cannot leave a phase half-written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request has begun; dropped, it has been answered.
+    #[must_use]
+    pub fn request(self: &Arc<Self>) -> Request {
+        self.body_unread.store(false, Ordering::Relaxed);
+        let phase = &mut self.state().phase;
+        *phase = match *phase {
+            Phase::Requests { count, replying, progress } => Phase::Requests { count: count + 1, replying, progress },
+            _ => Phase::Requests { count: 1, replying: 0, progress: Instant::now() },
+        };
+        Request { activity: self.clone(), replying: false }
+    }
+
+    /// Since when it has been idle or at its header, the longest the best to spare; `None` while a request is under way.
+    #[must_use]
+    pub fn dispensable(&self) -> Option<Instant> {
+        match self.state().phase {
+            Phase::Idle(since) | Phase::Header(since) => Some(since),
+            Phase::Requests { .. } => None,
+        }
+    }
+
+    /// Makes room for another connection: as [`Self::leave`], and a half-sent header is not waited for.
+    pub fn give_way(&self) {
+        self.gives_way.store(true, Ordering::Relaxed);
+        self.leave();
+    }
+
+    /// Asks the connection to close as soon as no request is under way.
+    pub fn leave(&self) {
+        self.left_at.get_or_init(Instant::now);
+        if let Some(waker) = &self.state().waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn left_at(&self) -> Option<Instant> {
+        self.left_at.get().copied()
+    }
+
+    pub(super) fn gives_way(&self) -> bool {
+        self.gives_way.load(Ordering::Relaxed)
+    }
+
+    /// Its phase, and a promise to wake the task when it is asked to leave.
+    pub(super) fn sleep(&self, cx: &mut Context<'_>) -> Phase {
+        let State { phase, waker } = &mut *self.state();
+        match waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *waker = Some(cx.waker().clone()),
+        }
+        *phase
+    }
+
+    /// Bytes of a header have arrived.
+    pub(super) fn header(&self) {
+        let phase = &mut self.state().phase;
+        if let Phase::Idle(_) = *phase {
+            *phase = Phase::Header(Instant::now());
+        }
+    }
+
+    /// They were the preface of HTTP/2, which is not the beginning of a request.
+    pub(super) fn preface(&self) {
+        self.state().phase = Phase::Idle(Instant::now());
+    }
+
+    /// Whether the body of its last request has not been read to its end (HTTP/1 only, one at a time).
+    pub(super) fn body_unread(&self) -> bool {
+        self.body_unread.load(Ordering::Relaxed)
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct Request {
+    activity: Arc<Activity>,
+    replying: bool,
+}
+
+impl Request {
+    /// The reply is made: from now on the request waits for its client.
+    pub fn reply(&mut self) {
+        if let Phase::Requests { replying, progress, .. } = &mut self.activity.state().phase {
+            if *replying == 0 {
+                *progress = Instant::now();
+            }
+            *replying += 1;
+            self.replying = true;
+        }
+    }
+
+    /// Of its body.
+    pub(super) fn unread(&self) -> Unread {
+        self.activity.body_unread.store(true, Ordering::Relaxed);
+        Unread(self.activity.clone())
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let phase = &mut self.activity.state().phase;
+        *phase = match *phase {
+            Phase::Requests { count, replying, .. } if count > 1 => Phase::Requests {
+                count: count - 1,
+                replying: replying - usize::from(self.replying),
+                progress: Instant::now(),
+            },
+            _ => Phase::Idle(Instant::now()),
+        };
+    }
+}
+
+/// The end of a body is still to be read.
+#[derive(Debug)]
+pub(super) struct Unread(Arc<Activity>);
+
+impl Unread {
+    pub(super) fn is_read(&self) {
+        self.0.body_unread.store(false, Ordering::Relaxed);
+    }
+}

@@ -20,8 +20,8 @@ use nutritionfacts::{
     domain::{Clock, Timestamp, message::Message, privacy::Privacy},
     http::{
         self,
-        connection::Deadlines,
         serve::{Listener, bind},
+        socket::Deadlines,
         state::AppState,
     },
     ingest::{Ingest, health::Health},
@@ -100,10 +100,9 @@ async fn every_reply_holds_one_whole_state() {
     let listener = Listener {
         name: "public",
         socket,
-        router: http::public(state_of_server),
+        routes: http::public(state_of_server),
         deadlines,
         max_connections: 1_000,
-        route: http::route,
         traces: Traces::default(),
     };
     tokio::spawn(listener.run(lifecycle, metrics));

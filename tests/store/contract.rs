@@ -20,6 +20,8 @@ macro_rules! on_both_stores {
     };
 }
 
+pub(crate) use on_both_stores;
+
 on_both_stores!(
     migrates_again_and_again,
     migrates_five_at_once,
@@ -45,7 +47,7 @@ on_both_stores!(
     is_healthy_until_closed,
 );
 
-const INSTANCE: &[&str] = &[
+pub const INSTANCE: &[&str] = &[
     "instance_id",
     "first_seen",
     "last_seen",
@@ -91,7 +93,7 @@ const PINGBACK: &[&str] = &[
     "extra",
 ];
 
-async fn ready(bench: &Bench) {
+pub async fn ready(bench: &Bench) {
     bench.store.migrate(now()).await.unwrap();
 }
 

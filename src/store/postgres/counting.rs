@@ -83,7 +83,6 @@ impl Postgres {
     /// False: somebody else counted one of these batches, so nothing was done.
     async fn stroke(&self, folded: &mut Folded<Uuid>) -> Result<bool, StoreError> {
         let (limit, persistent) = (self.connections.limit(), !self.connections.server.pooled);
-        let installations = folded.sorted();
         let mut lease = self.connections.lease().await?;
         let outcome = async {
             let mut transaction = within(limit, lease.begin()).await?;
@@ -93,7 +92,8 @@ impl Postgres {
                 within(limit, transaction.rollback()).await?;
                 return Ok(false);
             }
-            for slice in installations.chunks(SLICE) {
+            while !folded.installations.is_empty() {
+                let slice = folded.slice(SLICE);
                 let lines: Vec<Line> = slice.iter().flat_map(|(_, pings)| pings.lines()).collect();
                 within(limit, bind(&lines).persistent(persistent).execute(&mut *transaction)).await?;
             }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Sqlite, json, text};
 use crate::store::{
     StoreError, instances,
-    tally::{Folded, Pings},
+    tally::{Folded, Installation, Pings},
 };
 
 /// Installations of one slice: the writer is not held for longer than by a batch of pings.
@@ -44,9 +44,8 @@ impl Sqlite {
         if !self.begin_stroke(&folded.batches, upto).await? {
             return Ok(false);
         }
-        let installations = folded.sorted();
-        for slice in installations.chunks(SLICE) {
-            self.count_slice(slice).await?;
+        while !folded.installations.is_empty() {
+            self.count_slice(&folded.slice(SLICE)).await?;
         }
         self.end_stroke(upto).await?;
         Ok(true)
@@ -71,7 +70,7 @@ impl Sqlite {
         writer.settle(result)
     }
 
-    async fn count_slice(&self, slice: &[(Box<str>, Pings)]) -> Result<(), StoreError> {
+    async fn count_slice(&self, slice: &[(Installation, Pings)]) -> Result<(), StoreError> {
         let Some((last, _)) = slice.last() else { return Ok(()) };
         let lines = slice.iter().flat_map(|(_, pings)| pings.lines());
         let lines: Vec<_> = lines.map(|line| (line.id, Some(text(line.first)), line.count)).collect();
@@ -79,7 +78,7 @@ impl Sqlite {
         let result = async {
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
             count(&mut transaction, &lines, "").await?;
-            let note = sqlx::query("UPDATE counting SET done = ?1").bind(&**last);
+            let note = sqlx::query("UPDATE counting SET done = ?1").bind(last.text());
             note.execute(&mut *transaction).await?;
             transaction.commit().await
         }

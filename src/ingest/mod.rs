@@ -1,5 +1,6 @@
 //! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
 
+mod counting;
 pub mod health;
 mod row;
 mod writer;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
@@ -63,6 +65,8 @@ struct Inner {
     health: Health,
     pingbacks: Writer<PingbackRow>,
     statistics: Writer<StatisticsReport>,
+    /// Those that write.
+    writers: TaskTracker,
 }
 
 impl Ingest {
@@ -76,7 +80,7 @@ impl Ingest {
         metrics: &Arc<Metrics>,
         lifecycle: &Lifecycle,
     ) -> Self {
-        let capacity = config.borrow().ingest.queue_capacity;
+        let (capacity, grace) = (config.borrow().ingest.queue_capacity, config.borrow().shutdown.grace);
         metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
         let writing = writer::Writing {
             store: store.clone(),
@@ -85,13 +89,18 @@ impl Ingest {
             metrics: metrics.clone(),
             set_aside: Storm::default(),
             failed: Storm::default(),
+            writers: TaskTracker::new(),
         };
+        // Half of the grace: the pings come first.
+        let counting = counting::run(store.clone(), writing.writers.clone(), grace / 2);
+        lifecycle.spawn_essential("counting", counting);
         Self(Arc::new(Inner {
             clock: Box::new(clock),
             privacy,
             health,
             pingbacks: Writer::start(&writing, lifecycle),
             statistics: Writer::start(&writing, lifecycle),
+            writers: writing.writers,
         }))
     }
 
@@ -123,10 +132,11 @@ impl Ingest {
         self.0.statistics.write(report, named, weight).await
     }
 
-    /// Lets the writers finish what is queued, and end.
+    /// Lets the writers finish what is queued, and end; then installations are counted for the last time.
     pub fn close(&self) {
         self.0.pingbacks.close();
         self.0.statistics.close();
+        self.0.writers.close();
     }
 
     /// The id and the moment of a report that arrives now.

@@ -13,7 +13,7 @@ pub trait Row: Send + Sync + Sized + 'static {
     /// Whether one row can be so large that the store never finishes it in time.
     const CAN_BE_TOO_LARGE: bool;
 
-    /// What decides about the lane: rows that touch the same row of `instances` must share one.
+    /// What decides about the lane.
     fn key(&self) -> &str;
 
     /// The store's operation.

@@ -14,7 +14,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Outcome, Unavailable, Weight, health::Health, row::Row};
 use crate::{
@@ -46,6 +46,8 @@ pub struct Writing {
     pub set_aside: Storm,
     /// Writes that are tried again.
     pub failed: Storm,
+    /// The tasks that write.
+    pub writers: TaskTracker,
 }
 
 struct Job<R> {
@@ -129,7 +131,8 @@ impl<R: Row> Writer<R> {
             .map(|_| {
                 let (sender, queue) = mpsc::channel(capacity.div_ceil(count));
                 let pace = Pace::default();
-                lifecycle.spawn_essential(R::NAME, run(writing.clone(), queue, pace.clone(), closed.clone()));
+                let writer = run(writing.clone(), queue, pace.clone(), closed.clone());
+                lifecycle.spawn_essential(R::NAME, writing.writers.track_future(writer));
                 Lane { queue: sender, pace }
             })
             .collect();

@@ -1,7 +1,5 @@
 //! How pings of one installation merge into its row of `instances`: in whatever order they come, the same row.
 
-use crate::domain::pingback::PingbackRow;
-
 /// The columns that describe an installation; its row holds those of its latest ping.
 const DESCRIPTIVE: [&str; 13] = [
     "kolibri_version",
@@ -18,25 +16,6 @@ const DESCRIPTIVE: [&str; 13] = [
     "country",
     "subdivision",
 ];
-
-/// The values of [`DESCRIPTIVE`].
-pub(super) fn description(row: &PingbackRow) -> [&str; 13] {
-    [
-        &row.kolibri_version,
-        &row.mode,
-        &row.platform,
-        row.os,
-        &row.sysversion,
-        &row.python_version,
-        &row.database_id,
-        &row.language,
-        &row.timezone,
-        &row.installer,
-        &row.project,
-        &row.country,
-        &row.subdivision,
-    ]
-}
 
 /// The end of the statement that merges new rows into `instances`; `least` and `greatest` are the database's words.
 ///

@@ -7,6 +7,7 @@ mod partitions;
 mod postgres;
 mod server;
 mod sqlite;
+mod tally;
 
 use std::{borrow::Borrow, path::Path, sync::Arc};
 
@@ -121,7 +122,7 @@ impl Store {
         }
     }
 
-    /// Writes pings and updates their instances: all or none.
+    /// Writes pings, all or none; `instances` follows ([`Self::count_own`]).
     ///
     /// # Errors
     ///
@@ -138,6 +139,39 @@ impl Store {
         match self {
             Self::Postgres(store) => store.write_pingbacks(&rows, write).await,
             Self::Sqlite(store) => store.write_pingbacks(&rows, write).await,
+        }
+    }
+
+    /// Waits until there is something to count in `instances` and it is time: for calm, or for not being too far behind.
+    pub async fn count_due(&self) {
+        match self {
+            Self::Postgres(store) => store.count_due().await,
+            Self::Sqlite(store) => store.count_due().await,
+        }
+    }
+
+    /// Counts in `instances` what this process has written, while further pings are written.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; nothing is lost of it, whatever happened (docs/decisions/0015-instances-after-the-commit.md).
+    pub async fn count_own(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.count_own().await,
+            Self::Sqlite(store) => store.count_own().await,
+        }
+    }
+
+    /// Counts in `instances` what processes that are gone have left: of batches from before that moment (of an embedded
+    /// store: of any), once, however many do so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::count_own`].
+    pub async fn count_left(&self, before: Option<Timestamp>) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.count_left(before).await,
+            Self::Sqlite(store) => store.count_left().await,
         }
     }
 

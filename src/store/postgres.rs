@@ -1,5 +1,7 @@
 //! The store in PostgreSQL: one statement per batch.
 
+mod counting;
+
 use std::sync::LazyLock;
 
 use sqlx::{
@@ -13,12 +15,13 @@ use super::{
     MigrationError, SetAside, StoreError, Write,
     connections::{Connections, Lease},
     error::classify,
-    instances, partitions,
+    partitions,
     server::Server,
+    tally::Tally,
 };
 use crate::{
     config::sections,
-    domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
+    domain::{Timestamp, new_id, pingback::PingbackRow, statistics::StatisticsReport},
 };
 
 static MIGRATIONS: Migrator = {
@@ -38,15 +41,18 @@ const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 /// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
 const CHECK_VIOLATION: &str = "23514";
 
-static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(""));
-static REPLAYED_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks(REPLAY));
+static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks("", "VALUES ($24, $1)"));
+static REPLAYED_PINGBACKS: LazyLock<String> = LazyLock::new(|| {
+    let inserted = "SELECT $24, array_agg(id) FROM inserted HAVING count(*) > 0";
+    pingbacks(&format!("{REPLAY} RETURNING id"), inserted)
+});
 static NEW_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(""));
 static REPLAYED_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(REPLAY));
 const REPLAY: &str = "ON CONFLICT (id) DO NOTHING";
 
-fn pingbacks(replay: &str) -> String {
-    let sql = include_str!("sql/postgres_pingbacks.sql").replace("/*replay*/", replay);
-    format!("{sql}{}", instances::merge("LEAST", "GREATEST"))
+fn pingbacks(replay: &str, uncounted: &str) -> String {
+    let sql = include_str!("sql/postgres_pingbacks.sql");
+    sql.replace("/*replay*/", replay).replace("/*uncounted*/", uncounted)
 }
 
 fn statistics(replay: &str) -> String {
@@ -57,13 +63,14 @@ fn statistics(replay: &str) -> String {
 #[derive(Debug)]
 pub struct Postgres {
     connections: Connections,
+    tally: Tally<Uuid>,
 }
 
 impl Postgres {
     pub(super) fn new(server: Server, store: &sections::Store) -> Self {
         let connections =
             Connections::new(server, store.max_connections, store.acquire_timeout, store.statement_timeout);
-        Self { connections }
+        Self { connections, tally: Tally::default() }
     }
 
     pub(super) async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
@@ -90,14 +97,23 @@ impl Postgres {
             Write::New => &NEW_PINGBACKS,
             Write::Replay => &REPLAYED_PINGBACKS,
         };
-        let result = self.execute(bind_pingbacks(sql, rows)).await;
-        match &result {
-            Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION => {
-                self.make_months_of(rows.iter().map(|row| row.id)).await?;
-                self.execute(bind_pingbacks(sql, rows)).await
-            }
-            _ => result,
+        let Some(batch) = rows.first().map(|row| new_id(row.received_at, fastrand::u128(..))) else { return Ok(()) };
+        let mut result = self.execute(bind_pingbacks(sql, rows, batch)).await;
+        if matches!(&result, Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION) {
+            self.make_months_of(rows.iter().map(|row| row.id)).await?;
+            result = self.execute(bind_pingbacks(sql, rows, batch)).await;
         }
+        match (&result, write) {
+            (Ok(()), Write::New) => self.tally.fold(batch, rows),
+            // Some may have been there, or it may have happened: the database knows.
+            (Ok(()), Write::Replay) | (Err(StoreError::Unavailable { .. }), _) => self.tally.leave([batch]),
+            (Err(StoreError::Rejected { .. }), _) => {}
+        }
+        result
+    }
+
+    pub(super) async fn count_due(&self) {
+        self.tally.due().await;
     }
 
     pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
@@ -178,7 +194,7 @@ async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgAr
     transaction.commit().await
 }
 
-fn bind_pingbacks<'q>(sql: &'q str, rows: &[&'q PingbackRow]) -> Query<'q, Db, PgArguments> {
+fn bind_pingbacks<'q>(sql: &'q str, rows: &[&'q PingbackRow], batch: Uuid) -> Query<'q, Db, PgArguments> {
     fn column<'q, T>(rows: &[&'q PingbackRow], of: impl Fn(&'q PingbackRow) -> T) -> Vec<T> {
         rows.iter().map(|row| of(row)).collect()
     }
@@ -206,4 +222,5 @@ fn bind_pingbacks<'q>(sql: &'q str, rows: &[&'q PingbackRow]) -> Query<'q, Db, P
         .bind(column(rows, |row| row.subdivision.as_str()))
         .bind(column(rows, |row| row.privacy_notice.as_str()))
         .bind(column(rows, |row| row.extra.as_str()))
+        .bind(batch)
 }

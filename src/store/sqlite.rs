@@ -1,15 +1,14 @@
 //! The store in a file of ours alone: SQLite.
 
+mod counting;
+
 use std::{
     collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
     ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -23,13 +22,10 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, instances};
+use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, tally::Tally};
 use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// The end of a statement that merges rows into `instances`.
-static MERGE: LazyLock<String> = LazyLock::new(|| instances::merge("min", "max"));
 
 /// A database file, its one writer, and the lock that keeps others out.
 #[derive(Debug)]
@@ -39,6 +35,9 @@ pub struct Sqlite {
     closed: AtomicBool,
     options: SqliteConnectOptions,
     folder: PathBuf,
+    tally: Tally<i64>,
+    /// Held by whoever counts.
+    counting: Mutex<()>,
     _lock: File,
 }
 
@@ -68,7 +67,15 @@ impl Sqlite {
             .await
             .map_err(|error| OpenError::Sqlite { path: path.into(), source: classify(&error) })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { writer: Mutex::new(Some(connection)), closed: AtomicBool::new(false), options, folder, _lock: lock })
+        Ok(Self {
+            writer: Mutex::new(Some(connection)),
+            closed: AtomicBool::new(false),
+            options,
+            folder,
+            tally: Tally::default(),
+            counting: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -87,7 +94,14 @@ impl Sqlite {
     pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
         let mut writer = self.writer().await?;
         let result = insert_pingbacks(&mut writer, rows, write).await;
-        writer.settle(result)
+        if let Ok(Some((batch, fresh))) = &result {
+            self.tally.fold(*batch, fresh);
+        }
+        writer.settle(result.map(|_| ()))
+    }
+
+    pub(super) async fn count_due(&self) {
+        self.tally.due().await;
     }
 
     pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
@@ -217,19 +231,26 @@ fn prepare(path: &Path) -> Result<File, OpenError> {
     Ok(lock)
 }
 
-async fn insert_pingbacks(
+/// The new rows, and the number of their batch.
+async fn insert_pingbacks<'a>(
     connection: &mut SqliteConnection,
-    rows: &[&PingbackRow],
+    rows: &[&'a PingbackRow],
     write: Write,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<(i64, Vec<&'a PingbackRow>)>, sqlx::Error> {
+    const UNCOUNTED: &str = "INSERT INTO uncounted (ids) VALUES (?1)";
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let mut fresh = match write {
+    let fresh = match write {
         Write::New => rows.to_vec(),
         Write::Replay => without_present(&mut transaction, rows).await?,
     };
+    if fresh.is_empty() {
+        return Ok(None);
+    }
     insert_rows(&mut transaction, &fresh).await?;
-    merge(&mut transaction, &mut fresh).await?;
-    transaction.commit().await
+    let ids: Vec<u8> = fresh.iter().flat_map(|row| row.id.into_bytes()).collect();
+    let batch = sqlx::query(UNCOUNTED).bind(ids).execute(&mut *transaction).await?.last_insert_rowid();
+    transaction.commit().await?;
+    Ok(Some((batch, fresh)))
 }
 
 /// The rows whose id is not there yet, each once.
@@ -244,61 +265,30 @@ async fn without_present<'a>(
     Ok(rows.iter().copied().filter(|row| seen.insert(row.id)).collect())
 }
 
+/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
+///
+/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
 async fn insert_rows(connection: &mut SqliteConnection, rows: &[&PingbackRow]) -> Result<(), sqlx::Error> {
     const HEAD: &str = "INSERT INTO pingbacks (id, received_at, instance_id, kolibri_version, mode, platform, os, \
         sysversion, python_version, database_id, system_id, node_id, language, timezone, uptime, client_time, \
         installer, project, ip, country, subdivision, privacy_notice, extra)";
-    insert(connection, HEAD, 23, "", rows, |query, row| {
-        let query = query.bind(row.id.to_string()).bind(text(row.received_at)).bind(&row.instance_id);
-        let query = query.bind(&row.kolibri_version).bind(&row.mode).bind(&row.platform).bind(row.os);
-        let query = query.bind(&row.sysversion).bind(&row.python_version).bind(&row.database_id);
-        let query = query.bind(&row.system_id).bind(&row.node_id).bind(&row.language).bind(&row.timezone);
-        let query = query.bind(row.uptime).bind(row.client_time.map(text)).bind(&row.installer).bind(&row.project);
-        let query = query.bind(&row.ip).bind(&row.country).bind(&row.subdivision).bind(&row.privacy_notice);
-        query.bind(&row.extra)
-    })
-    .await
-}
-
-/// Merges the rows into `instances`, one by one for each: first and last moment, how many, the description of the last.
-async fn merge(connection: &mut SqliteConnection, rows: &mut [&PingbackRow]) -> Result<(), sqlx::Error> {
-    const HEAD: &str = "INSERT INTO instances (instance_id, first_seen, last_seen, pings, kolibri_version, mode, \
-        platform, os, sysversion, python_version, database_id, language, timezone, installer, project, country, \
-        subdivision)";
-    rows.sort_unstable_by(|a, b| {
-        let texts = || instances::description(a).cmp(&instances::description(b));
-        a.instance_id.cmp(&b.instance_id).then(a.received_at.cmp(&b.received_at)).then_with(texts)
-    });
-    let groups = rows.chunk_by(|a, b| a.instance_id == b.instance_id);
-    let groups: Vec<&[&PingbackRow]> = groups.filter(|pings| !pings[0].instance_id.is_empty()).collect();
-    insert(connection, HEAD, 17, &MERGE, &groups, |query, pings| {
-        let (first, last) = (pings[0], pings[pings.len() - 1]);
-        let count = i64::try_from(pings.len()).unwrap_or(i64::MAX);
-        let query =
-            query.bind(&last.instance_id).bind(text(first.received_at)).bind(text(last.received_at)).bind(count);
-        instances::description(last).into_iter().fold(query, Query::bind)
-    })
-    .await
-}
-
-/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
-///
-/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
-async fn insert<'q, T>(
-    connection: &mut SqliteConnection,
-    head: &str,
-    columns: usize,
-    tail: &str,
-    rows: &'q [T],
-    bind: impl Fn(Insert<'q>, &'q T) -> Insert<'q>,
-) -> Result<(), sqlx::Error> {
     for chunk in rows.chunks(ROWS) {
-        let row = format!("({}?)", "?, ".repeat(columns - 1));
-        let sql = format!("{head} VALUES {}{row} {tail}", format!("{row}, ").repeat(chunk.len() - 1));
+        let row = format!("({}?)", "?, ".repeat(22));
+        let sql = format!("{HEAD} VALUES {}{row}", format!("{row}, ").repeat(chunk.len() - 1));
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
-        chunk.iter().fold(query, &bind).execute(&mut *connection).await?;
+        chunk.iter().fold(query, |query, row| bind(query, row)).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+fn bind<'q>(query: Insert<'q>, row: &'q PingbackRow) -> Insert<'q> {
+    let query = query.bind(row.id.to_string()).bind(text(row.received_at)).bind(&row.instance_id);
+    let query = query.bind(&row.kolibri_version).bind(&row.mode).bind(&row.platform).bind(row.os);
+    let query = query.bind(&row.sysversion).bind(&row.python_version).bind(&row.database_id);
+    let query = query.bind(&row.system_id).bind(&row.node_id).bind(&row.language).bind(&row.timezone);
+    let query = query.bind(row.uptime).bind(row.client_time.map(text)).bind(&row.installer).bind(&row.project);
+    let query = query.bind(&row.ip).bind(&row.country).bind(&row.subdivision).bind(&row.privacy_notice);
+    query.bind(&row.extra)
 }
 
 type Insert<'q> = Query<'q, Db, SqliteArguments>;

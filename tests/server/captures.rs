@@ -1,12 +1,13 @@
 //! What released Kolibri packages sent, byte for byte: the reply, and what is in the store afterwards.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
+    load::check_instances,
     model,
     stores::on_both_stores,
     support::{
@@ -67,6 +68,9 @@ fn all_requests_of_released_packages(setup: &Setup) {
         }
     }
     check_instances(&mut rows);
+    for instance in rows.all("instances") {
+        assert!(["ip", "node_id", "system_id"].iter().all(|hidden| !instance.contains_key(*hidden)));
+    }
     server.assert_well();
 }
 
@@ -121,30 +125,4 @@ fn check_id(row: &Row) {
     let received: chrono::DateTime<chrono::Utc> = row["received_at"].as_str().unwrap().parse().unwrap();
     let of_id = seconds * 1000 + u64::from(nanoseconds / 1_000_000);
     assert_eq!(u64::try_from(received.timestamp_millis()).unwrap(), of_id);
-}
-
-/// Each ping counted once, first and last moments, and the latest description.
-fn check_instances(rows: &mut Rows) {
-    let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for row in rows.all("pingbacks") {
-        pings.entry(row["instance_id"].as_str().unwrap().to_owned()).or_default().push(row);
-    }
-    let instances = rows.all("instances");
-    assert_eq!(instances.len(), pings.len());
-    for instance in instances {
-        let own = &pings[instance["instance_id"].as_str().unwrap()];
-        assert_eq!(instance["pings"], own.len());
-        let moments = || own.iter().map(|row| row["received_at"].as_str().unwrap());
-        assert_eq!(instance["first_seen"], moments().min().unwrap());
-        assert_eq!(instance["last_seen"], moments().max().unwrap());
-        let latest = own.iter().max_by_key(|row| row["received_at"].as_str().unwrap()).unwrap();
-        for (column, value) in &instance {
-            if !["pings", "first_seen", "last_seen"].contains(&column.as_str()) {
-                assert_eq!(Some(value), latest.get(column), "instances.{column}");
-            }
-        }
-        for hidden in ["ip", "node_id", "system_id"] {
-            assert!(!instance.contains_key(hidden));
-        }
-    }
 }

@@ -13,11 +13,28 @@ use serde_json::json;
 use crate::support::{
     eventually,
     http::{Connection, PINGBACK, Reply, post},
-    rows::Rows,
+    rows::{Row, Rows},
     server::Setup,
 };
 
 const SENDERS: usize = 48;
+
+/// What `instances` tells of the latest ping; of two at the same moment, the first column that differs decides.
+const DESCRIPTION: [&str; 13] = [
+    "kolibri_version",
+    "mode",
+    "platform",
+    "os",
+    "sysversion",
+    "python_version",
+    "database_id",
+    "language",
+    "timezone",
+    "installer",
+    "project",
+    "country",
+    "subdivision",
+];
 
 /// Pings from many senders, each as fast as it gets answers. One in four makes a connection for each ping.
 #[derive(Default)]
@@ -101,20 +118,36 @@ pub fn check(setup: &Setup, answered: &[(String, String)]) {
     let mut rows = Rows::open(&setup.url);
     let stored = rows.all("pingbacks");
     let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut pings: BTreeMap<&str, usize> = BTreeMap::new();
     for row in &stored {
         ids.entry(row["project"].as_str().unwrap()).or_default().push(row["id"].as_str().unwrap());
-        *pings.entry(row["instance_id"].as_str().unwrap()).or_default() += 1;
     }
     let twice: Vec<_> = ids.iter().filter(|(_, ids)| ids.len() > 1).collect();
     assert!(twice.is_empty(), "stored twice: {twice:?}");
     let lost: Vec<_> =
         answered.iter().filter(|(name, id)| ids.get(name.as_str()).is_none_or(|ids| ids[0] != id)).collect();
     assert!(lost.is_empty(), "{} of {} answered pings lost, first {:?}", lost.len(), answered.len(), lost[0]);
-    let instances = rows.all("instances");
-    let counted: BTreeMap<&str, usize> = instances
-        .iter()
-        .map(|row| (row["instance_id"].as_str().unwrap(), usize::try_from(row["pings"].as_u64().unwrap()).unwrap()))
-        .collect();
-    assert_eq!(counted, pings, "instances.pings");
+    check_instances(&mut rows);
+}
+
+/// `instances` is what the pings come to, as simply as can be: all of them counted, once.
+pub fn check_instances(rows: &mut Rows) {
+    let instances = rows.counted();
+    let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows.all("pingbacks").into_iter().filter(|row| row["instance_id"] != "") {
+        pings.entry(row["instance_id"].as_str().unwrap().to_owned()).or_default().push(row);
+    }
+    assert_eq!(instances.len(), pings.len());
+    for instance in instances {
+        let own = &pings[instance["instance_id"].as_str().unwrap()];
+        let moments = || own.iter().map(|row| row["received_at"].as_str().unwrap());
+        let texts = |row: &Row| DESCRIPTION.map(|column| row[column].as_str().unwrap().to_owned());
+        let latest =
+            own.iter().max_by_key(|row| (row["received_at"].as_str().unwrap().to_owned(), texts(row))).unwrap();
+        let mut expected = Row::from_iter(DESCRIPTION.map(|column| (column.into(), latest[column].clone())));
+        expected.insert("instance_id".into(), latest["instance_id"].clone());
+        expected.insert("first_seen".into(), moments().min().unwrap().into());
+        expected.insert("last_seen".into(), moments().max().unwrap().into());
+        expected.insert("pings".into(), own.len().into());
+        assert_eq!(instance, expected);
+    }
 }

@@ -7,6 +7,7 @@ mod bodies;
 mod bombs;
 mod captures;
 mod collector;
+mod counting;
 mod cut;
 mod durability;
 mod failover;

@@ -39,7 +39,7 @@ fn away_and_back() {
     cluster.restart();
     server.wait_until_ready();
     assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
-    assert_eq!(Rows::open(&setup.url).one("instances", "instance_id", "a")["pings"], 2);
+    assert_eq!(Rows::open(&setup.url).pings("a"), 2);
     server.assert_well();
 }
 
@@ -76,7 +76,7 @@ fn a_full_queue_refuses() {
     });
     assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
     let answered = statuses.iter().filter(|status| **status == 200).count();
-    let pings = Rows::open(&setup.url).one("instances", "instance_id", "a")["pings"].as_u64().unwrap();
+    let pings = Rows::open(&setup.url).pings("a");
     assert_eq!(usize::try_from(pings).unwrap(), answered + 1);
     assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
     server.assert_well();

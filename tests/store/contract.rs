@@ -20,6 +20,8 @@ macro_rules! on_both_stores {
     };
 }
 
+pub(crate) use on_both_stores;
+
 on_both_stores!(
     migrates_again_and_again,
     migrates_five_at_once,
@@ -46,7 +48,7 @@ on_both_stores!(
     is_healthy_until_closed,
 );
 
-const INSTANCE: &[&str] = &[
+pub const INSTANCE: &[&str] = &[
     "instance_id",
     "first_seen",
     "last_seen",
@@ -92,12 +94,19 @@ const PINGBACK: &[&str] = &[
     "extra",
 ];
 
-async fn ready(bench: &Bench) {
+pub async fn ready(bench: &Bench) {
     bench.store.migrate(now()).await.unwrap();
 }
 
 async fn instances(bench: &Bench) -> Vec<String> {
-    bench.table("instances", INSTANCE, "instance_id").await
+    counted(bench, INSTANCE).await
+}
+
+/// `instances` after a stroke, some of its columns.
+async fn counted(bench: &Bench, columns: &[&str]) -> Vec<String> {
+    bench.store.count_own().await.unwrap();
+    assert_eq!(bench.count("uncounted").await, 0);
+    bench.table("instances", columns, "instance_id").await
 }
 
 fn is_rejected(result: &Result<(), StoreError>) -> bool {
@@ -178,6 +187,7 @@ async fn keeps_every_character(bench: Bench) {
         .collect();
     bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
     assert!(bench.texts("SELECT platform FROM pingbacks ORDER BY instance_id").await == texts);
+    bench.store.count_own().await.unwrap();
     assert!(bench.texts("SELECT platform FROM instances ORDER BY instance_id").await == texts);
     let extras = bench.texts("SELECT CAST(extra AS text) FROM pingbacks ORDER BY instance_id").await;
     for (extra, text) in extras.iter().zip(&texts) {
@@ -193,7 +203,7 @@ async fn replays_exactly(bench: Bench) {
         bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
     }
     assert_eq!(bench.count("pingbacks").await, 3);
-    let pings = bench.table("instances", &["instance_id", "pings"], "instance_id").await;
+    let pings = counted(&bench, &["instance_id", "pings"]).await;
     assert_eq!(pings, ["i|2", "j|1"]);
 }
 
@@ -202,7 +212,7 @@ async fn takes_an_id_once_in_a_replay(bench: Bench) {
     let row = ping("i", 0);
     bench.store.write_pingbacks(&[&row, &row, &ping("i", 1), &row], Write::Replay).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 2);
-    assert_eq!(bench.table("instances", &["pings"], "instance_id").await, ["2"]);
+    assert_eq!(counted(&bench, &["pings"]).await, ["2"]);
 }
 
 async fn refuses_an_id_twice_when_new(bench: Bench) {
@@ -214,38 +224,61 @@ async fn refuses_an_id_twice_when_new(bench: Bench) {
     assert_eq!(bench.count("pingbacks").await, 1);
 }
 
+/// How pings come into `instances`.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// A stroke after each.
+    One,
+    /// One stroke for all.
+    Together,
+    /// By SQL, after the process has gone.
+    Left,
+}
+
 /// The row of an instance after these pings, each in a batch of its own.
-async fn merged(bench: &Bench, rows: &[&PingbackRow]) -> Vec<String> {
+async fn merged(bench: &mut Bench, rows: &[&PingbackRow], way: Way) -> Vec<String> {
     bench.execute("DELETE FROM instances").await;
     bench.execute("DELETE FROM pingbacks").await;
     for row in rows {
         bench.store.write_pingbacks(&[*row], Write::New).await.unwrap();
+        if matches!(way, Way::One) {
+            bench.store.count_own().await.unwrap();
+        }
+    }
+    if matches!(way, Way::Left) {
+        bench.reopen().await;
+        bench.store.count_left(None).await.unwrap();
     }
     instances(bench).await
 }
 
-async fn merges_pings_in_any_order(bench: Bench) {
+/// Every order on every way comes to the same; what it is.
+async fn merged_in_any_order(bench: &mut Bench, rows: &[PingbackRow; 3]) -> Vec<String> {
+    let expected = merged(bench, &[&rows[0], &rows[1], &rows[2]], Way::One).await;
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for way in [Way::One, Way::Together, Way::Left] {
+            assert_eq!(merged(bench, &order.map(|i| &rows[i]), way).await, expected, "{order:?} {way:?}");
+        }
+    }
+    expected
+}
+
+async fn merges_pings_in_any_order(mut bench: Bench) {
     ready(&bench).await;
     let rows = [ping("i", 0), PingbackRow { mode: "dev".into(), ..ping("i", 1) }, ping("i", 2)];
-    let expected = merged(&bench, &[&rows[0], &rows[1], &rows[2]]).await;
+    let expected = merged_in_any_order(&mut bench, &rows).await;
     assert!(
         expected[0].starts_with("i|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:02.000001Z|3|0.18.2||"),
         "{expected:?}"
     );
-    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        assert_eq!(merged(&bench, &order.map(|i| &rows[i])).await, expected, "{order:?}");
-    }
 }
 
-async fn merges_pings_of_one_moment_in_any_order(bench: Bench) {
+async fn merges_pings_of_one_moment_in_any_order(mut bench: Bench) {
     ready(&bench).await;
     let of = |mode: &str, project: &str| PingbackRow { mode: mode.into(), project: project.into(), ..ping("i", 0) };
     let rows = [of("a", "é"), of("B", "z"), of("B", "é")];
-    let expected = merged(&bench, &[&rows[0], &rows[1], &rows[2]]).await;
+    let expected = merged_in_any_order(&mut bench, &rows).await;
     assert!(expected[0].contains("|3|0.18.0|a|"), "{expected:?}");
-    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        assert_eq!(merged(&bench, &order.map(|i| &rows[i])).await, expected, "{order:?}");
-    }
     bench.execute("DELETE FROM instances").await;
     bench.execute("DELETE FROM pingbacks").await;
     bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
@@ -257,7 +290,7 @@ async fn counts_pings_of_one_batch(bench: Bench) {
     bench.store.write_pingbacks(&[ping("i", 5), ping("j", 0), ping("i", 9), ping("i", 7)], Write::New).await.unwrap();
     let columns = ["instance_id", "first_seen", "last_seen", "pings", "kolibri_version"];
     assert_eq!(
-        bench.table("instances", &columns, "instance_id").await,
+        counted(&bench, &columns).await,
         [
             "i|2026-11-24T12:00:05.000001Z|2026-11-24T12:00:09.000001Z|3|0.18.9",
             "j|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:00.000001Z|1|0.18.0",
@@ -270,7 +303,7 @@ async fn keeps_pings_without_instance(bench: Bench) {
     bench.store.write_pingbacks(&[ping("", 0), ping("i", 0), ping("", 1)], Write::New).await.unwrap();
     bench.store.write_pingbacks(&[ping("", 2)], Write::New).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 4);
-    assert_eq!(bench.table("instances", &["instance_id"], "instance_id").await, ["i"]);
+    assert_eq!(counted(&bench, &["instance_id"]).await, ["i"]);
 }
 
 async fn takes_large_batches(bench: Bench) {
@@ -279,6 +312,7 @@ async fn takes_large_batches(bench: Bench) {
     bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
     bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 5_000);
+    bench.store.count_own().await.unwrap();
     assert_eq!(bench.count("instances WHERE pings IN (7, 8)").await, 700);
 }
 
@@ -302,7 +336,7 @@ async fn refuses_a_poison_row_and_writes_nothing(bench: Bench) {
     }
     assert_eq!(bench.count("pingbacks").await + bench.count("instances").await, 0);
     bench.store.write_pingbacks(&[&rows[0], &rows[2]], Write::New).await.unwrap();
-    assert_eq!(bench.count("instances").await, 2);
+    assert_eq!(counted(&bench, INSTANCE).await.len(), 2);
 }
 
 async fn refuses_extra_that_is_no_json(bench: Bench) {

@@ -4,6 +4,7 @@
 mod support;
 
 mod contract;
+mod counting;
 mod postgres;
 mod rows;
 mod sqlite;

@@ -102,6 +102,7 @@ async fn updates_of_instances_stay_in_their_page() {
     bench.store.migrate(now()).await.unwrap();
     for second in 0..20 {
         bench.store.write_pingbacks(&[ping("i", second)], Write::New).await.unwrap();
+        bench.store.count_own().await.unwrap();
     }
     bench.store.close().await;
     let sql =
@@ -155,7 +156,7 @@ async fn a_slow_statement_is_ended() {
     let config = sections::Store { statement_timeout: Duration::from_millis(300), ..by_url(&bench.url) };
     let store = Store::open(&config).await.unwrap();
     let mut other = crate::support::postgres::shared().connect(bench.url.rsplit('/').next().unwrap()).await;
-    other.execute("BEGIN; LOCK TABLE instances").await.unwrap();
+    other.execute("BEGIN; LOCK TABLE pingbacks").await.unwrap();
     let error = store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable { reason, timeout: true } if reason == "57014"), "{error}");
     other.close().await.unwrap();
@@ -173,6 +174,14 @@ async fn through_a_pooler_nothing_rests_on_the_session() {
     store.write_statistics(&[crate::rows::report("", 2)], Write::Replay).await.unwrap();
     store.health().await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 2);
+    // By a stroke, by its batch, and by age.
+    store.count_own().await.unwrap();
+    store.write_pingbacks(&[ping("i", 1)], Write::Replay).await.unwrap();
+    store.count_own().await.unwrap();
+    store.write_pingbacks(&[ping("i", 2)], Write::New).await.unwrap();
+    store.count_left(None).await.unwrap();
+    store.count_own().await.unwrap();
+    assert_eq!(bench.table("instances", &["instance_id", "pings"], "instance_id").await, ["i|4"]);
 }
 
 #[tokio::test]
@@ -254,6 +263,7 @@ async fn impatient() -> (Cluster, Store) {
 /// The ping is kept, whatever failed before, and counted once.
 async fn assert_kept_once(cluster: &Cluster, store: &Store, row: &PingbackRow) {
     until("back", async || store.write_pingbacks(&[row], Write::Replay).await.is_ok()).await;
+    store.count_own().await.unwrap();
     let mut connection = cluster.connect("d").await;
     let pings: Vec<i64> = sqlx::query_scalar("SELECT pings FROM instances").fetch_all(&mut connection).await.unwrap();
     assert_eq!(pings, [1]);

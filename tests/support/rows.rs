@@ -10,6 +10,8 @@ use sqlx::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+use super::eventually;
+
 pub type Row = Map<String, Value>;
 
 const JSON_COLUMNS: [&str; 9] = [
@@ -72,6 +74,28 @@ impl Rows {
 
     pub fn count(&mut self, table: &str) -> usize {
         self.all(table).len()
+    }
+
+    /// `instances`, as soon as all pings that are there are counted.
+    pub fn counted(&mut self) -> Vec<Row> {
+        eventually("all pings are counted", || (self.number("SELECT count(*) FROM uncounted") == 0).then_some(()));
+        self.all("instances")
+    }
+
+    /// How often this installation pinged, as soon as all pings that are there are counted.
+    pub fn pings(&mut self, instance: &str) -> u64 {
+        self.counted();
+        self.one("instances", "instance_id", instance)["pings"].as_u64().unwrap()
+    }
+
+    /// The one number that a query yields.
+    pub fn number(&mut self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql);
+        let number = match &mut self.connection {
+            Store::Postgres(connection) => self.runtime.block_on(sqlx::query_scalar(sql).fetch_one(connection)),
+            Store::Sqlite(connection) => self.runtime.block_on(sqlx::query_scalar(sql).fetch_one(connection)),
+        };
+        number.unwrap()
     }
 
     pub fn ids(&mut self, table: &str) -> BTreeSet<String> {

@@ -1,5 +1,5 @@
--- $1 to $23: one array a column. /*replay*/ becomes ON CONFLICT (id) DO NOTHING, and only rows really inserted count.
--- Sorted keys: two writers never lock the same rows in opposite order.
+-- $1 to $23: one array a column; $24: the batch. In a replay rows that are there already are left as they are, and only
+-- those really inserted are still to be counted in `instances`.
 WITH inserted AS (
     INSERT INTO pingbacks (
         id, received_at, instance_id, kolibri_version, mode, platform, os, sysversion, python_version,
@@ -22,24 +22,6 @@ WITH inserted AS (
     )
     ORDER BY id
     /*replay*/
-    RETURNING
-        instance_id, received_at, kolibri_version, mode, platform, os, sysversion, python_version, database_id,
-        language, timezone, installer, project, country, subdivision
 )
-INSERT INTO instances (
-    instance_id, first_seen, last_seen, pings, kolibri_version, mode, platform, os, sysversion, python_version,
-    database_id, language, timezone, installer, project, country, subdivision
-)
-SELECT DISTINCT ON (instance_id)
-    instance_id, min(received_at) OVER instance, received_at, count(*) OVER instance, kolibri_version, mode,
-    platform, os, sysversion, python_version, database_id, language, timezone, installer, project, country,
-    subdivision
-FROM inserted
-WHERE instance_id <> ''
-WINDOW instance AS (PARTITION BY instance_id)
-ORDER BY
-    instance_id, received_at DESC, kolibri_version COLLATE "C" DESC, mode COLLATE "C" DESC,
-    platform COLLATE "C" DESC, os COLLATE "C" DESC, sysversion COLLATE "C" DESC,
-    python_version COLLATE "C" DESC, database_id COLLATE "C" DESC, language COLLATE "C" DESC,
-    timezone COLLATE "C" DESC, installer COLLATE "C" DESC, project COLLATE "C" DESC, country COLLATE "C" DESC,
-    subdivision COLLATE "C" DESC
+INSERT INTO uncounted (batch, ids)
+/*uncounted*/

@@ -58,9 +58,8 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // In 64 MiB of log, the same pages of `instances` are changed many times before they are copied once.
-            .pragma("wal_autocheckpoint", "16384")
-            .pragma("cache_size", "-16384")
+            // KiB. A batch changes few pages besides the last ones; strokes go through `instances` in order.
+            .pragma("cache_size", "-4096")
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options)

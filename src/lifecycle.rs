@@ -12,10 +12,6 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The part of the grace in which requests may still arrive. The rest is for their commit, their reply, and for a client
-/// that does not take it, so that one slow sender cannot make a stop a hard one.
-const ARRIVAL: f32 = 0.7;
-
 /// Shared by all that must know whether the process starts, runs or stops.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle(Arc<State>);
@@ -67,7 +63,7 @@ impl Lifecycle {
         &self.0.stop
     }
 
-    /// Fires when so much of the grace is over that whoever still sends a request is not waited for any more.
+    /// Fires when half of the grace is over: whoever still sends a request is not waited for any more.
     #[must_use]
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
@@ -127,10 +123,12 @@ impl Lifecycle {
                 self.0.tasks.close();
                 self.0.tasks.wait().await;
             };
+            // The other half is for the commit of what has arrived, for replies, for a client that does not take its reply,
+            // and for the last count of the writers (a quarter). So one slow sender cannot make a stop a hard one.
             let last_call = async {
-                tokio::time::sleep(grace.mul_f32(ARRIVAL)).await;
+                tokio::time::sleep(grace / 2).await;
                 self.0.last_call.cancel();
-                tokio::time::sleep(grace.mul_f32(1.0 - ARRIVAL)).await;
+                tokio::time::sleep(grace / 2).await;
             };
             tokio::select! {
                 () = rest => End::Soft,

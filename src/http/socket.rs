@@ -25,8 +25,9 @@ use super::activity::{Activity, Phase};
 /// What a connection that was asked to leave gets to take its last replies, or to say good-bye in HTTP/2. Without it, one
 /// client that does not read makes a stop a hard one.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// So long hyper keeps a connection that is idle: whoever asks more often than this is not parked between requests.
-pub(super) const PARK_AFTER: Duration = Duration::from_millis(500);
+/// So long hyper keeps a connection that is idle: whoever asks more often than this is not parked between requests. Short,
+/// as the allocator does not give back what all the connections took that were busy within this time.
+pub(super) const PARK_AFTER: Duration = Duration::from_millis(100);
 
 /// Deadlines of a connection.
 #[derive(Debug, Clone, Copy)]

@@ -91,8 +91,8 @@ impl Ingest {
             failed: Storm::default(),
             writers: TaskTracker::new(),
         };
-        // Half of the grace: the pings come first.
-        let counting = counting::run(store.clone(), writing.writers.clone(), grace / 2);
+        // A quarter of the grace: the pings come first, and may arrive during half of it.
+        let counting = counting::run(store.clone(), writing.writers.clone(), grace / 4);
         lifecycle.spawn_essential("counting", counting);
         Self(Arc::new(Inner {
             clock: Box::new(clock),

@@ -51,12 +51,12 @@ static REPLAYED_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(REPLA
 const REPLAY: &str = "ON CONFLICT (id) DO NOTHING";
 
 fn pingbacks(replay: &str, uncounted: &str) -> String {
-    let sql = include_str!("sql/postgres_pingbacks.sql");
+    let sql = include_str!("../sql/postgres_pingbacks.sql");
     sql.replace("/*replay*/", replay).replace("/*uncounted*/", uncounted)
 }
 
 fn statistics(replay: &str) -> String {
-    include_str!("sql/postgres_statistics.sql").replace("/*replay*/", replay)
+    include_str!("../sql/postgres_statistics.sql").replace("/*replay*/", replay)
 }
 
 /// A PostgreSQL server, reached when it is needed.

@@ -313,10 +313,10 @@ async fn insert_statistics(
         if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
             continue;
         }
-        let channels = sqlx::query(include_str!("sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
+        let channels = sqlx::query(include_str!("../sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
         channels.execute(&mut *transaction).await?;
         let facilities =
-            sqlx::query(include_str!("sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
+            sqlx::query(include_str!("../sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
         facilities.execute(&mut *transaction).await?;
     }
     transaction.commit().await

@@ -76,7 +76,7 @@ async fn cut_off_anywhere(mut bench: Bench) {
         bench.reopen().await;
         assert_counted_once(&bench, &format!("{times} polls")).await;
         if ended {
-            assert!(times > 3, "{times} polls");
+            assert!(times > 0, "it was never cut off");
             break;
         }
     }
@@ -91,7 +91,7 @@ async fn cut_off_anywhere_by_sql(mut bench: Bench) {
         bench.reopen().await;
         assert_counted_once(&bench, &format!("{times} polls")).await;
         if ended {
-            assert!(times > 3, "{times} polls");
+            assert!(times > 0, "it was never cut off");
             break;
         }
     }

@@ -13,7 +13,9 @@ pub use range::{Range, RangeError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     numbers: [u64; 3],
-    suffix: Box<str>,
+    /// Taken apart once, as it is compared with every message; nothing for a final version.
+    suffix: Box<[order::Identifier]>,
+    is_alpha_or_beta: bool,
 }
 
 impl Version {
@@ -21,8 +23,20 @@ impl Version {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (numbers, suffix) = numbers(text)?;
-        let suffix = if suffix.is_empty() || order::identifiers(suffix).is_none() { "" } else { suffix };
-        Some(Self { numbers, suffix: suffix.into() })
+        Some(Self::of(numbers, suffix).unwrap_or_else(|| Self::final_of(numbers)))
+    }
+
+    /// `None` if the suffix cannot be read.
+    fn of(numbers: [u64; 3], suffix: &str) -> Option<Self> {
+        if suffix.is_empty() {
+            return Some(Self::final_of(numbers));
+        }
+        let is_alpha_or_beta = is_alpha_or_beta(suffix);
+        Some(Self { numbers, suffix: order::identifiers(suffix)?.into(), is_alpha_or_beta })
+    }
+
+    fn final_of(numbers: [u64; 3]) -> Self {
+        Self { numbers, suffix: Box::default(), is_alpha_or_beta: false }
     }
 
     /// Whether it is a release, neither a pre-release nor a development build.
@@ -36,7 +50,7 @@ impl Version {
     #[must_use]
     pub fn takes_json(&self) -> bool {
         const FIRST: [u64; 3] = [0, 11, 0];
-        self.numbers > FIRST || (self.numbers == FIRST && !is_alpha_or_beta(&self.suffix))
+        self.numbers > FIRST || (self.numbers == FIRST && !self.is_alpha_or_beta)
     }
 
     /// `N` of a release line `0.N` below 0.100.
@@ -49,7 +63,6 @@ impl Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The suffix is only taken apart where it matters, which is rare.
         self.numbers.cmp(&other.numbers).then_with(|| order::suffixes(&self.suffix, &other.suffix))
     }
 }

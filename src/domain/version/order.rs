@@ -4,18 +4,25 @@
 //! version, as `c`. So alphas and betas lie below their final version, release candidates and untagged development
 //! builds above it.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::LazyLock};
 
 /// A part of a pre-release; numbers sort below words (semver.org, 11.4).
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Identifier {
     Number(u64),
     Word(String),
 }
 
-/// Compares what follows the three numbers of two versions. Both can be read.
-pub(super) fn suffixes(a: &str, b: &str) -> Ordering {
-    if a == b { Ordering::Equal } else { identifiers(a).cmp(&identifiers(b)) }
+/// Of a final version.
+static FINAL: LazyLock<[Identifier; 1]> = LazyLock::new(|| [Identifier::Word("c".into())]);
+
+/// Compares what follows the three numbers of two versions; nothing follows those of a final one.
+pub(super) fn suffixes(a: &[Identifier], b: &[Identifier]) -> Ordering {
+    or_final(a).cmp(or_final(b))
+}
+
+fn or_final(suffix: &[Identifier]) -> &[Identifier] {
+    if suffix.is_empty() { &FINAL[..] } else { suffix }
 }
 
 /// The parts of the pre-release made of a suffix; `None` if that cannot be.

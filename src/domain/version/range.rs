@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Version, numbers, order};
+use super::{Version, numbers};
 
 /// Versions that satisfy all of a list of comparisons; without any, all versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +117,8 @@ fn read_comparison(text: &str) -> Result<Comparison, &'static str> {
     if version.split('.').take(3).any(|number| number.starts_with('0') && second_is_digit(number)) {
         return Err("has a version with a zero before a number");
     }
-    if !suffix.is_empty() && order::identifiers(suffix).is_none() {
-        return Err("has a version that cannot be read");
-    }
-    Ok(Comparison { operator, bound: Version { numbers, suffix: suffix.into() } })
+    let bound = Version::of(numbers, suffix).ok_or("has a version that cannot be read")?;
+    Ok(Comparison { operator, bound })
 }
 
 #[cfg(test)]
@@ -155,8 +153,7 @@ mod tests {
     /// The previous server failed at a suffix that it could not read; we leave it out of account.
     fn strict(text: &str) -> Option<Version> {
         let (numbers, suffix) = numbers(text)?;
-        order::identifiers(suffix)?;
-        Some(Version { numbers, suffix: suffix.into() })
+        Version::of(numbers, suffix)
     }
 
     #[test]

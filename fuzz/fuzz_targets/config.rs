@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nutritionfacts::config::{Layer, load, yaml};
+use nutritionfacts::config::{Layer, load, show};
 
 /// Stands in the place of a secret.
 const SECRET: &str = "hunter2-planted-as-a-secret-of-more-than-32-characters";
@@ -42,7 +42,7 @@ fn check(layers: &[Layer], knows_the_secret: bool) {
     };
     keeps(&format!("{loaded:?}"));
     keeps(&serde_json::to_string(&loaded).expect("a configuration has a JSON form"));
-    let shown = yaml(&loaded, true);
+    let shown = show(&loaded, true);
     keeps(&shown);
     let reload = loaded.reload(layers).expect("what has loaded loads again");
     assert!(reload.applied.is_empty() && reload.needs_restart.is_empty(), "{reload:?}");

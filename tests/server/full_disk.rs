@@ -16,9 +16,9 @@ fn a_full_disk_is_a_normal_day() {
     let setup = Setup::sqlite().on_a_small_disk();
     let server = setup.start();
     let data = server.own(&server.data_folder());
-    // What an operator can delete.
+    // What an operator can delete: more than SQLite's log, which must be copied into the database first.
     let ballast = data.join("ballast");
-    fs::write(&ballast, vec![1; 1024 * 1024]).unwrap();
+    fs::write(&ballast, vec![1; 5 * 1024 * 1024]).unwrap();
 
     let mut connection = server.connect();
     let mut answered = BTreeSet::new();

@@ -78,7 +78,7 @@ impl Setup {
         self
     }
 
-    /// The embedded store on a disk of 4 MiB, which only the server sees ([`Server::own`]).
+    /// The embedded store on a disk of 8 MiB, which only the server sees ([`Server::own`]).
     pub fn on_a_small_disk(mut self) -> Self {
         std::fs::create_dir(self.folder.path().join("data")).unwrap();
         self.small_disk = true;
@@ -114,7 +114,7 @@ impl Setup {
         let mut command = if self.small_disk {
             // In a user namespace of its own anyone may mount; the process stays the same through all three.
             let mut command = Command::new("unshare");
-            let script = "mount -t tmpfs -o size=4m tmpfs data && exec \"$0\" \"$@\"";
+            let script = "mount -t tmpfs -o size=8m tmpfs data && exec \"$0\" \"$@\"";
             command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, PROGRAM]);
             command
         } else {

@@ -3,18 +3,15 @@
 //! Files are read again twice a second instead of being watched: a mounted ConfigMap changes by a swap of symbolic links,
 //! editors by a rename, network file systems without any notice, and reading all three kinds costs microseconds.
 
-use std::time::Duration;
-
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
 };
 
-use super::{Complaint, Layer, Loaded, Reload};
-
-/// Between two looks at the files.
-const PAUSE: Duration = Duration::from_millis(500);
+use super::{
+    Complaint, Layer, Loaded, Reload,
+    looks::{self, Glimpse},
+};
 
 /// What a change of the layers has led to.
 #[derive(Debug)]
@@ -34,22 +31,13 @@ pub async fn watch(
     outcomes: mpsc::Sender<Outcome>,
 ) {
     // What the program has started with counts as taken over, unless it has changed since.
-    let (mut taken, mut glimpsed, mut refused) = (None, None, None);
-    let mut ticks = interval(PAUSE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut taken, mut glimpse, mut refused) = (None, Glimpse::default(), None);
+    let mut ticks = looks::ticks();
     loop {
         ticks.tick().await;
         // A network file system may take its time.
         let Ok(layers) = spawn_blocking(read.clone()).await else { continue };
-        if taken.as_ref() == Some(&layers) {
-            glimpsed = None;
-            continue;
-        }
-        if glimpsed.as_ref() != Some(&layers) {
-            // An editor may be half-way through: a file that it has just emptied would be a valid configuration.
-            glimpsed = Some(layers);
-            continue;
-        }
+        let Some(layers) = glimpse.confirm(layers, taken.as_ref()) else { continue };
         let result = running.borrow().reload(&layers);
         let outcome = match result {
             Ok(reload) => {
@@ -68,7 +56,7 @@ pub async fn watch(
                 }
                 refused = None;
                 let first = taken.is_none();
-                taken = glimpsed.take();
+                taken = Some(layers);
                 if first && reload.applied.is_empty() && reload.needs_restart.is_empty() {
                     continue;
                 }
@@ -76,7 +64,7 @@ pub async fn watch(
                 Outcome::Applied(Box::new(reload))
             }
             Err(complaints) => {
-                taken = glimpsed.take();
+                taken = Some(layers);
                 Outcome::Rejected(complaints)
             }
         };

@@ -7,6 +7,7 @@ mod complaint;
 mod layer;
 pub mod live;
 mod load;
+pub mod looks;
 mod path;
 mod privacy;
 mod schema;

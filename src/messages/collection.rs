@@ -115,17 +115,14 @@ impl Collection {
     }
 
     /// As the store remembers it.
-    ///
-    /// # Errors
-    /// None: all of it is text.
-    pub fn snapshot(&self) -> serde_json::Result<String> {
+    pub(super) fn snapshot(&self) -> String {
         let files = self.files.iter().map(|(path, messages)| Remembered { path: path.display().to_string(), messages });
-        serde_json::to_string(&files.collect::<Vec<_>>())
+        // Texts only, with keys that are texts.
+        serde_json::to_string(&files.collect::<Vec<_>>()).expect("texts have a JSON form")
     }
 
     /// Of what the store remembers. What this version refuses is left out; it is counted in `rejected`.
-    #[must_use]
-    pub fn of_snapshot(text: &str) -> Self {
+    pub(super) fn of_snapshot(text: &str) -> Self {
         let mut collection = Self::default();
         let complaint = |problem: &str| {
             vec![Complaint { file: "the store".into(), line: None, document: None, problem: problem.into() }]
@@ -252,8 +249,8 @@ mod tests {
     #[test]
     fn the_store_gives_back_what_it_was_given() {
         let before = collect(&[source("f", vec![file("f/a.yaml", &["a", "b"]), file("f/empty.yaml", &[])])]);
-        let again = Collection::of_snapshot(&before.snapshot().unwrap());
-        assert_eq!(again.snapshot().unwrap(), before.snapshot().unwrap());
+        let again = Collection::of_snapshot(&before.snapshot());
+        assert_eq!(again.snapshot(), before.snapshot());
         assert_eq!(ids(&Collection::of(&[unreadable("f")], &again)), ["a", "b"]);
         for broken in ["", "{}", "[1]", r#"[{"path": "a", "messages": [{"id": "x"}]}]"#] {
             let collection = Collection::of_snapshot(broken);

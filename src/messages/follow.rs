@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::{JoinHandle, spawn_blocking},
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -14,13 +14,14 @@ use super::{
     files::{self, Source},
 };
 use crate::{
-    config::Loaded,
+    config::{
+        Loaded,
+        looks::{self, Glimpse, PAUSE},
+    },
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
 
-/// Between two looks at the sources (docs/decisions/0021-files-are-read-again.md).
-const PAUSE: Duration = Duration::from_millis(500);
 /// A file system that does not answer in this time counts as one that cannot be read.
 const LONGEST_READ: Duration = Duration::from_secs(5);
 /// At the start: looks at sources that are different each time.
@@ -95,21 +96,13 @@ impl Messages {
 
     /// Runs for ever.
     pub async fn follow(mut self) {
-        let mut glimpsed = None;
-        let mut ticks = interval(PAUSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut glimpse, mut ticks) = (Glimpse::default(), looks::ticks());
         loop {
             ticks.tick().await;
             let sources = self.read().await;
-            if sources == self.sources {
-                glimpsed = None;
-            } else if glimpsed.as_ref() == Some(&sources) {
-                // Seen twice: an editor may have been half-way through.
-                glimpsed = None;
+            if let Some(sources) = glimpse.confirm(sources, Some(&self.sources)) {
                 let before = std::mem::take(&mut self.collection);
                 self.publish(sources, &before);
-            } else {
-                glimpsed = Some(sources);
             }
             self.save().await;
         }
@@ -144,7 +137,7 @@ impl Messages {
             tracing::info!(messages, active, rejected, "messages loaded");
         }
         // Who has no sources has nothing to remember, and others may share the store.
-        self.unsaved = if sources.is_empty() { None } else { collection.snapshot().ok() };
+        self.unsaved = (!sources.is_empty()).then(|| collection.snapshot());
         self.collection = collection;
         self.sources = sources;
     }

@@ -4,9 +4,10 @@ use std::thread;
 
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::{
+    failover::{name_of, runtime},
     load::{Load, check, check_instances},
     stores::{self, database_in, on_both_stores},
     support::{
@@ -90,8 +91,8 @@ struct Held {
 
 impl Held {
     fn hold(cluster: &Cluster, setup: &Setup, server: &Server) -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let mut holder = runtime.block_on(cluster.connect(setup.url.rsplit('/').next().unwrap()));
+        let runtime = runtime();
+        let mut holder = runtime.block_on(cluster.connect(name_of(setup)));
         runtime.block_on(holder.execute("BEGIN; LOCK TABLE instances")).unwrap();
         for number in 0..10 {
             ping(server, number);

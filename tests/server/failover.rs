@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn name_of(setup: &Setup) -> &str {
+pub fn name_of(setup: &Setup) -> &str {
     setup.url.rsplit('/').next().unwrap()
 }
 

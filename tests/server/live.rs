@@ -1,16 +1,13 @@
 //! Configuration that changes while the server runs.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 
 use crate::support::{
     eventually,
     http::{PINGBACK, post},
+    mount::Mount,
     rows::Rows,
     server::{Server, Setup},
 };
@@ -83,24 +80,13 @@ fn the_last_good_configuration_stays() {
     server.assert_well();
 }
 
-/// A mounted ConfigMap as kubelet keeps it: `config.yaml → ..data/config.yaml`, `..data → ..2026_11_24`.
 #[test]
 fn a_mounted_config_map_changes_by_a_swap_of_links() {
     let setup = Setup::sqlite();
-    let mount = setup.folder().join("mount");
-    let publish = |version: &str, text: &str| {
-        let folder = mount.join(format!("..{version}"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("config.yaml"), text).unwrap();
-        symlink(format!("..{version}"), mount.join("..data_tmp")).unwrap();
-        fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
-    };
-    publish("1", "api: {reply: empty}");
-    symlink(Path::new("..data/config.yaml"), mount.join("config.yaml")).unwrap();
-    let server = setup.config(mount.join("config.yaml")).start();
+    let mut mount = Mount::new(&setup.folder().join("mount"), "config.yaml", "api: {reply: empty}");
+    let server = setup.config(mount.file()).start();
     assert!(reply_is_empty(&server));
-    publish("2", "api: {reply: by_version}");
-    fs::remove_dir_all(mount.join("..1")).unwrap();
+    mount.publish("api: {reply: by_version}");
     eventually("the swap is noticed", || (!reply_is_empty(&server)).then_some(()));
     server.assert_well();
 }

@@ -13,28 +13,11 @@ use serde_json::json;
 use crate::support::{
     eventually,
     http::{Connection, PINGBACK, Reply, post},
-    rows::{Row, Rows},
+    rows::{INSTANCE, Row, Rows},
     server::Setup,
 };
 
 const SENDERS: usize = 48;
-
-/// What `instances` tells of the latest ping; of two at the same moment, the first column that differs decides.
-const DESCRIPTION: [&str; 13] = [
-    "kolibri_version",
-    "mode",
-    "platform",
-    "os",
-    "sysversion",
-    "python_version",
-    "database_id",
-    "language",
-    "timezone",
-    "installer",
-    "project",
-    "country",
-    "subdivision",
-];
 
 /// Pings from many senders, each as fast as it gets answers. One in four makes a connection for each ping.
 #[derive(Default)]
@@ -132,6 +115,7 @@ pub fn check(setup: &Setup, answered: &[(String, String)]) {
 /// `instances` is what the pings come to, as simply as can be: all of them counted, once.
 pub fn check_instances(rows: &mut Rows) {
     let instances = rows.counted();
+    let description = || INSTANCE[4..].iter().copied();
     let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows.all("pingbacks").into_iter().filter(|row| row["instance_id"] != "") {
         pings.entry(row["instance_id"].as_str().unwrap().to_owned()).or_default().push(row);
@@ -140,10 +124,11 @@ pub fn check_instances(rows: &mut Rows) {
     for instance in instances {
         let own = &pings[instance["instance_id"].as_str().unwrap()];
         let moments = || own.iter().map(|row| row["received_at"].as_str().unwrap());
-        let texts = |row: &Row| DESCRIPTION.map(|column| row[column].as_str().unwrap().to_owned());
+        let texts =
+            |row: &Row| description().map(|column| row[column].as_str().unwrap().to_owned()).collect::<Vec<_>>();
         let latest =
             own.iter().max_by_key(|row| (row["received_at"].as_str().unwrap().to_owned(), texts(row))).unwrap();
-        let mut expected = Row::from_iter(DESCRIPTION.map(|column| (column.into(), latest[column].clone())));
+        let mut expected: Row = description().map(|column| (column.into(), latest[column].clone())).collect();
         expected.insert("instance_id".into(), latest["instance_id"].clone());
         expected.insert("first_seen".into(), moments().min().unwrap().into());
         expected.insert("last_seen".into(), moments().max().unwrap().into());

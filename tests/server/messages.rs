@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +12,7 @@ use crate::{
     support::{
         eventually,
         http::{PINGBACK, STATISTICS, post},
+        mount::Mount,
         postgres::Cluster,
         rows::Rows,
         server::{Server, Setup},
@@ -174,24 +174,14 @@ fn a_wrong_path_withdraws_nothing(setup: &Setup) {
     server.assert_well();
 }
 
-/// A mounted ConfigMap as kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
 fn a_mounted_config_map_changes_by_a_swap_of_links(setup: &Setup) {
-    let (setup, mount) = with_folder(setup);
-    let publish = |version: &str, text: &str| {
-        let folder = mount.join(format!("..{version}"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("a.yaml"), text).unwrap();
-        symlink(format!("..{version}"), mount.join("..data_tmp")).unwrap();
-        fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
-    };
-    publish("1", &document("first", ""));
-    symlink("..data/a.yaml", mount.join("a.yaml")).unwrap();
+    let (setup, folder) = with_folder(setup);
+    let mut mount = Mount::new(&folder, "a.yaml", &document("first", ""));
     let server = setup.start();
     assert_eq!(ids(&server, &json!({})), ["first"]);
-    publish("2", &document("second", ""));
-    fs::remove_dir_all(mount.join("..1")).unwrap();
+    mount.publish(&document("second", ""));
     wait_for(&server, &["second"]);
-    fs::remove_file(mount.join("a.yaml")).unwrap();
+    fs::remove_file(mount.file()).unwrap();
     wait_for(&server, &[]);
     server.assert_well();
 }

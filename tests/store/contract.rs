@@ -6,7 +6,10 @@ use nutritionfacts::{
 };
 use uuid::Uuid;
 
-use crate::rows::{Bench, now, ping, report};
+use crate::{
+    rows::{Bench, now, ping, report},
+    support::rows::INSTANCE,
+};
 
 /// Stamps every promise on both stores.
 macro_rules! on_both_stores {
@@ -47,26 +50,6 @@ on_both_stores!(
     remembers_the_last_messages,
     is_healthy_until_closed,
 );
-
-pub const INSTANCE: &[&str] = &[
-    "instance_id",
-    "first_seen",
-    "last_seen",
-    "pings",
-    "kolibri_version",
-    "mode",
-    "platform",
-    "os",
-    "sysversion",
-    "python_version",
-    "database_id",
-    "language",
-    "timezone",
-    "installer",
-    "project",
-    "country",
-    "subdivision",
-];
 
 const PINGBACK: &[&str] = &[
     "id",

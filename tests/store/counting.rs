@@ -12,8 +12,9 @@ use nutritionfacts::{
 };
 
 use crate::{
-    contract::{INSTANCE, on_both_stores, ready},
+    contract::{on_both_stores, ready},
     rows::{Bench, by_url, ping, until},
+    support::rows::INSTANCE,
 };
 
 on_both_stores!(cut_off_anywhere, cut_off_anywhere_by_sql);

@@ -27,6 +27,28 @@ const JSON_COLUMNS: [&str; 9] = [
 ];
 const TIME_COLUMNS: [&str; 4] = ["received_at", "client_time", "first_seen", "last_seen"];
 
+/// The columns of `instances`. From the fifth on they tell of the latest ping; of two at the same moment, the first column
+/// that differs decides.
+pub const INSTANCE: &[&str] = &[
+    "instance_id",
+    "first_seen",
+    "last_seen",
+    "pings",
+    "kolibri_version",
+    "mode",
+    "platform",
+    "os",
+    "sysversion",
+    "python_version",
+    "database_id",
+    "language",
+    "timezone",
+    "installer",
+    "project",
+    "country",
+    "subdivision",
+];
+
 /// A reader beside the server.
 pub struct Rows {
     runtime: Runtime,

@@ -1,0 +1,42 @@
+//! A mounted ConfigMap as kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+/// The folder of the mount, with one key.
+pub struct Mount {
+    folder: PathBuf,
+    key: &'static str,
+    version: u32,
+}
+
+impl Mount {
+    pub fn new(folder: &Path, key: &'static str, text: &str) -> Self {
+        let mut mount = Self { folder: folder.to_owned(), key, version: 0 };
+        mount.publish(text);
+        symlink(Path::new("..data").join(key), mount.file()).unwrap();
+        mount
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(self.key)
+    }
+
+    /// Changes all keys at once, by a swap of links; the folder of before goes.
+    pub fn publish(&mut self, text: &str) {
+        let before = self.folder.join(format!("..{}", self.version));
+        self.version += 1;
+        let name = format!("..{}", self.version);
+        let folder = self.folder.join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(self.key), text).unwrap();
+        symlink(name, self.folder.join("..data_tmp")).unwrap();
+        fs::rename(self.folder.join("..data_tmp"), self.folder.join("..data")).unwrap();
+        if before.exists() {
+            fs::remove_dir_all(before).unwrap();
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use nutritionfacts::{
     config::{Layer, load},
-    messages::{Collection, File, Source},
+    messages::{Collection, Part, Source},
 };
 
 /// A fenced block: where it stands, its info string, its text.
@@ -70,8 +70,7 @@ fn every_message_in_the_documentation_can_be_sent() {
     for Block { place, info, text } in pages() {
         if info == "yaml message" {
             found += 1;
-            let file = File { path: place.into(), text: Ok(text) };
-            let source = Source { path: file.path.clone(), files: Ok(vec![file]) };
+            let source = Source { path: place.clone().into(), parts: Ok(vec![Part::text(place, Ok(text))]) };
             let messages = Collection::of(&[source], &Collection::default());
             assert_eq!((messages.active(), &messages.rejected), (1, &vec![]));
         }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 6  cli                    the only place that knows everyone
-//! 5  http                   how the world speaks to us
+//! 5  http  cluster          how the world speaks to us
 //! 4  ingest  messages  maintenance    what the service does (do not know each other)
 //! 3  store                  where rows rest
 //! 2  telemetry  lifecycle   how we are seen, how we start and stop
@@ -19,6 +19,7 @@
 //! ```
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod http;

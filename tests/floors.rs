@@ -9,7 +9,7 @@ use std::{
 /// From the top, as in the picture.
 const FLOORS: [&[&str]; 7] = [
     &["cli"],
-    &["http"],
+    &["http", "cluster"],
     &["ingest", "messages", "maintenance"],
     &["store"],
     &["telemetry", "lifecycle"],

@@ -121,3 +121,14 @@ fn every_field_is_explained() {
         assert!(page.contains(words), "{field}: {page}");
     }
 }
+
+#[test]
+fn the_objects_of_the_documentation_are_accepted() {
+    let namespace = Namespace::new();
+    let page = include_str!("../../docs/messages.md");
+    let blocks: Vec<_> = page.split("```yaml kolibrimessage\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        namespace.apply(block.split("```").next().unwrap()).unwrap();
+    }
+}

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::privacy_key::RulesError;
 use crate::{
+    cluster::kolibri_message,
     config::{Complaint, Flags, Layer, Loaded, Source, config_maps::ConfigMaps, layers, load, sections::LogFormat},
     http::openapi,
     store::OpenError,
@@ -42,6 +43,8 @@ enum Command {
     Messages(messages::Options),
     /// Print the OpenAPI document of the public listener
     Openapi,
+    /// Print the definition of the custom resource `KolibriMessage` as YAML
+    Crd,
 }
 
 /// A command's own flags together with the common ones.
@@ -232,6 +235,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),
+        Command::Crd => config::print(&kolibri_message::yaml()),
     }
 }
 

@@ -8,5 +8,9 @@ mod support;
 
 mod cases;
 mod crd;
+mod config_maps;
+mod install;
 mod kubectl;
+mod messages;
 mod refusals;
+mod replicas;

@@ -83,6 +83,15 @@ fn every_message_in_the_documentation_can_be_sent() {
     assert!(found > 0, "no block is marked `yaml message`");
 }
 
+#[test]
+fn the_role_in_the_documentation_is_the_one_we_ship() {
+    let yaml = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+    let shipped = yaml(include_str!("../kustomize/base/role.yaml"));
+    let roles: Vec<_> = pages().into_iter().filter(|block| block.info == "yaml role").collect();
+    assert_eq!(roles.len(), 1);
+    assert_eq!(yaml(&roles[0].text), shipped);
+}
+
 /// `tests/cluster` asks an API server about the same blocks.
 #[test]
 fn every_object_in_the_documentation_is_a_message() {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     catalogue::Catalogue,
     documents::{self, Complaint, Document},
-    source::{Content, Part, Source},
+    source::{Content, Part, Source, Unknown},
     watched::{Verdict, Verdicts},
 };
 use crate::domain::message::{Message, Problem, Stage};
@@ -40,12 +40,11 @@ impl Collection {
         for source in sources {
             match &source.parts {
                 Ok(parts) => parts.iter().for_each(|part| collection.read(part, &mut taken)),
-                Err(problem) => collection.cannot_read(&source.path, problem),
+                Err(Unknown::Unreadable(problem)) => collection.cannot_read(&source.path, problem),
+                Err(Unknown::Unseen) => {}
             }
         }
-        if !collection.unreadable.is_empty() {
-            collection.keep(before, sources, &mut taken);
-        }
+        collection.keep(before, sources, &mut taken);
         collection
     }
 
@@ -107,13 +106,17 @@ impl Collection {
         message.map_err(|complaints| self.rejected.push(complaints)).ok()
     }
 
-    /// Keeps the files of before that are out of sight: below what could not be read, or, as a path may be mistyped,
-    /// below no source at all.
+    /// Keeps what is out of sight: what the API server has not told of; and the files below those that could not be read,
+    /// or, as a path may be mistyped, below no source at all.
     fn keep(&mut self, before: &Self, sources: &[Source], taken: &mut Taken) {
-        let complete: Vec<_> = sources.iter().filter(|source| source.is_complete()).collect();
         for (path, messages) in &before.files {
-            let is_in_sight = complete.iter().any(|source| path.starts_with(&source.path));
-            if is_in_sight || self.files.contains_key(path) {
+            let mut above = sources.iter().filter(|source| path.starts_with(&source.path));
+            let is_out_of_sight = if self.unreadable.is_empty() {
+                above.any(|source| source.parts == Err(Unknown::Unseen))
+            } else {
+                !above.any(Source::is_complete)
+            };
+            if !is_out_of_sight || self.files.contains_key(path) {
                 continue;
             }
             let file = path.display().to_string();
@@ -280,6 +283,17 @@ mod tests {
         );
         // An id that has moved is not sent twice.
         assert_eq!(ids(&after(&[unreadable("f"), single("c.yaml", &["a"])])), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_the_api_server_has_not_told_of_is_kept_and_nothing_else() {
+        let before =
+            collect(&[single("kolibrimessage/a", &["a"]), single("old.yaml", &["b"]), single("c.yaml", &["c"])]);
+        let unseen = Source { path: "kolibrimessage".into(), parts: Err(Unknown::Unseen) };
+        let after = Collection::of(&[unseen.clone(), single("c.yaml", &["c"])], &before);
+        assert_eq!((ids(&after), after.unreadable.len()), (vec!["c", "a"], 0));
+        let after = Collection::of(&[unseen, unreadable("c.yaml")], &before);
+        assert_eq!(ids(&after), ["c", "a", "b"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::source::{Part, Source};
+use super::source::{Part, Source, Unknown};
 use crate::config::config_maps::CONFIGURATION;
 
 /// Largest file that is read: a ConfigMap holds no more.
@@ -17,7 +17,10 @@ const MAX_FILE: u64 = 1024 * 1024;
 pub fn read(paths: &[PathBuf]) -> Vec<Source> {
     paths
         .iter()
-        .map(|path| Source { path: path.clone(), parts: parts(path).map_err(|error| error.to_string()) })
+        .map(|path| Source {
+            path: path.clone(),
+            parts: parts(path).map_err(|error| Unknown::Unreadable(error.to_string())),
+        })
         .collect()
 }
 
@@ -104,7 +107,7 @@ mod tests {
             ("empty", "not mounted"),
             ("../../../../../../../../../../../dev/zero", "neither a file nor a folder"),
         ] {
-            let told = read(&[path(name)])[0].parts.clone().unwrap_err();
+            let Err(Unknown::Unreadable(told)) = read(&[path(name)])[0].parts.clone() else { panic!("{name}") };
             assert!(told.contains(problem), "{name}: {told}");
         }
         fs::write(folder.path().join(OsStr::from_bytes(b"m\xe9.yaml")), "").unwrap();

@@ -17,6 +17,6 @@ pub use self::{
     documents::Complaint,
     files::read,
     follow::{Current, Messages},
-    source::{Content, Part, Source},
+    source::{Content, Part, Source, Unknown},
     watched::{Object, Objects, Verdict, Verdicts, Watched},
 };

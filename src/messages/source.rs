@@ -12,8 +12,17 @@ use serde_json::Value;
 pub struct Source {
     /// As configured, or as `kubectl` writes it: `configmap/NAME`, `kolibrimessage`.
     pub path: PathBuf,
-    /// All that it holds; or why that is not known.
-    pub parts: Result<Vec<Part>, String>,
+    /// All that it holds, as far as that is known.
+    pub parts: Result<Vec<Part>, Unknown>,
+}
+
+/// Why it is not known what a source holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// It cannot be read.
+    Unreadable(String),
+    /// The API server has not told of it since the start; whoever follows it has said why.
+    Unseen,
 }
 
 /// A file, a key of a ConfigMap, or an object.
@@ -43,7 +52,7 @@ impl Source {
     /// What cannot be read.
     #[must_use]
     pub fn unreadable(path: &Path, problem: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), parts: Err(problem.into()) }
+        Self { path: path.to_owned(), parts: Err(Unknown::Unreadable(problem.into())) }
     }
 
     /// Whether all is known that it holds, so that what is not there has been removed.

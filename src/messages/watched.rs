@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     files::is_message_file,
-    source::{Content, Part, Source},
+    source::{Content, Part, Source, Unknown},
 };
 use crate::{
     config::config_maps::{ConfigMap, ConfigMaps, Sight},
@@ -16,7 +16,6 @@ use crate::{
 
 /// The objects together, as `kubectl` names their kind.
 const OBJECTS: &str = "kolibrimessage";
-const UNSEEN: &str = "the API server has not told of it yet";
 
 /// A message as an object in the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +76,7 @@ impl Watched {
                 let mut copies: Vec<_> = files.iter_mut().filter(|file| file.path.ends_with(name)).collect();
                 let parts = match sight {
                     Sight::Unseen if copies.iter().any(|copy| copy.is_complete()) => Ok(Vec::new()),
-                    Sight::Unseen => Err(UNSEEN.to_owned()),
+                    Sight::Unseen => Err(Unknown::Unseen),
                     Sight::Absent => Ok(Vec::new()),
                     Sight::Present(config_map) => Ok(parts(name, config_map)),
                 };
@@ -99,7 +98,7 @@ fn of_objects(objects: Option<&BTreeMap<String, Object>>) -> Source {
         path: Path::new(OBJECTS).join(name),
         content: Ok(Content::Object { generation: object.generation, spec: object.spec.clone() }),
     };
-    let parts = objects.map(|objects| objects.iter().map(part).collect()).ok_or_else(|| UNSEEN.to_owned());
+    let parts = objects.map(|objects| objects.iter().map(part).collect()).ok_or(Unknown::Unseen);
     Source { path: OBJECTS.into(), parts }
 }
 

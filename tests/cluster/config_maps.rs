@@ -109,7 +109,8 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
 
 fn config_hash(server: &Server) -> Option<String> {
     let text = server.admin_text("/metrics");
-    text.lines().find_map(|line| line.strip_prefix("nutritionfacts_config_info{hash=\"")?.split('"').next().map(str::to_owned))
+    text.lines()
+        .find_map(|line| line.strip_prefix("nutritionfacts_config_info{hash=\"")?.split('"').next().map(str::to_owned))
 }
 
 #[test]

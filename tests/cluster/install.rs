@@ -16,7 +16,7 @@ use super::{
 
 /// The ConfigMap that the Role names.
 pub const LIVE: &str = "nutritionfacts-live";
-const ROLE: &str = include_str!("../../kustomize/base/role.yaml");
+pub const ROLE: &str = include_str!("../../kustomize/base/role.yaml");
 const ACCOUNT: &str = "nutritionfacts";
 
 /// A namespace in which the server may do what it needs.
@@ -51,9 +51,13 @@ impl Install {
     /// Puts a new token into the file, as kubelet does.
     pub fn renew_token(&self, options: &[&str]) {
         let token = self.namespace.kubectl(&[&["create", "token", ACCOUNT], options].concat(), "").unwrap();
-        let file = self.folder.path().join("token");
+        let file = self.token_file();
         fs::write(file.with_extension("new"), token.trim()).unwrap();
         fs::rename(file.with_extension("new"), file).unwrap();
+    }
+
+    pub fn token_file(&self) -> PathBuf {
+        self.folder.path().join("token")
     }
 
     /// A kubeconfig of the service account that reads the token from its file; the API server is at this address.
@@ -62,7 +66,7 @@ impl Install {
         let cluster = &mut config["clusters"][0]["cluster"];
         cluster["server"] = format!("https://{address}").into();
         cluster["tls-server-name"] = "kubernetes".into();
-        config["users"][0]["user"] = json!({"tokenFile": self.folder.path().join("token")});
+        config["users"][0]["user"] = json!({"tokenFile": self.token_file()});
         let path = self.folder.path().join(format!("kubeconfig-{}", address.port()));
         fs::write(&path, config.to_string()).unwrap();
         path
@@ -147,7 +151,8 @@ pub fn is_answered(server: &Server) -> bool {
 /// The ids of the messages that a device gets.
 pub fn messages(server: &Server) -> Vec<String> {
     let reply = ping(server).json();
-    let ids = reply["messages"].as_array().unwrap().iter().map(|message| message["msg_id"].as_str().unwrap().to_owned());
+    let ids =
+        reply["messages"].as_array().unwrap().iter().map(|message| message["msg_id"].as_str().unwrap().to_owned());
     ids.collect()
 }
 
@@ -168,7 +173,8 @@ pub fn watch(server: &Server, source: &str, is_up: bool) {
 }
 
 fn view() -> Value {
-    serde_json::from_str(&kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"], "").unwrap()).unwrap()
+    serde_json::from_str(&kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"], "").unwrap())
+        .unwrap()
 }
 
 fn api_server() -> SocketAddr {

@@ -7,10 +7,11 @@
 mod support;
 
 mod cases;
-mod crd;
 mod config_maps;
+mod crd;
 mod install;
 mod kubectl;
 mod messages;
 mod refusals;
 mod replicas;
+mod troubles;

@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
     thread,
     time::Duration,
 };
@@ -16,17 +19,14 @@ pub struct Line {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    connections: Mutex<Vec<Connection>>,
+    /// Milliseconds that each piece takes.
+    delay: AtomicU64,
 }
 
-#[derive(Default)]
-struct State {
-    /// Nothing goes through, and nobody is told.
-    silent: bool,
-    /// Before each piece.
-    delay: Duration,
-    open: Vec<TcpStream>,
+struct Connection {
+    ends: [TcpStream; 2],
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Line {
@@ -40,48 +40,52 @@ impl Line {
             for client in listener.incoming().map_while(Result::ok) {
                 // The server may be away: then so are we.
                 let Ok(server) = TcpStream::connect(server) else { continue };
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to, shared) = (from.try_clone().unwrap(), to.try_clone().unwrap(), of_the_line.clone());
-                    shared.state.lock().unwrap().open.push(from.try_clone().unwrap());
-                    thread::spawn(move || carry(&from, &to, &shared));
+                let is_silent = Arc::<AtomicBool>::default();
+                let both = |stream: &TcpStream| stream.try_clone().unwrap();
+                for (from, to) in [(both(&client), both(&server)), (both(&server), both(&client))] {
+                    let (shared, is_silent) = (of_the_line.clone(), is_silent.clone());
+                    thread::spawn(move || carry(&from, &to, &shared.delay, &is_silent));
                 }
+                of_the_line.connections.lock().unwrap().push(Connection { ends: [client, server], is_silent });
             }
         });
         Self { address, shared }
     }
 
-    /// From now on nothing goes through, in either direction, and no connection ends; or all goes on.
-    pub fn silence(&self, silent: bool) {
-        self.shared.state.lock().unwrap().silent = silent;
-        self.shared.changed.notify_all();
+    /// On the connections that there are nothing goes through any more, and none of them ends.
+    pub fn silence(&self) {
+        for connection in &*self.shared.connections.lock().unwrap() {
+            connection.is_silent.store(true, SeqCst);
+        }
     }
 
     /// From now on each piece takes so long.
     pub fn delay(&self, delay: Duration) {
-        self.shared.state.lock().unwrap().delay = delay;
+        self.shared.delay.store(u64::try_from(delay.as_millis()).unwrap(), SeqCst);
     }
 
-    /// Ends all connections.
+    /// Ends the connections that there are.
     pub fn cut(&self) {
-        for stream in self.shared.state.lock().unwrap().open.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+        for connection in self.shared.connections.lock().unwrap().drain(..) {
+            for end in connection.ends {
+                let _ = end.shutdown(Shutdown::Both);
+            }
         }
     }
 }
 
-fn carry(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared) {
+fn carry(mut from: &TcpStream, mut to: &TcpStream, delay: &AtomicU64, is_silent: &AtomicBool) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        let state = shared.changed.wait_while(shared.state.lock().unwrap(), |state| state.silent).unwrap();
-        let delay = state.delay;
-        drop(state);
-        // The line is slow: this is what it does, not a wait for something.
-        thread::sleep(delay);
-        if to.write_all(&buffer[..read]).is_err() {
+        // Not a wait for something: this is what a slow line does.
+        thread::sleep(Duration::from_millis(delay.load(SeqCst)));
+        if !is_silent.load(SeqCst) && to.write_all(&buffer[..read]).is_err() {
             break;
         }
     }
-    for stream in [from, to] {
-        let _ = stream.shutdown(Shutdown::Both);
+    if !is_silent.load(SeqCst) {
+        for stream in [from, to] {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }

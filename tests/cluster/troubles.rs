@@ -1,0 +1,116 @@
+//! An API server that is slow, silent, or does not let us in. Each time the server takes pings and keeps what it knew.
+
+use std::time::Duration;
+
+use super::{
+    install::{Install, is_answered, messages, said, watch},
+    support::{eventually, line::Line, server::Server, server::Setup},
+};
+
+const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
+
+fn up(server: &Server, is_up: bool) {
+    SOURCES.iter().for_each(|source| watch(server, source, is_up));
+}
+
+fn times_said(server: &Server, text: &str) -> usize {
+    server.log.text().matches(text).count()
+}
+
+/// A server behind a line that can go bad, with a message in force.
+fn behind(line: &Line, install: &Install) -> Server {
+    install.configure("ingest: {max_batch: 7}");
+    install.publish("hello");
+    let server = install.with(Setup::sqlite(), line.address).start();
+    up(&server, true);
+    eventually("the message is in force", || (messages(&server) == ["hello"]).then_some(()));
+    server
+}
+
+#[test]
+fn a_slow_api_server_holds_up_nothing() {
+    let install = Install::new();
+    install.configure("ingest: {max_batch: 7}");
+    install.publish("hello");
+    let line = Line::to(install.address());
+    line.delay(Duration::from_millis(700));
+    let server = install.with(Setup::sqlite(), line.address).start();
+    eventually("it comes in the end", || (messages(&server) == ["hello"]).then_some(()));
+    up(&server, true);
+    install.configure("api: {reply: empty}");
+    eventually("so does a change", || (!is_answered(&server)).then_some(()));
+}
+
+#[test]
+fn a_watch_that_falls_silent_is_noticed() {
+    let install = Install::new();
+    let line = Line::to(install.address());
+    let server = behind(&line, &install);
+    line.silence();
+    install.configure("api: {reply: empty}");
+    eventually("it asks again", || (!is_answered(&server)).then_some(()));
+    up(&server, true);
+}
+
+#[test]
+fn a_cut_is_mended_at_once_and_nothing_is_missed() {
+    let install = Install::new();
+    let line = Line::to(install.address());
+    let server = behind(&line, &install);
+    for round in 0..5 {
+        let answers = round % 2 == 1;
+        line.cut();
+        install.configure(if answers { "api: {reply: by_version}" } else { "api: {reply: empty}" });
+        eventually("the change is in force", || (is_answered(&server) == answers).then_some(()));
+    }
+    up(&server, true);
+}
+
+#[test]
+fn rights_that_are_taken_and_given_back() {
+    let install = Install::new();
+    let line = Line::to(install.address());
+    let server = behind(&line, &install);
+    install.unbind();
+    // A watch that was granted goes on until it ends.
+    line.cut();
+    up(&server, false);
+    assert_eq!(messages(&server), ["hello"], "403 is no removal");
+    said(&server, "403: ");
+    for source in SOURCES {
+        let told = format!("\"source\":\"{source}\",\"problem\":\"403: ");
+        assert_eq!(times_said(&server, &told), 1, "{}", server.log.text());
+    }
+    install.namespace.kubectl(&["delete", "kmsg/hello"], "").unwrap();
+    install.configure("api: {reply: empty}");
+    install.bind();
+    up(&server, true);
+    eventually("it is told of the change", || (!is_answered(&server)).then_some(()));
+    install.configure("");
+    eventually("and of the removal", || (is_answered(&server) && messages(&server).is_empty()).then_some(()));
+}
+
+#[test]
+fn a_token_that_is_not_accepted_any_more_and_its_successor() {
+    let install = Install::new();
+    install.namespace.kubectl(&["create", "secret", "generic", "bond"], "").unwrap();
+    install.renew_token(&["--bound-object-kind=Secret", "--bound-object-name=bond"]);
+    let line = Line::to(install.address());
+    let server = behind(&line, &install);
+    install.namespace.kubectl(&["delete", "secret", "bond"], "").unwrap();
+    // For a while the API server remembers that it knew the token.
+    eventually("the token is refused", || {
+        let up = server.metric("nutritionfacts_config_watch_up{source=\"kolibrimessages\"}");
+        if up.as_deref() == Some("1") {
+            line.cut();
+        }
+        server.log.text().contains("401: the API server does not accept our token").then_some(())
+    });
+    assert_eq!(messages(&server), ["hello"]);
+    install.renew_token(&[]);
+    up(&server, true);
+    install.configure("api: {reply: empty}");
+    eventually("it follows again", || (!is_answered(&server)).then_some(()));
+    let token = std::fs::read_to_string(install.token_file()).unwrap();
+    assert!(!server.log.text().contains(&token));
+}

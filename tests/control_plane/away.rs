@@ -1,0 +1,99 @@
+//! The API server is not there at the start, goes, and comes back: as it was, or as it was some time ago.
+
+use std::process::Command;
+
+use super::{
+    install::{Install, is_answered, messages, said, watch},
+    plane::Plane,
+    support::{eventually, server::Server},
+};
+
+const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
+const TROUBLE: &str = "cannot follow the cluster";
+
+fn up(server: &Server, is_up: bool) {
+    SOURCES.iter().for_each(|source| watch(server, source, is_up));
+}
+
+#[test]
+fn absent_at_the_start() {
+    let mut plane = Plane::take();
+    let install = Install::new();
+    install.configure("api: {reply: empty}");
+    let setup = install.setup();
+    plane.stop_api_server();
+    let server = setup.start();
+    assert!(is_answered(&server), "pings are taken, by the defaults");
+    said(&server, TROUBLE);
+    up(&server, false);
+    plane.start();
+    up(&server, true);
+    eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
+}
+
+#[test]
+fn gone_and_back() {
+    let mut plane = Plane::take();
+    let install = Install::new();
+    install.configure("ingest: {max_batch: 7}");
+    install.publish("hello");
+    let server = install.setup().start();
+    up(&server, true);
+    eventually("the message is in force", || (messages(&server) == ["hello"]).then_some(()));
+    let hash = server.admin_text("/config");
+    plane.stop_api_server();
+    up(&server, false);
+    assert_eq!(messages(&server), ["hello"]);
+    assert_eq!(server.admin_text("/config"), hash);
+    let before = server.kill();
+    let server = before.start();
+    assert_eq!(messages(&server), ["hello"], "the store remembers it over a restart");
+    plane.start();
+    up(&server, true);
+    // The end of a connection, then that there is none to be had; not each try.
+    assert!(server.log.text().matches(TROUBLE).count() <= 2 * SOURCES.len(), "{}", server.log.text());
+    install.configure("api: {reply: empty}");
+    eventually("a change is in force", || (!is_answered(&server)).then_some(()));
+}
+
+/// A version that comes after the one which the server knows has a smaller number than that: a watch from there would
+/// never tell of it.
+#[test]
+fn put_back_from_an_older_copy() {
+    let mut plane = Plane::take();
+    let install = Install::new();
+    install.configure("api: {reply: empty}");
+    install.publish("old");
+    let copy = tempfile::tempdir().unwrap();
+    plane.stop_all();
+    let data = plane.data();
+    let copy_folder = |from: &std::path::Path, to: &std::path::Path| {
+        let done = Command::new("cp").args(["-a", "-T"]).args([from, to]).status().unwrap();
+        assert!(done.success());
+    };
+    copy_folder(&data, &copy.path().join("etcd"));
+    plane.start();
+
+    let server = install.setup().start();
+    up(&server, true);
+    eventually("the older state is in force", || (!is_answered(&server)).then_some(()));
+    install.configure("api: {reply: by_version}");
+    for number in 0..20 {
+        install.publish(&format!("new-{number}"));
+    }
+    eventually("the newer state is in force", || (is_answered(&server) && messages(&server).len() == 21).then_some(()));
+
+    plane.stop_all();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy_folder(&copy.path().join("etcd"), &data);
+    plane.start();
+    eventually("the older state is in force again", || (!is_answered(&server)).then_some(()));
+    up(&server, true);
+    install.configure("");
+    eventually("what comes then is not missed", || {
+        (is_answered(&server) && messages(&server) == ["old"]).then_some(())
+    });
+    install.publish("newest");
+    eventually("nor is a message", || (messages(&server) == ["newest", "old"]).then_some(()));
+    install.wait_for("Published", "newest");
+}

@@ -1,0 +1,68 @@
+//! The definition of the custom resource is removed, and installed again.
+
+use super::{
+    install::{Install, message, messages, said, watch},
+    kubectl::{DEFINITION, kubectl},
+    plane::Plane,
+    support::{eventually, server::Server},
+};
+
+const DEFINED: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
+
+fn publish(install: &Install, name: &str) {
+    // After its definition has come the API server takes a moment to know the kind.
+    let object = message(name, &serde_json::json!({})).to_string();
+    eventually("the kind is known", || install.namespace.apply(&object).ok());
+}
+
+fn define() {
+    kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
+    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", DEFINED], "").unwrap();
+}
+
+fn served(server: &Server, names: &[&str]) {
+    eventually("these are in force", || (messages(server) == names).then_some(()));
+}
+
+#[test]
+fn removed_it_takes_the_messages_with_it_and_comes_back_later() {
+    let _plane = Plane::take();
+    let install = Install::new();
+    publish(&install, "hello");
+    let server = install.setup().start();
+    served(&server, &["hello"]);
+    kubectl(&["delete", DEFINED], "").unwrap();
+    served(&server, &[]);
+    watch(&server, "kolibrimessages", false);
+    said(&server, "install the CRD with `nutritionfacts crd | kubectl apply -f -`");
+    watch(&server, "configmap/nutritionfacts-live", true);
+
+    // A server that starts meanwhile does not wait for it.
+    let other = install.setup().start();
+    watch(&other, "kolibrimessages", false);
+    define();
+    publish(&install, "again");
+    for server in [&server, &other] {
+        watch(server, "kolibrimessages", true);
+        served(server, &["again"]);
+    }
+}
+
+/// The watch may be answered with 410, 404, or by an end: whatever it is, the objects of the new definition count.
+#[test]
+fn replaced_at_once() {
+    let _plane = Plane::take();
+    let install = Install::new();
+    let server = install.setup().start();
+    for round in 0..3 {
+        let name = format!("m{round}");
+        publish(&install, &name);
+        served(&server, &[&name]);
+        kubectl(&["delete", DEFINED], "").unwrap();
+        define();
+        served(&server, &[]);
+    }
+    publish(&install, "last");
+    served(&server, &["last"]);
+    watch(&server, "kolibrimessages", true);
+}

@@ -15,7 +15,7 @@
 {{- $config = mergeOverwrite $config (deepCopy (.Values.config | default dict)) -}}
 {{- $_ := set $config "messages" (dict "files" (include "nutritionfacts.messageFiles" (dict "root" . "config" .Values.config) | fromYamlArray)) -}}
 {{- /* `kubernetes.enabled` stays at its default, on inside a pod; these say what it is for. */ -}}
-{{- $maps := .Values.watch.configMap | ternary (list (include "nutritionfacts.liveName" .)) list -}}
+{{- $maps := .Values.watch.configMap | empty | ternary list (list (include "nutritionfacts.liveName" .)) -}}
 {{- $_ := set $config "kubernetes" (dict "config_maps" $maps "message_resources" (.Values.watch.messageResources | default false)) -}}
 {{- toYaml $config -}}
 {{- end -}}

@@ -116,3 +116,18 @@ mounted: CloudNativePG keeps the authority's key beside it. */}}
   readOnly: true
 {{- end }}
 {{- end -}}
+
+{{/* The Job of migrations has nothing but these. */}}
+{{- define "nutritionfacts.migrateVolumes" -}}
+{{- include "nutritionfacts.secretVolumes" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "nutritionfacts.migrateMounts" -}}
+{{- include "nutritionfacts.secretMounts" . }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -21,7 +21,7 @@
 
 {{/* SIGKILL comes when the program has had its own time, and five seconds. */}}
 {{- define "nutritionfacts.terminationGracePeriodSeconds" -}}
-{{- $shutdown := .Values.config.shutdown | default dict -}}
+{{- $shutdown := (.Values.config | default dict).shutdown | default dict -}}
 {{- $delay := include "nutritionfacts.seconds" (dict "text" ($shutdown.delay | default "5s") "key" "shutdown.delay") -}}
 {{- $grace := include "nutritionfacts.seconds" (dict "text" ($shutdown.grace | default "25s") "key" "shutdown.grace") -}}
 {{- /* Rounded first, so that 0.1 + 0.2 is no more than 0.3. */ -}}

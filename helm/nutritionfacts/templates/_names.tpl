@@ -16,7 +16,7 @@
 {{- end -}}
 
 {{- define "nutritionfacts.serviceAccountName" -}}
-{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "nutritionfacts.fullname" .) "default") -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | empty | ternary "default" (include "nutritionfacts.fullname" .)) -}}
 {{- end -}}
 
 {{- define "nutritionfacts.configName" -}}

@@ -41,7 +41,7 @@
 
 {{/* Of the collector of traces that `config` names; empty if there is none. */}}
 {{- define "nutritionfacts.collectorPort" -}}
-{{- $endpoint := ((.Values.config.telemetry | default dict).tracing | default dict).endpoint -}}
+{{- $endpoint := (((.Values.config | default dict).telemetry | default dict).tracing | default dict).endpoint -}}
 {{- if $endpoint -}}
 {{- $url := urlParse $endpoint -}}
 {{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") -}}

@@ -74,7 +74,7 @@
 
 {{/* Not where the program does without, or is given the key in another way. */}}
 {{- define "nutritionfacts.privacyKeyMissing" -}}
-{{- $privacy := .Values.config.privacy | default dict -}}
+{{- $privacy := (.Values.config | default dict).privacy | default dict -}}
 {{- $given := or (include "nutritionfacts.privacySecret" .) $privacy.key_file .Values.extraEnvFrom -}}
 {{- range .Values.extraEnv -}}
 {{- $given = or $given (eq .name "NUTRITIONFACTS__PRIVACY__KEY") -}}

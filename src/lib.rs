@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! 6  cli                    the only place that knows everyone
-//! 5  http                   how the world speaks to us
-//! 4  ingest  messages  maintenance    what the service does (do not know each other)
+//! 5  http  cluster          how the world speaks to us (do not know each other)
+//! 4  ingest  messages  maintenance  leadership    what the service does (do not know each other)
 //! 3  store                  where rows rest
 //! 2  telemetry  lifecycle   how we are seen, how we start and stop
 //! 1  config                 what may be set, from which layer it came
@@ -19,10 +19,12 @@
 //! ```
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ingest;
+pub mod leadership;
 pub mod lifecycle;
 pub mod maintenance;
 pub mod messages;

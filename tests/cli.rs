@@ -409,6 +409,12 @@ fn the_openapi_document_is_printed() {
 }
 
 #[test]
+fn the_definition_of_the_custom_resource_is_printed() {
+    let ended = run(&["crd"]).end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../kustomize/base/crd.yaml")));
+}
+
+#[test]
 fn migrate_makes_the_tables_and_may_be_run_again() {
     for _ in 0..2 {
         let run = run(&["migrate", "--log-format", "json"]);

@@ -1,14 +1,19 @@
 //! The YAML in the documentation is what it claims to be.
 //!
 //! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a whole configuration file that
-//! the server would start with, in an environment of nothing else; one marked `yaml message`, messages that can be sent.
+//! the server would start with, in an environment of nothing else; one marked `yaml message`, messages that can be sent;
+//! one marked `yaml kolibrimessage`, such a message as an object of Kubernetes.
 
 use std::{fs, path::Path};
 
+use kube::Resource;
 use nutritionfacts::{
+    cluster::kolibri_message::KolibriMessage,
     config::{Layer, load},
-    messages::{Collection, File, Source},
+    domain::message::Message,
+    messages::{Collection, Part, Source},
 };
+use serde_json::Value;
 
 /// A fenced block: where it stands, its info string, its text.
 struct Block {
@@ -70,13 +75,30 @@ fn every_message_in_the_documentation_can_be_sent() {
     for Block { place, info, text } in pages() {
         if info == "yaml message" {
             found += 1;
-            let file = File { path: place.into(), text: Ok(text) };
-            let source = Source { path: file.path.clone(), files: Ok(vec![file]) };
+            let source = Source { path: place.clone().into(), parts: Ok(vec![Part::text(place, Ok(text))]) };
             let messages = Collection::of(&[source], &Collection::default());
             assert_eq!((messages.active(), &messages.rejected), (1, &vec![]));
         }
     }
     assert!(found > 0, "no block is marked `yaml message`");
+}
+
+/// `tests/cluster` asks an API server about the same blocks.
+#[test]
+fn every_object_in_the_documentation_is_a_message() {
+    let mut found = 0;
+    for Block { place, info, text } in pages() {
+        if info == "yaml kolibrimessage" {
+            found += 1;
+            let mut object: Value = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(object["apiVersion"], *KolibriMessage::api_version(&()), "{place}");
+            assert_eq!(object["kind"], *KolibriMessage::kind(&()), "{place}");
+            let mut document = object["spec"].take();
+            document["id"] = object["metadata"]["name"].take();
+            assert_eq!(Message::read(&document).err(), None, "{place}");
+        }
+    }
+    assert!(found > 0, "no block is marked `yaml kolibrimessage`");
 }
 
 #[test]

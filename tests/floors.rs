@@ -9,8 +9,8 @@ use std::{
 /// From the top, as in the picture.
 const FLOORS: [&[&str]; 7] = [
     &["cli"],
-    &["http"],
-    &["ingest", "messages", "maintenance"],
+    &["http", "cluster"],
+    &["ingest", "messages", "maintenance", "leadership"],
     &["store"],
     &["telemetry", "lifecycle"],
     &["config"],

@@ -5,6 +5,7 @@
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use nutritionfacts::{
+    cluster::kolibri_message,
     config::{Key, schema},
     http::openapi,
     telemetry::metrics::Metrics,
@@ -15,6 +16,7 @@ use nutritionfacts::{
 fn fresh(path: &str, expected: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, expected).unwrap();
     }
     let found = fs::read_to_string(&file).unwrap_or_default();
@@ -29,6 +31,14 @@ fn the_schema_is_fresh() {
 #[test]
 fn the_openapi_document_is_fresh() {
     fresh("docs/openapi.json", &openapi::text());
+}
+
+/// A chart cannot reach beyond its folder, so each has a copy.
+#[test]
+fn the_definitions_of_the_custom_resource_are_fresh() {
+    for folder in ["kustomize/base", "helm/nutritionfacts/files", "helm/nutritionfacts-crds/files"] {
+        fresh(&format!("{folder}/crd.yaml"), &kolibri_message::yaml());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Shared, With};
 use crate::{
-    config::{load, schema, show},
+    config::{Complaint, load, schema, show},
     store::Store,
 };
 
@@ -67,16 +67,22 @@ fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
         Ok(loaded) => {
             // As `serve` finds them when it starts.
             Store::check(&loaded.store).map_err(|error| Failure::of_store(&loaded, error))?;
+            let misplaced = loaded.misplaced();
+            if !misplaced.is_empty() {
+                return complain(&misplaced);
+            }
             loaded.privacy.read_key().map_err(|error| Failure::of_rules(&loaded, error.into()))?;
             print("the configuration is right\n")
         }
         Err(complaints) if complaints.iter().any(|complaint| complaint.unreadable) => Err(Failure::Config(complaints)),
-        Err(complaints) => {
-            let lines: Vec<_> = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
-            print(&lines.concat())?;
-            Err(Failure::Checked)
-        }
+        Err(complaints) => complain(&complaints),
     }
+}
+
+fn complain(complaints: &[Complaint]) -> Result<(), Failure> {
+    let lines: Vec<_> = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
+    print(&lines.concat())?;
+    Err(Failure::Checked)
 }
 
 /// `println!` panics when the reader has gone away (`… | head`).

@@ -14,7 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 use self::privacy_key::RulesError;
 use crate::{
-    config::{Complaint, Flags, Layer, Loaded, layers, load, sections::LogFormat},
+    cluster::kolibri_message,
+    config::{Complaint, Flags, Layer, Loaded, Source, config_maps::ConfigMaps, layers, load, sections::LogFormat},
     http::openapi,
     store::OpenError,
     telemetry,
@@ -42,6 +43,8 @@ enum Command {
     Messages(messages::Options),
     /// Print the OpenAPI document of the public listener
     Openapi,
+    /// Print the definition of the custom resource `KolibriMessage` as YAML
+    Crd,
 }
 
 /// A command's own flags together with the common ones.
@@ -81,8 +84,14 @@ impl Shared {
         Self { log_format: right.log_format.or(self.log_format), log: right.log.or(self.log), ..self }
     }
 
-    /// The layers of the configuration, lowest first.
+    /// The layers of the configuration, lowest first; mounted copies of ConfigMaps as what they are.
     fn layers(&self) -> Vec<Layer> {
+        let layers = self.own_layers();
+        ConfigMaps::of(&layers).arrange(layers)
+    }
+
+    /// The same without a look at what is a ConfigMap.
+    fn own_layers(&self) -> Vec<Layer> {
         let format = self.log_format.map(|format| {
             let name = match format {
                 LogFormat::Auto => "auto",
@@ -99,6 +108,16 @@ impl Shared {
     /// The effective configuration.
     fn load(&self) -> Result<Loaded, Failure> {
         load(&self.layers()).map_err(Failure::Config)
+    }
+
+    /// The configuration to start with. A ConfigMap that is followed may be broken: the server starts without those that
+    /// are, and tells what is wrong as it does when one breaks later.
+    fn load_to_serve(&self) -> Result<Loaded, Failure> {
+        let mut layers = self.layers();
+        load(&layers).or_else(|complaints| {
+            layers.retain(|layer| layer.source() != Source::ConfigMap);
+            load(&layers).map_err(|_| Failure::Config(complaints))
+        })
     }
 }
 
@@ -207,15 +226,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     match command {
         Command::Serve(with) => {
             let shared = shared.and(with.shared);
-            let loaded = shared.load()?;
+            let loaded = shared.load_to_serve()?;
             // Outlives the runtime: the last traces are sent whatever has happened.
             let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
-            block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.layers()))
+            block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),
+        Command::Crd => config::print(&kolibri_message::yaml()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a change of the configuration leads to in a running server: log lines, metrics, log filter, privacy rules.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -10,13 +10,16 @@ use tokio::{
 
 use super::{clock::SystemClock, privacy_key};
 use crate::{
-    config::{Complaint, Loaded, live::Outcome},
+    cluster::events::{Notice, Reason},
+    config::{Complaint, Loaded, Reload, Source, config_maps::ConfigMaps, live::Outcome},
     domain::{Clock, privacy::Privacy},
     telemetry::{Controls, metrics::Metrics},
 };
 
 /// Between two looks at `privacy.key_file`: a rotated Secret is mounted within a minute anyway.
 const KEY_PAUSE: Duration = Duration::from_secs(5);
+/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
+const MOST_TOLD: usize = 20;
 
 /// Follows the configuration that is in force.
 pub struct Reconfigure {
@@ -30,6 +33,8 @@ pub struct Reconfigure {
     pub controls: Controls,
     /// Of the process.
     pub metrics: Arc<Metrics>,
+    /// What becomes Events on ConfigMaps.
+    pub notices: mpsc::Sender<Notice>,
 }
 
 impl Reconfigure {
@@ -78,28 +83,48 @@ impl Reconfigure {
         }
     }
 
-    fn outcome(&self, outcome: &Outcome) {
-        let count = |result| self.metrics.config_reloads_total.with_label_values(&["file", result]).inc();
-        match outcome {
-            Outcome::Applied(reload) => {
+    fn outcome(&self, Outcome { changed, result }: &Outcome) {
+        // A file that the configuration names may have changed instead.
+        let mut sources: BTreeSet<_> = changed.iter().map(|(source, _)| *source).collect();
+        sources.extend(changed.is_empty().then_some(Source::File));
+        let count = |result| {
+            for source in &sources {
+                self.metrics.config_reloads_total.with_label_values(&[source.name(), result]).inc();
+            }
+        };
+        match result {
+            Ok(reload) => {
                 self.applied();
                 if !reload.applied.is_empty() {
                     count("applied");
                 }
-                if !reload.needs_restart.is_empty() {
+                let misplaced = reload.loaded.misplaced();
+                if !(reload.needs_restart.is_empty() && misplaced.is_empty()) {
                     count("restart_needed");
+                }
+                if !reload.needs_restart.is_empty() {
                     tracing::warn!(keys = reload.needs_restart.join(", "), "changed keys need a restart");
+                }
+                for complaint in &misplaced {
+                    tracing::warn!(%complaint, "key left out");
                 }
                 let keys = reload.applied.join(", ");
                 tracing::info!(config = reload.loaded.hash, keys, "configuration reloaded");
             }
-            Outcome::Rejected(complaints) => {
+            Err(complaints) => {
                 count("rejected");
                 self.metrics.config_last_reload_successful.set(0);
-                for complaint in complaints {
+                for complaint in complaints.iter().take(MOST_TOLD) {
                     tracing::error!(%complaint, "configuration rejected: the last good one stays in force");
                 }
+                if let Some(more @ 1..) = complaints.len().checked_sub(MOST_TOLD) {
+                    tracing::error!(more, "configuration rejected: there are more complaints");
+                }
             }
+        }
+        for notice in notices(changed, result) {
+            // Full only if the API server has been away for many changes: the log has them all.
+            let _ = self.notices.try_send(notice);
         }
     }
 
@@ -110,5 +135,36 @@ impl Reconfigure {
         self.metrics.config_info.with_label_values(&[&running.hash]).set(1);
         self.metrics.config_last_reload_successful.set(1);
         self.metrics.config_last_reload_success_timestamp_seconds.set(SystemClock.now().timestamp());
+    }
+}
+
+/// What those who look after the ConfigMaps are told by an Event.
+fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Complaint>>) -> Vec<Notice> {
+    let mut names: BTreeSet<&str> = changed.iter().filter_map(|(_, layer)| ConfigMaps::name_of(layer)).collect();
+    let notice =
+        |reason, note: String| move |name: &str| Notice { config_map: name.to_owned(), reason, note: note.clone() };
+    match result {
+        Ok(reload) => {
+            let keys = reload.applied.join(", ");
+            let note =
+                if keys.is_empty() { "nothing in force is different".into() } else { format!("in force: {keys}") };
+            let mut notices: Vec<_> = names.iter().copied().map(notice(Reason::Reloaded, note)).collect();
+            for complaint in reload.loaded.misplaced() {
+                let about = ConfigMaps::name_of(&complaint.layer).filter(|name| names.contains(name));
+                notices.extend(about.map(notice(Reason::RestartNeeded, complaint.to_string())));
+            }
+            notices
+        }
+        Err(complaints) => {
+            // A file may have changed that does not go together with a ConfigMap.
+            let blamed = complaints.iter().flat_map(|complaint| complaint.layer.split(" and "));
+            names.extend(blamed.filter_map(ConfigMaps::name_of));
+            let Some(first) = complaints.first() else { return Vec::new() };
+            let note = match complaints.len() - 1 {
+                0 => format!("{first}. The last good configuration stays in force"),
+                more => format!("{first} (and {more} more, see the log). The last good configuration stays in force"),
+            };
+            names.into_iter().map(notice(Reason::Rejected, note)).collect()
+        }
     }
 }

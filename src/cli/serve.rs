@@ -7,7 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Failure, clock::SystemClock, privacy_key, reconfigure::Reconfigure, with_causes};
 use crate::{
-    config::{Config, Layer, Loaded, live, sections},
+    cluster::Cluster,
+    config::{Config, Layer, Loaded, config_maps::ConfigMaps, live, sections},
     domain::Clock,
     http::{
         self,
@@ -18,6 +19,7 @@ use crate::{
         state::{AppState, Shared},
     },
     ingest::{Ingest, health::Health},
+    leadership,
     lifecycle::{End, Lifecycle},
     maintenance,
     messages::Messages,
@@ -27,6 +29,8 @@ use crate::{
 
 /// The admin listener has few clients, who have nothing to gain from many connections.
 const MAX_ADMIN_CONNECTIONS: usize = 100;
+/// What there is to say in the cluster and was not yet said.
+const MOST_NOTICES: usize = 64;
 /// Between two tries to migrate while the database is away.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -72,10 +76,20 @@ impl Options {
             &lifecycle,
         );
 
-        let (messages, current) = Messages::new(loaded.clone(), store.clone(), metrics.clone());
+        let config_maps = watch::Sender::new(ConfigMaps::named(config.kubernetes.config_maps.clone()));
+        let seen = config_maps.subscribe();
+        let cluster = Cluster::new(&config.kubernetes, config_maps);
+        let watched = cluster.as_ref().map(Cluster::watched).unwrap_or_default();
+        let messages = Messages::new(loaded.clone(), watched, store.clone(), metrics.clone());
+        let leads = watch::Sender::new(false);
+        let (notices, to_tell) = mpsc::channel(MOST_NOTICES);
+        if let Some(cluster) = cluster {
+            let run = cluster.run(messages.verdicts(), leads.subscribe(), to_tell, metrics.clone(), SystemClock);
+            lifecycle.spawn_essential("cluster", until_stop(lifecycle.clone(), run));
+        }
         let state = Arc::new(AppState {
             ingest: ingest.clone(),
-            messages: current,
+            messages: messages.current(),
             config: loaded.clone(),
             health: health.clone(),
             lifecycle: lifecycle.clone(),
@@ -87,11 +101,14 @@ impl Options {
         for listener in [public(&config.http, &state, &controls.traces)?, admin(&config, &state)?] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
-        lifecycle.spawn_essential("store", keep_store(store.clone(), health, messages, lifecycle.clone()));
+        let leadership = leadership::run(store.clone(), metrics.clone(), leads);
+        let keep = keep_store(store.clone(), health, messages, leadership, lifecycle.clone());
+        lifecycle.spawn_essential("store", keep);
         let (sender, outcomes) = mpsc::channel(1);
+        let read = move || seen.borrow().arrange(read());
         let watch = live::watch(read, Reconfigure::accept(folder.clone()), running, sender);
         lifecycle.spawn_essential("configuration watch", until_stop(lifecycle.clone(), watch));
-        let reconfigure = Reconfigure { running: loaded, privacy, folder, controls, metrics };
+        let reconfigure = Reconfigure { running: loaded, privacy, folder, controls, metrics, notices };
         lifecycle.spawn_essential("configuration", until_stop(lifecycle.clone(), reconfigure.run(outcomes)));
 
         let finish = async { ingest.close() };
@@ -142,7 +159,13 @@ fn listener(
 }
 
 /// Migrates, however long the database is away; then probes it and prepares its months, until the stop.
-async fn keep_store(store: Store, health: Health, mut messages: Messages, lifecycle: Lifecycle) {
+async fn keep_store(
+    store: Store,
+    health: Health,
+    mut messages: Messages,
+    leadership: impl Future<Output = ()> + Send,
+    lifecycle: Lifecycle,
+) {
     let work = async {
         let mut said = String::new();
         // No ping is answered before the messages are known: an empty set would withdraw them.
@@ -161,7 +184,8 @@ async fn keep_store(store: Store, health: Health, mut messages: Messages, lifecy
         health.set(true, "");
         lifecycle.set_started();
         tracing::info!(store = store.kind(), "ready");
-        tokio::join!(health.probe(store.clone()), maintenance::run(store.clone(), SystemClock), messages.follow());
+        let maintenance = maintenance::run(store.clone(), SystemClock);
+        tokio::join!(health.probe(store.clone()), maintenance, messages.follow(), leadership);
     };
     // Migrations make it a large future, which runs once.
     until_stop(lifecycle.clone(), Box::pin(work)).await;

@@ -1,11 +1,12 @@
 //! A layer: one file, one variable or one flag, and how its text becomes values.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use serde_json::{Map, Value};
 
 use super::{
     complaint::{Complaint, printable},
+    config_maps,
     schema::Key,
     yaml,
 };
@@ -18,10 +19,13 @@ pub(super) const PREFIX: &str = "NUTRITIONFACTS__";
 pub const DEFAULT: &str = "default";
 
 /// What kind of thing a layer is; decides which keys it may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// A file of YAML.
     File,
+    /// A ConfigMap that is followed: it sets live keys only, so that a process is the same whether the API server was
+    /// there or not.
+    ConfigMap,
     /// A variable of the environment.
     Environment,
     /// A flag of the command line, which other users of the machine can see in `ps`.
@@ -29,10 +33,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// Its name in `x-sources` of the schema.
-    pub(super) fn name(self) -> &'static str {
+    /// Its name in `x-sources` of the schema, and as a label of metrics.
+    pub fn name(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::ConfigMap => "config_map",
             Self::Environment => "environment",
             Self::Flag => "flag",
         }
@@ -51,7 +56,18 @@ pub struct Layer {
 enum Content {
     Yaml(String),
     Text { path: Vec<String>, text: String },
-    Broken { problem: String, unreadable: bool },
+    Broken { problem: String, fault: Fault },
+}
+
+/// What is wrong with a layer that has no values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is not of the form it should have.
+    Form,
+    /// It cannot be read.
+    Unreadable,
+    /// It is not there.
+    Missing,
 }
 
 /// Without its content, which may hold secrets.
@@ -83,20 +99,42 @@ impl Layer {
     }
 
     /// A layer that could not be read, or is not of the form it should have.
-    pub(super) fn broken(
-        name: impl Into<String>,
-        source: Source,
-        problem: impl Into<String>,
-        unreadable: bool,
-    ) -> Self {
-        Self { name: name.into(), source, content: Content::Broken { problem: problem.into(), unreadable } }
+    pub(super) fn broken(name: impl Into<String>, source: Source, problem: impl Into<String>, fault: Fault) -> Self {
+        Self { name: name.into(), source, content: Content::Broken { problem: problem.into(), fault } }
+    }
+
+    /// The configuration in a ConfigMap, from its text.
+    pub fn config_map(name: &str, text: impl Into<String>) -> Self {
+        Self { name: config_map_name(name), source: Source::ConfigMap, content: Content::Yaml(text.into()) }
+    }
+
+    /// The same file as the layer of the ConfigMap that it is a mounted copy of; none if it is not there.
+    pub(super) fn into_config_map(self, name: &str) -> Option<Self> {
+        let is_missing = matches!(self.content, Content::Broken { fault: Fault::Missing, .. });
+        (!is_missing).then(|| Self { name: config_map_name(name), source: Source::ConfigMap, ..self })
+    }
+
+    /// Of a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.name.strip_prefix("file ").filter(|_| self.source == Source::File).map(Path::new)
+    }
+
+    /// Whether a good value of it is put in force.
+    pub(super) fn may_set(&self, key: Key<'_>) -> bool {
+        self.source != Source::ConfigMap || key.is_live()
+    }
+
+    /// What kind of thing it is.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// Its values as a tree, `Null` if it has none.
     pub(super) fn values(&self) -> Result<Value, Complaint> {
         match &self.content {
-            Content::Broken { problem, unreadable } => {
-                Err(Complaint { unreadable: *unreadable, ..Complaint::of_layer(&self.name, problem) })
+            Content::Broken { problem, fault } => {
+                let unreadable = *fault != Fault::Form;
+                Err(Complaint { unreadable, ..Complaint::of_layer(&self.name, problem) })
             }
             Content::Yaml(text) => yaml::tree(text).map_err(|error| Complaint::of_layer(&self.name, error.to_string())),
             Content::Text { text, .. } if text.is_empty() => Ok(Value::Null),
@@ -138,6 +176,10 @@ impl Layer {
             _ => path.to_owned(),
         }
     }
+}
+
+fn config_map_name(name: &str) -> String {
+    format!("{}{name}", config_maps::PREFIX)
 }
 
 /// The variable that sets a key.

@@ -9,17 +9,18 @@ use tokio::{
 };
 
 use super::{
-    Complaint, Layer, Loaded, Reload,
+    Complaint, Layer, Loaded, Reload, Source,
     looks::{self, Glimpse},
 };
 
 /// What a change of the layers has led to.
 #[derive(Debug)]
-pub enum Outcome {
-    /// Live keys are in force; others may need a restart.
-    Applied(Box<Reload>),
-    /// Something is wrong: the last good configuration stays.
-    Rejected(Vec<Complaint>),
+pub struct Outcome {
+    /// The layers that have changed, as `file /etc/x.yaml` or `configmap/live`. At the first look, the ConfigMaps: all
+    /// else is what the program has started with.
+    pub changed: Vec<(Source, String)>,
+    /// Live keys are in force, others may need a restart; or something is wrong, and the last good configuration stays.
+    pub result: Result<Box<Reload>, Vec<Complaint>>,
 }
 
 /// Looks at the layers for ever; publishes what is in force, and tells each outcome. `accept` has the last word, as it
@@ -38,38 +39,56 @@ pub async fn watch(
         // A network file system may take its time.
         let Ok(layers) = spawn_blocking(read.clone()).await else { continue };
         let Some(layers) = glimpse.confirm(layers, taken.as_ref()) else { continue };
+        let changed = changed(taken.as_deref(), &layers);
         let result = running.borrow().reload(&layers);
-        let outcome = match result {
+        let result = match result {
             Ok(reload) => {
                 let (accept, loaded) = (accept.clone(), reload.loaded.clone());
                 match spawn_blocking(move || accept(&loaded)).await {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => {
+                        refused = None;
+                        let first = taken.is_none();
+                        taken = Some(layers);
+                        let nothing = reload.applied.is_empty() && reload.needs_restart.is_empty();
+                        if first && nothing && reload.loaded.misplaced().is_empty() {
+                            continue;
+                        }
+                        running.send_replace(reload.loaded.clone());
+                        Ok(Box::new(reload))
+                    }
                     // A file that it names may still come: it is tried again, and told once.
                     Ok(Err(complaint)) if refused.as_ref() != Some(&complaint) => {
                         refused = Some(complaint.clone());
-                        if outcomes.send(Outcome::Rejected(vec![complaint])).await.is_err() {
-                            return;
-                        }
-                        continue;
+                        Err(vec![complaint])
                     }
                     _ => continue,
                 }
-                refused = None;
-                let first = taken.is_none();
-                taken = Some(layers);
-                if first && reload.applied.is_empty() && reload.needs_restart.is_empty() {
-                    continue;
-                }
-                running.send_replace(reload.loaded.clone());
-                Outcome::Applied(Box::new(reload))
             }
             Err(complaints) => {
                 taken = Some(layers);
-                Outcome::Rejected(complaints)
+                Err(complaints)
             }
         };
-        if outcomes.send(outcome).await.is_err() {
+        if outcomes.send(Outcome { changed, result }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// The layers that are not what they were.
+fn changed(before: Option<&[Layer]>, after: &[Layer]) -> Vec<(Source, String)> {
+    let other = |of: &[Layer], than: &[Layer]| -> Vec<_> {
+        let other = of.iter().filter(|layer| !than.contains(layer));
+        other.map(|layer| (layer.source, layer.name.clone())).collect()
+    };
+    match before {
+        None => other(after, &[]).into_iter().filter(|(source, _)| *source == Source::ConfigMap).collect(),
+        Some(before) => {
+            let mut names = other(after, before);
+            names.extend(other(before, after));
+            names.sort();
+            names.dedup();
+            names
         }
     }
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Config,
     complaint::Complaint,
-    layer::{DEFAULT, Layer},
+    layer::{DEFAULT, Layer, variable},
     schema::Key,
     secret::REDACTED,
     validate,
@@ -38,6 +38,9 @@ pub struct Loaded {
     /// What the layers set, secrets included.
     #[serde(skip)]
     set: Checked,
+    /// What they name and cannot set.
+    #[serde(skip)]
+    misplaced: Checked,
 }
 
 /// Values that were checked. Never shown, as they hold secrets.
@@ -85,11 +88,11 @@ impl Loaded {
         };
         let mut set = of(self, &fixed);
         set.extend(of(&wanted, &live));
-        let loaded = finish(set)?;
+        let loaded = finish(set, wanted.misplaced.0.clone())?;
         let (before, after, asked) = (self.config.values(), loaded.config.values(), wanted.config.values());
         let differ = |keys: Vec<(String, Key<'_>)>, left: &Value, right: &Value| -> Vec<String> {
             let differ = keys.into_iter().filter(|(path, key)| {
-                let pointer = format!("/{}", path.replace('.', "/"));
+                let pointer = pointer(path);
                 // A secret has no visible value.
                 let secret = |loaded: &Self| loaded.set.0.get(path).map(|(value, _)| value.clone());
                 left.pointer(&pointer) != right.pointer(&pointer)
@@ -99,6 +102,24 @@ impl Loaded {
         };
         let (applied, needs_restart) = (differ(live, &before, &after), differ(fixed, &before, &asked));
         Ok(Reload { loaded, applied, needs_restart })
+    }
+
+    /// Keys that need a restart and stand in a ConfigMap that is followed, with another value than is in force. They are
+    /// never put in force, as a process could not have them when it starts without the API server.
+    #[must_use]
+    pub fn misplaced(&self) -> Vec<Complaint> {
+        if self.misplaced.0.is_empty() {
+            return Vec::new();
+        }
+        let all = self.set.0.iter().chain(&self.misplaced.0).map(|(path, set)| (path.clone(), set.clone())).collect();
+        let (is, asked) = (self.config.values(), merge(&all).0.values());
+        let differs = |path: &str| is.pointer(&pointer(path)) != asked.pointer(&pointer(path));
+        let differing = self.misplaced.0.iter().filter(|(path, _)| differs(path));
+        let complaint = |(path, (_, layer)): (&String, &(Value, String))| {
+            Complaint::new(layer, path, "needs a restart, and a ConfigMap that is followed sets live keys only")
+                .remedy(format!("set it in a file or by {}, and restart", variable(path)))
+        };
+        differing.map(complaint).collect()
     }
 }
 
@@ -119,7 +140,7 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
         }
     }
     if walk.complaints.is_empty() {
-        return finish(walk.set);
+        return finish(walk.set, walk.misplaced);
     }
     // A rule about several keys says nothing while one of them is in doubt.
     if !walk.blind {
@@ -131,12 +152,24 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     Err(walk.complaints)
 }
 
+/// What the layers set a key to, as far as they can be read.
+pub(super) fn last_good(layers: &[Layer], path: &str) -> Option<Value> {
+    let mut walk = Walk::default();
+    for layer in layers {
+        if let Ok(values) = layer.values() {
+            walk.layer(layer, &values);
+        }
+    }
+    walk.set.remove(path).map(|(value, _)| value)
+}
+
 /// A configuration of checked values, if they go together.
-fn finish(set: Set) -> Result<Loaded, Vec<Complaint>> {
+fn finish(set: Set, misplaced: Set) -> Result<Loaded, Vec<Complaint>> {
     let (config, origins) = merge(&set);
     let broken = validate::check(&config, &origins);
     if broken.is_empty() {
-        Ok(Loaded { hash: hash(&config), config: Arc::new(config), origins, set: Checked(set) })
+        let (hash, config) = (hash(&config), Arc::new(config));
+        Ok(Loaded { config, origins, hash, set: Checked(set), misplaced: Checked(misplaced) })
     } else {
         Err(broken.into_iter().map(|broken| broken.complaint).collect())
     }
@@ -156,6 +189,11 @@ fn merge(set: &Set) -> (Config, BTreeMap<String, String>) {
     // Each value was tried in a configuration of nothing else, and no type of a section looks at two keys at once.
     let config = figment.extract().expect("good values make a configuration");
     (config, origins)
+}
+
+/// Where a key stands in the tree of values.
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
 }
 
 /// One checked value, or all defaults, and the layer that set it.
@@ -192,6 +230,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::config::sections::Reply;
 
     fn file(text: impl Into<String>) -> Result<Loaded, Vec<Complaint>> {
         load(&[Layer::file("x", text)])
@@ -296,6 +335,44 @@ mod tests {
         let running = load(&file("privacy: {identifiers: none}")).unwrap();
         assert!(running.reload(&file("privacy: {key_file: k}")).is_err());
         assert!(running.reload(&[Layer::file("x", "privacy: [")]).is_err());
+    }
+
+    #[test]
+    fn a_config_map_sets_live_keys_and_the_others_are_told() {
+        let layers = |text: &str| {
+            [Layer::file("x", "http: {body_timeout: 60s}\ningest: {lanes: 2}"), Layer::config_map("live", text)]
+        };
+        let text = "api: {reply: empty}\nhttp: {body_timeout: 1m}\ningest: {lanes: 3}\nkubernetes: {enabled: 'true'}";
+        let loaded = load(&layers(text)).unwrap();
+        assert_eq!((loaded.ingest.lanes, loaded.api.reply), (2, Reply::Empty));
+        assert_eq!(loaded.origins["api.reply"], "configmap/live");
+        let told = |loaded: &Loaded| loaded.misplaced().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            told(&loaded),
+            [
+                "configmap/live: ingest.lanes: needs a restart, and a ConfigMap that is followed sets live keys only; \
+                 set it in a file or by NUTRITIONFACTS__INGEST__LANES, and restart",
+                "configmap/live: kubernetes.enabled: needs a restart, and a ConfigMap that is followed sets live keys \
+                 only; set it in a file or by NUTRITIONFACTS__KUBERNETES__ENABLED, and restart",
+            ]
+        );
+        let reload = load(&layers("")).unwrap().reload(&layers("ingest: {lanes: 3}")).unwrap();
+        assert_eq!((reload.applied.len(), reload.needs_restart.len(), told(&reload.loaded).len()), (0, 0, 1));
+        assert_eq!(load(&layers("ingest: {lanes: 0}")).unwrap_err().len(), 1, "a wrong value is wrong anywhere");
+    }
+
+    #[test]
+    fn a_config_map_holds_no_secrets() {
+        for (key, remedy) in [
+            ("store: {url: 'postgres://n:hunter2@db/n'}", "NUTRITIONFACTS__STORE__URL"),
+            ("store: {password: hunter2}", "NUTRITIONFACTS__STORE__PASSWORD"),
+            ("privacy: {key: 0123456789abcdef0123456789abcdef}", "NUTRITIONFACTS__PRIVACY__KEY"),
+        ] {
+            let complaints = load(&[Layer::config_map("live", key)]).unwrap_err();
+            let told = complaints[0].to_string();
+            assert!(complaints.len() == 1 && told.contains("is a secret") && told.contains(remedy), "{told}");
+            assert!(!told.contains("hunter2"));
+        }
     }
 
     /// Any tree, with our own keys often enough that the walk goes deep.

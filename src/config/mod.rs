@@ -1,9 +1,10 @@
 //! What may be set, and from which layer it came.
 //!
-//! `sources` reads files, environment and flags into layers; `load`, a pure function, makes a configuration or a list
-//! of complaints of them; what a key may be stands in the `schema`, what must hold between keys in `validate`.
+//! `sources` reads files, environment and flags into layers, and `config_maps` puts those of the cluster between them;
+//! `load`, a pure function, makes a configuration or a list of complaints of them; what a key may be stands in the `schema`, what must hold between keys in `validate`.
 
 mod complaint;
+pub mod config_maps;
 mod layer;
 pub mod live;
 mod load;
@@ -55,6 +56,8 @@ pub struct Config {
     pub messages: sections::Messages,
     /// What of a device's identity is kept.
     pub privacy: sections::Privacy,
+    /// What is read from the cluster.
+    pub kubernetes: sections::Kubernetes,
     /// How the server is seen.
     pub telemetry: sections::Telemetry,
     /// How the server stops.
@@ -120,6 +123,17 @@ impl sections::Store {
 impl Default for sections::Ingest {
     fn default() -> Self {
         Self { max_batch: 500, queue_capacity: 10_000, lanes: 1, mode_rules: Vec::new() }
+    }
+}
+
+impl Default for sections::Kubernetes {
+    fn default() -> Self {
+        Self {
+            enabled: sections::Enabled::default(),
+            config_maps: Vec::new(),
+            message_resources: true,
+            namespace: None,
+        }
     }
 }
 

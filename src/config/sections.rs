@@ -198,6 +198,32 @@ pub struct Privacy {
     pub notice_version: Option<String>,
 }
 
+/// `kubernetes`: what is read from the cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// Whether to ask the API server; `auto`: inside a pod that has a service account's token.
+    #[schemars(schema_with = "units::auto_or_bool")]
+    pub enabled: Enabled,
+    /// ConfigMaps to follow, by name; the later over the earlier.
+    pub config_maps: Vec<String>,
+    /// Whether to follow the messages that are `KolibriMessage` objects.
+    pub message_resources: bool,
+    /// Where all of these are; unset: in the namespace of the pod, or of the kubeconfig.
+    #[schemars(length(min = 1))]
+    pub namespace: Option<String>,
+}
+
+/// `kubernetes.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enabled {
+    /// Inside a pod.
+    #[default]
+    Auto,
+    /// Yes or no.
+    Set(bool),
+}
+
 /// `telemetry`: how the server is seen.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

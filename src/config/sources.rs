@@ -4,10 +4,11 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use super::layer::{Layer, PREFIX, Source};
+use super::layer::{Fault, Layer, PREFIX, Source};
 
 /// Conventional variables, below our own variables for the same key but above the files.
 /// The later stands above the earlier.
@@ -54,7 +55,8 @@ fn read(path: &Path) -> Layer {
     match fs::read_to_string(path) {
         Ok(text) => Layer::file(path.display(), text),
         Err(error) => {
-            Layer::broken(format!("file {}", path.display()), Source::File, format!("cannot be read: {error}"), true)
+            let fault = if error.kind() == ErrorKind::NotFound { Fault::Missing } else { Fault::Unreadable };
+            Layer::broken(format!("file {}", path.display()), Source::File, format!("cannot be read: {error}"), fault)
         }
     }
 }
@@ -80,14 +82,14 @@ fn variables(environment: &[(OsString, OsString)]) -> Vec<Layer> {
 fn variable(name: &str, key: &str, text: &OsStr) -> Layer {
     match text.to_str() {
         Some(text) => Layer::variable(name, key, text),
-        None => Layer::broken(format!("environment {name}"), Source::Environment, "is not UTF-8", false),
+        None => Layer::broken(format!("environment {name}"), Source::Environment, "is not UTF-8", Fault::Form),
     }
 }
 
 fn set(text: &str) -> Layer {
     match text.split_once('=') {
         Some((key, text)) => Layer::flag("--set", key, text),
-        None => Layer::broken("--set", Source::Flag, "needs `key.path=value`", false),
+        None => Layer::broken("--set", Source::Flag, "needs `key.path=value`", Fault::Form),
     }
 }
 

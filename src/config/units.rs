@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use super::sections::Enabled;
 
 /// A listen address.
 pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
@@ -45,6 +47,44 @@ pub(super) fn timeout(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = duration(generator);
     schema.insert("x-min".into(), "1ms".into());
     schema
+}
+
+/// A switch that may decide by itself.
+pub(super) fn auto_or_bool(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "boolean"],
+        "enum": ["auto", "true", "false", true, false],
+    })
+}
+
+impl Serialize for Enabled {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Set(is) => serializer.serialize_bool(*is),
+        }
+    }
+}
+
+/// Text as well: that of a variable or a flag is not read as YAML where a key takes text.
+impl<'de> Deserialize<'de> for Enabled {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Bool(bool),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Bool(is) => Ok(Self::Set(is)),
+            Form::Text(text) => match text.as_str() {
+                "auto" => Ok(Self::Auto),
+                "true" => Ok(Self::Set(true)),
+                "false" => Ok(Self::Set(false)),
+                _ => Err(D::Error::custom("neither `auto` nor a boolean")),
+            },
+        }
+    }
 }
 
 /// A share of all.

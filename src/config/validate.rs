@@ -11,7 +11,7 @@ use super::{
     layer::{DEFAULT, variable},
     privacy::{KEY_LENGTH, MAKE_A_KEY},
     secret::Secret,
-    sections::Store,
+    sections::{Kubernetes, Store},
 };
 use crate::domain::privacy::Identifiers;
 
@@ -49,6 +49,7 @@ pub(super) fn check(config: &Config, origins: &BTreeMap<String, String>) -> Vec<
     store(&config.store, &mut check);
     privacy(config, &mut check);
     ingest(config, &mut check);
+    kubernetes(&config.kubernetes, &mut check);
     if EnvFilter::builder().parse(&config.telemetry.log.filter).is_err() {
         check.complain(
             &["telemetry.log.filter"],
@@ -173,6 +174,33 @@ fn privacy(config: &Config, check: &mut Check<'_>) {
         }
         Identifiers::Pseudonymous | Identifiers::None => {}
     }
+}
+
+fn kubernetes(kubernetes: &Kubernetes, check: &mut Check<'_>) {
+    for (index, name) in kubernetes.config_maps.iter().enumerate() {
+        if !is_name(name) {
+            check.complain(
+                &["kubernetes.config_maps"],
+                &format!("item {index} is no name of a ConfigMap"),
+                "write lower-case letters, digits, `-` and `.`, at most 253",
+            );
+        } else if kubernetes.config_maps[..index].contains(name) {
+            check.complain(&["kubernetes.config_maps"], &format!("item {index} stands there twice"), "name it once");
+        }
+    }
+    if kubernetes.namespace.as_ref().is_some_and(|name| !is_name(name)) {
+        check.complain(&["kubernetes.namespace"], "is no name of a namespace", "leave it out for the pod's own");
+    }
+}
+
+/// RFC 1123, as Kubernetes takes names. It goes into a selector, where a comma would mean something.
+fn is_name(name: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && is_edge(bytes.first())
+        && is_edge(bytes.last())
+        && bytes.iter().all(|byte| is_edge(Some(byte)) || matches!(byte, b'-' | b'.'))
 }
 
 fn ingest(config: &Config, check: &mut Check<'_>) {

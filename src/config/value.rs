@@ -16,6 +16,11 @@ use crate::domain::wording::{kind, nearest};
 /// a configuration of nothing else can be made of it.
 pub(super) fn check(layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) -> Result<(), Complaint> {
     let complaint = |problem: String| Complaint::new(&layer.name, path.to_string(), problem);
+    if layer.source == Source::ConfigMap && key.is_secret() && !value.is_null() {
+        let problem = "is a secret, and many can read a ConfigMap".to_owned();
+        return Err(complaint(problem)
+            .remedy(format!("put it into a Secret and set it by {} or a file", variable(&path.to_string()))));
+    }
     if let Some(sources) = key.sources()
         && !sources.contains(&layer.source.name())
         && !value.is_null()

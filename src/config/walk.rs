@@ -20,6 +20,8 @@ pub(super) type Set = BTreeMap<String, (Value, String)>;
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) set: Set,
+    /// Good values of keys that their layer cannot set, as it is followed and they need a restart.
+    pub(super) misplaced: Set,
     pub(super) complaints: Vec<Complaint>,
     /// Keys that were meant to be set, but to what is not known.
     pub(super) doubtful: BTreeSet<String>,
@@ -68,7 +70,8 @@ impl Walk {
         }
         let path = path.to_string();
         if self.complaints.len() == before {
-            self.set.insert(path, (value.clone(), layer.name.clone()));
+            let set = if layer.may_set(key) { &mut self.set } else { &mut self.misplaced };
+            set.insert(path, (value.clone(), layer.name.clone()));
         } else {
             self.doubtful.insert(path);
         }

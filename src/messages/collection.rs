@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::{
     catalogue::Catalogue,
     documents::{self, Complaint, Document},
-    files::{File, Source},
+    source::{Content, Part, Source},
+    watched::{Verdict, Verdicts},
 };
-use crate::domain::message::{Message, Stage};
+use crate::domain::message::{Message, Problem, Stage};
 
 /// What the sources hold. While one of them cannot be read, nothing that is out of sight counts as removed: silence is
 /// not withdrawal (docs/decisions/0045-silence-is-not-withdrawal.md).
@@ -24,6 +25,8 @@ pub struct Collection {
     pub rejected: Vec<Vec<Complaint>>,
     /// Files and folders that cannot be read, and why.
     pub unreadable: Vec<Complaint>,
+    /// What became of the objects in the cluster.
+    pub verdicts: Verdicts,
 }
 
 /// Ids, and the file that had each first.
@@ -35,8 +38,8 @@ impl Collection {
     pub fn of(sources: &[Source], before: &Self) -> Self {
         let (mut collection, mut taken) = (Self::default(), Taken::new());
         for source in sources {
-            match &source.files {
-                Ok(files) => files.iter().for_each(|file| collection.read(file, &mut taken)),
+            match &source.parts {
+                Ok(parts) => parts.iter().for_each(|part| collection.read(part, &mut taken)),
                 Err(problem) => collection.cannot_read(&source.path, problem),
             }
         }
@@ -46,18 +49,41 @@ impl Collection {
         collection
     }
 
-    fn read(&mut self, File { path, text }: &File, taken: &mut Taken) {
-        let text = match text {
-            Ok(text) => text,
+    fn read(&mut self, Part { path, content }: &Part, taken: &mut Taken) {
+        let name = path.display().to_string();
+        let messages = match content {
             Err(problem) => return self.cannot_read(path, problem),
+            // A file may be named, and stand in a folder that is named as well.
+            Ok(_) if self.files.contains_key(path) => return,
+            Ok(Content::Text(text)) => {
+                let documents = documents::read(&name, text).into_iter();
+                documents.filter_map(|document| self.accept(document, &name, taken)).collect()
+            }
+            Ok(Content::Object { generation, spec }) => {
+                let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                taken.insert(id.clone(), name.clone());
+                self.object(id, *generation, spec, &name).into_iter().collect()
+            }
         };
-        // A file may be named, and stand in a folder that is named as well.
-        if !self.files.contains_key(path) {
-            let name = path.display().to_string();
-            let documents = documents::read(&name, text).into_iter();
-            let messages = documents.filter_map(|document| self.accept(document, &name, taken)).collect();
-            self.files.insert(path.clone(), messages);
-        }
+        self.files.insert(path.clone(), messages);
+    }
+
+    fn object(&mut self, id: String, generation: i64, spec: &Value, file: &str) -> Option<Message> {
+        let mut document = spec.as_object().cloned().unwrap_or_default();
+        document.insert("id".into(), id.clone().into());
+        let message = Message::read(&document.into());
+        let outcome = message
+            .as_ref()
+            .map(Message::stage)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        self.verdicts.insert(id, Verdict { generation, outcome });
+        let complaint = |problem: &Problem| Complaint {
+            file: file.to_owned(),
+            line: None,
+            document: None,
+            problem: problem.to_string(),
+        };
+        message.map_err(|problems| self.rejected.push(problems.iter().map(complaint).collect())).ok()
     }
 
     fn cannot_read(&mut self, path: &Path, problem: &str) {
@@ -157,6 +183,8 @@ struct Remembered<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn document(id: &str, more: &str) -> String {
@@ -165,12 +193,12 @@ mod tests {
         )
     }
 
-    fn file(path: &str, ids: &[&str]) -> File {
-        File { path: path.into(), text: Ok(ids.iter().map(|id| document(id, "")).collect()) }
+    fn file(path: &str, ids: &[&str]) -> Part {
+        Part::text(path, Ok(ids.iter().map(|id| document(id, "")).collect()))
     }
 
-    fn source(path: &str, files: Vec<File>) -> Source {
-        Source { path: path.into(), files: Ok(files) }
+    fn source(path: &str, parts: Vec<Part>) -> Source {
+        Source { path: path.into(), parts: Ok(parts) }
     }
 
     /// A file that is configured itself.
@@ -199,10 +227,30 @@ mod tests {
             "a.yaml:8: document 2 (x): id: is that of a message in b.yaml; give it another"
         );
         // Also if the first is wrong otherwise.
-        let broken = File { path: "a.yaml".into(), text: Ok(document("x", "linkUrl: nowhere")) };
+        let broken = Part::text("a.yaml", Ok(document("x", "linkUrl: nowhere")));
         let collection = collect(&[source(".", vec![broken, file("b.yaml", &["x"])])]);
         assert!(ids(&collection).is_empty());
         assert_eq!(collection.rejected.len(), 2);
+    }
+
+    #[test]
+    fn an_object_comes_before_a_file_and_is_judged() {
+        let object = |name: &str, generation, spec: Value| Part {
+            path: format!("kolibrimessage/{name}").into(),
+            content: Ok(Content::Object { generation, spec: spec.into() }),
+        };
+        let spec =
+            json!({"stage": "Staged", "date": "2026-11-01", "translations": {"en": {"title": "T", "message": "M"}}});
+        let objects = source("kolibrimessage", vec![object("x", 3, spec), object("y", 1, Value::Null)]);
+        let collection = collect(&[objects, single("a.yaml", &["x", "y", "z"])]);
+        assert_eq!(ids(&collection), ["z", "x"]);
+        assert_eq!(collection.verdicts["x"], Verdict { generation: 3, outcome: Ok(Stage::Staged) });
+        let problem = "stage: is missing\ndate: is missing\ntranslations: is missing";
+        assert_eq!(collection.verdicts["y"], Verdict { generation: 1, outcome: Err(problem.into()) });
+        let told: Vec<_> = collection.rejected.iter().flatten().map(ToString::to_string).collect();
+        assert_eq!(told[0], "kolibrimessage/y: stage: is missing");
+        assert_eq!(told[3], "a.yaml:2: document 1 (x): id: is that of a message in kolibrimessage/x; give it another");
+        assert_eq!(told.len(), 5, "a broken object does not let an old copy into force: {told:?}");
     }
 
     #[test]
@@ -225,7 +273,7 @@ mod tests {
         // A path that was mistyped.
         assert_eq!(ids(&after(&[unreadable("g"), single("c.yaml", &["c"])])), ["c", "a", "b"]);
         // A file of the folder: it may be another one under a new name.
-        let closed = File { path: "f/z.yaml".into(), text: Err("permission denied".into()) };
+        let closed = Part::text("f/z.yaml", Err("permission denied".into()));
         assert_eq!(
             ids(&after(&[source("f", vec![closed, file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])])),
             ["c", "a", "b"]

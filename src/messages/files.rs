@@ -6,55 +6,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::source::{Part, Source};
+use crate::config::config_maps::CONFIGURATION;
+
 /// Largest file that is read: a ConfigMap holds no more.
 const MAX_FILE: u64 = 1024 * 1024;
-/// The key of a ConfigMap, and so the file in its folder, that holds configuration.
-const CONFIGURATION: &str = "config.yaml";
-
-/// What a configured path holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// A file or a folder, as configured.
-    pub path: PathBuf,
-    /// The file itself, or those of the folder; or why they are not known.
-    pub files: Result<Vec<File>, String>,
-}
-
-/// A file of messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// As configured, or below a configured folder.
-    pub path: PathBuf,
-    /// Its text, or why it cannot be read.
-    pub text: Result<String, String>,
-}
-
-impl Source {
-    /// What cannot be read.
-    #[must_use]
-    pub fn unreadable(path: &Path, problem: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), files: Err(problem.into()) }
-    }
-
-    /// Whether all is known that it holds, so that what is not there has been removed.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.files.as_ref().is_ok_and(|files| files.iter().all(|file| file.text.is_ok()))
-    }
-}
 
 /// Reads files, and in folders all `*.yaml` and `*.yml` but `config.yaml`, sorted by name.
 #[must_use]
 pub fn read(paths: &[PathBuf]) -> Vec<Source> {
     paths
         .iter()
-        .map(|path| Source { path: path.clone(), files: files(path).map_err(|error| error.to_string()) })
+        .map(|path| Source { path: path.clone(), parts: parts(path).map_err(|error| error.to_string()) })
         .collect()
 }
 
-fn files(path: &Path) -> io::Result<Vec<File>> {
+fn parts(path: &Path) -> io::Result<Vec<Part>> {
     if !fs::metadata(path)?.is_dir() {
-        return text(path).map(|text| vec![File { path: path.to_owned(), text: Ok(text) }]);
+        return text(path).map(|text| vec![Part::text(path, Ok(text))]);
     }
     let entries: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     if entries.is_empty() {
@@ -63,14 +32,18 @@ fn files(path: &Path) -> io::Result<Vec<File>> {
     }
     let mut paths: Vec<_> = entries.into_iter().filter(|path| is_message_file(path)).collect();
     paths.sort();
-    let file = |path: PathBuf| match path.to_str() {
-        Some(_) => File { text: text(&path).map_err(|error| error.to_string()), path },
-        None => File { text: Err("its name is not UTF-8".into()), path },
+    let part = |path: PathBuf| {
+        let text = match path.to_str() {
+            Some(_) => text(&path).map_err(|error| error.to_string()),
+            None => Err("its name is not UTF-8".into()),
+        };
+        Part::text(path, text)
     };
-    Ok(paths.into_iter().map(file).collect())
+    Ok(paths.into_iter().map(part).collect())
 }
 
-fn is_message_file(path: &Path) -> bool {
+/// Whether a file of that name in a folder, or a key of a ConfigMap, holds messages.
+pub(super) fn is_message_file(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     // kubelet keeps the data of a mounted ConfigMap in hidden folders.
     !name.starts_with('.') && name != CONFIGURATION && (name.ends_with(".yaml") || name.ends_with(".yml"))
@@ -93,7 +66,7 @@ fn text(path: &Path) -> io::Result<String> {
 mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
 
-    use super::*;
+    use super::{super::source::Content, *};
 
     #[test]
     fn a_mounted_config_map() {
@@ -109,12 +82,12 @@ mod tests {
         fs::create_dir(mount.join("folder.d")).unwrap();
         let sources = read(&[mount.to_owned()]);
         assert!(sources[0].is_complete());
-        let texts: Vec<_> = sources[0].files.clone().unwrap().into_iter().map(|file| file.text.unwrap()).collect();
-        assert_eq!(texts, ["a.yml", "b.yaml"]);
+        let texts: Vec<_> = sources[0].parts.clone().unwrap().into_iter().map(|part| part.content.unwrap()).collect();
+        assert_eq!(texts, ["a.yml", "b.yaml"].map(|text| Content::Text(text.into())));
         for name in ["b.yaml", "a.yml"] {
             fs::remove_file(mount.join(name)).unwrap();
         }
-        assert_eq!(read(&[mount.to_owned()])[0].files, Ok(vec![]), "without messages, and meant");
+        assert_eq!(read(&[mount.to_owned()])[0].parts, Ok(vec![]), "without messages, and meant");
     }
 
     #[test]
@@ -131,12 +104,12 @@ mod tests {
             ("empty", "not mounted"),
             ("../../../../../../../../../../../dev/zero", "neither a file nor a folder"),
         ] {
-            let told = read(&[path(name)])[0].files.clone().unwrap_err();
+            let told = read(&[path(name)])[0].parts.clone().unwrap_err();
             assert!(told.contains(problem), "{name}: {told}");
         }
         fs::write(folder.path().join(OsStr::from_bytes(b"m\xe9.yaml")), "").unwrap();
         let source = &read(&[folder.path().to_owned()])[0];
-        let problems: Vec<_> = source.files.iter().flatten().filter_map(|file| file.text.clone().err()).collect();
+        let problems: Vec<_> = source.parts.iter().flatten().filter_map(|part| part.content.clone().err()).collect();
         assert!(!source.is_complete() && problems.contains(&"its name is not UTF-8".to_owned()), "{problems:?}");
     }
 }

@@ -11,7 +11,9 @@ use tokio::{
 use super::{
     catalogue::Catalogue,
     collection::Collection,
-    files::{self, Source},
+    files,
+    source::Source,
+    watched::{Verdicts, Watched},
 };
 use crate::{
     config::{
@@ -33,9 +35,11 @@ pub type Current = watch::Receiver<Arc<Catalogue>>;
 /// Follows the sources of messages.
 pub struct Messages {
     config: watch::Receiver<Loaded>,
+    watched: Watched,
     store: Store,
     metrics: Arc<Metrics>,
     current: watch::Sender<Arc<Catalogue>>,
+    verdicts: watch::Sender<Verdicts>,
     /// What the catalogue in force was made of.
     sources: Vec<Source>,
     collection: Collection,
@@ -48,24 +52,35 @@ pub struct Messages {
 impl Messages {
     /// Without messages until [`Self::begin`].
     #[must_use]
-    pub fn new(config: watch::Receiver<Loaded>, store: Store, metrics: Arc<Metrics>) -> (Self, Current) {
-        let current = watch::Sender::new(Arc::default());
-        let catalogue = current.subscribe();
-        let messages = Self {
+    pub fn new(config: watch::Receiver<Loaded>, watched: Watched, store: Store, metrics: Arc<Metrics>) -> Self {
+        Self {
             config,
+            watched,
             store,
             metrics,
-            current,
+            current: watch::Sender::new(Arc::default()),
+            verdicts: watch::Sender::default(),
             sources: Vec::new(),
             collection: Collection::default(),
             reading: None,
             unsaved: None,
             is_save_failing: false,
-        };
-        (messages, catalogue)
+        }
     }
 
-    /// Reads the sources for the first time. What cannot be read counts as it was when it could: an empty catalogue by
+    /// The catalogue in force, from now on.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        self.current.subscribe()
+    }
+
+    /// What becomes of the objects in the cluster, from now on.
+    #[must_use]
+    pub fn verdicts(&self) -> watch::Receiver<Verdicts> {
+        self.verdicts.subscribe()
+    }
+
+    /// Reads the sources for the first time, and gives the API server five seconds. What cannot be read counts as it was when it could: an empty catalogue by
     /// accident would withdraw every message from every device that pings.
     ///
     /// # Errors
@@ -78,7 +93,7 @@ impl Messages {
             }
             sleep(PAUSE).await;
             let again = self.read().await;
-            if std::mem::replace(&mut sources, again) == sources {
+            if std::mem::replace(&mut sources, again) == sources && !self.watched.is_pending() {
                 break;
             }
         }
@@ -110,19 +125,25 @@ impl Messages {
 
     async fn read(&mut self) -> Vec<Source> {
         let paths: Vec<PathBuf> = self.config.borrow().messages.files.clone();
-        let unread = || paths.iter().map(|path| Source::unreadable(path, "it does not answer")).collect();
+        let unread = || paths.iter().map(|path| Source::unreadable(path, "it does not answer")).collect::<Vec<_>>();
         // While one reading hangs no other is begun: each would take a thread.
         let for_these = paths.clone();
         let reading = self.reading.get_or_insert_with(|| spawn_blocking(move || files::read(&for_these)));
-        let Ok(read) = timeout(LONGEST_READ, reading).await else { return unread() };
-        self.reading = None;
-        read.unwrap_or_else(|_| unread())
+        let files = match timeout(LONGEST_READ, reading).await {
+            Ok(read) => {
+                self.reading = None;
+                read.unwrap_or_else(|_| unread())
+            }
+            Err(_) => unread(),
+        };
+        self.watched.before(files)
     }
 
     /// Puts in force what the sources hold, and says what is wrong with them.
     fn publish(&mut self, sources: Vec<Source>, before: &Collection) {
         let collection = Collection::of(&sources, before);
         self.current.send_replace(Arc::new(collection.catalogue()));
+        self.verdicts.send_replace(collection.verdicts.clone());
         for complaint in &collection.unreadable {
             tracing::error!(%complaint, "cannot read messages: those that were there stay in force");
         }

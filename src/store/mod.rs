@@ -33,6 +33,10 @@ pub enum Store {
     Sqlite(Arc<Sqlite>),
 }
 
+/// See [`Store::candidate`].
+#[derive(Debug)]
+pub struct Candidate(Option<postgres::Candidate>);
+
 /// Whether rows can be there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
@@ -228,6 +232,31 @@ impl Store {
         match self {
             Self::Postgres(store) => store.message_snapshot().await,
             Self::Sqlite(store) => store.message_snapshot().await,
+        }
+    }
+
+    /// Someone who may lead all processes that share the store, while it lives.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn candidate(&self) -> Result<Candidate, StoreError> {
+        match self {
+            Self::Postgres(store) => Ok(Candidate(Some(store.candidate().await?))),
+            // It belongs to this process alone.
+            Self::Sqlite(_) => Ok(Candidate(None)),
+        }
+    }
+
+    /// Whether the candidate leads now; of all candidates one does.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it does not lead any more, and another one has to stand.
+    pub async fn leads(&self, candidate: &mut Candidate) -> Result<bool, StoreError> {
+        match (self, candidate) {
+            (Self::Postgres(store), Candidate(Some(candidate))) => store.leads(candidate).await,
+            _ => Ok(true),
         }
     }
 

@@ -133,6 +133,10 @@ metrics! {
     config_reloads_total: IntCounterVec ["source", "result"],
     /// Messages that are sent to all of their audience.
     messages_active: IntGauge,
+    /// Whether what is followed in the cluster is up to date: `configmap/NAME` or `kolibrimessages`.
+    config_watch_up: IntGaugeVec ["source"],
+    /// Whether this process is the one that does what one has to do: 1 for one of all that share a database.
+    leader: IntGauge,
     /// Messages that are left out, as clients would choke on them or another one has their id, and files of messages that cannot be read.
     messages_rejected: IntGauge,
 }
@@ -151,7 +155,9 @@ impl Metrics {
             metrics.statistics_total.with_label_values(&[outcome]);
         }
         for result in ["applied", "rejected", "restart_needed"] {
-            metrics.config_reloads_total.with_label_values(&["file", result]);
+            for source in ["file", "config_map"] {
+                metrics.config_reloads_total.with_label_values(&[source, result]);
+            }
         }
         Arc::new(metrics)
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
 pub mod http;
+pub mod line;
 pub mod mount;
 pub mod pgbouncer;
 pub mod postgres;

@@ -28,6 +28,8 @@ pub struct Setup {
     folder: Arc<TempDir>,
     settings: Vec<String>,
     files: Vec<PathBuf>,
+    /// Of Kubernetes, if there is one.
+    kubeconfig: Option<PathBuf>,
     key: Option<&'static str>,
     names_url: bool,
     small_disk: bool,
@@ -43,6 +45,7 @@ impl Setup {
             folder: Arc::new(folder),
             settings: vec![],
             files: vec![],
+            kubeconfig: None,
             key: Some(KEY),
             names_url: true,
             small_disk: false,
@@ -64,6 +67,12 @@ impl Setup {
     pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
         self.files.push(file.into());
         self
+    }
+
+    /// With this access to a cluster.
+    pub fn kubeconfig(mut self, file: impl Into<PathBuf>) -> Self {
+        self.kubeconfig = Some(file.into());
+        self.set("kubernetes.enabled=true")
     }
 
     /// Without the key of the pseudonyms.
@@ -136,6 +145,8 @@ impl Setup {
                 command.env_remove(name);
             }
         }
+        // An absent file is no cluster; without the variable it would be that of whoever runs the tests.
+        command.env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(Path::new("/nowhere")));
         if self.names_url {
             command.env("NUTRITIONFACTS__STORE__URL", &self.url);
         }

@@ -1,5 +1,6 @@
 //! A message to the administrators of Kolibri devices: what it says, to whom, and how clients get it (PROTOCOL.md 10).
 
+pub mod limits;
 mod problem;
 mod read;
 mod wire;
@@ -10,14 +11,12 @@ use chrono::NaiveDate;
 use ipnet::IpNet;
 use serde::Serialize;
 
-pub use self::{problem::Problem, wire::preview};
+pub use self::{
+    problem::Problem,
+    read::{FALLBACK_LANGUAGE, STAGES},
+    wire::preview,
+};
 use super::version::Range;
-
-/// Longest `msg_id` and `version_range`, and longest `link_url`, of a client whose database is PostgreSQL
-/// (PROTOCOL.md 10.1).
-const MAX_ID: usize = 50;
-const MAX_RANGE: usize = 50;
-const MAX_LINK: usize = 150;
 
 /// A message that no client can choke on: only [`Message::read`] makes one. Serialized, it is its document again.
 #[derive(Debug, Clone, PartialEq, Serialize)]

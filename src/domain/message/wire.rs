@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{MAX_ID, Message, Translation};
+use super::{Message, Translation, limits::MAX_ID};
 
 #[derive(Serialize)]
 struct Wire<'a> {

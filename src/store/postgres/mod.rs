@@ -1,6 +1,7 @@
 //! The store in PostgreSQL: one statement per batch.
 
 mod counting;
+mod leadership;
 
 use std::sync::LazyLock;
 
@@ -11,6 +12,7 @@ use sqlx::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::leadership::Candidate;
 use super::{
     MigrationError, SetAside, StoreError, Write,
     connections::{Connections, Lease},

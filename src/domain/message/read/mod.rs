@@ -9,27 +9,25 @@ use chrono::NaiveDate;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use super::{Audience, MAX_ID, MAX_LINK, MAX_RANGE, Message, Problem, Stage, Translation};
+use super::{
+    Audience, Message, Problem, Stage, Translation,
+    limits::{
+        MAX_ID, MAX_INSTANCE, MAX_INSTANCES, MAX_LANGUAGE, MAX_LINK, MAX_MESSAGE, MAX_NETWORKS, MAX_RANGE, MAX_TITLE,
+        MAX_TRANSLATIONS,
+    },
+};
 use crate::domain::{
     version::Range,
     wording::{kind, nearest},
 };
 
 const KEYS: [&str; 7] = ["id", "stage", "versionRange", "linkUrl", "date", "translations", "audience"];
-const STAGES: [(&str, Stage); 4] =
+/// The stages with their names, as a document has them.
+pub const STAGES: [(&str, Stage); 4] =
     [("Draft", Stage::Draft), ("Staged", Stage::Staged), ("Active", Stage::Active), ("Withdrawn", Stage::Withdrawn)];
 
 /// What Kolibri falls back on; without it the page of a device in another language fails (PROTOCOL.md 10.2).
-const FALLBACK_LANGUAGE: &str = "en";
-
-/// Clients set no limits to these; a device on a slow line does.
-const MAX_TITLE: usize = 500;
-const MAX_MESSAGE: usize = 5_000;
-const MAX_TRANSLATIONS: usize = 100;
-const MAX_LANGUAGE: usize = 15;
-const MAX_INSTANCES: usize = 1_000;
-const MAX_INSTANCE: usize = 100;
-const MAX_NETWORKS: usize = 200;
+pub const FALLBACK_LANGUAGE: &str = "en";
 
 impl Message {
     /// Reads a document.

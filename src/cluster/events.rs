@@ -1,0 +1,183 @@
+//! Events on ConfigMaps: what `kubectl describe` shows to whoever has changed one.
+
+use std::{fmt::Write as _, fs};
+
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff,
+};
+use kube::{
+    Api,
+    api::{ObjectMeta, PostParams},
+};
+use sha2::{Digest, Sha256};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
+
+use super::{
+    access::{Access, explain},
+    follow::Pauses,
+};
+use crate::{
+    config::config_maps::{ConfigMap, ConfigMaps},
+    domain::{Clock, Timestamp},
+};
+
+/// Longest note that the API server takes, in bytes.
+const LONGEST_NOTE: usize = 1024;
+/// Who says it, in the form that is asked for.
+const CONTROLLER: &str = "nutritionfacts.learningequality.org/server";
+/// Tries for one Event, over about half a minute. The log has it too.
+const TRIES: u32 = 6;
+/// It is there: another replica was faster.
+const CONFLICT: u16 = 409;
+
+/// What there is to say about a ConfigMap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its name.
+    pub config_map: String,
+    /// In one word.
+    pub reason: Reason,
+    /// In a sentence.
+    pub note: String,
+}
+
+/// What has become of a ConfigMap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is in force.
+    Reloaded,
+    /// Something is wrong: the last good configuration stays.
+    Rejected,
+    /// It has a key that only a restart could set.
+    RestartNeeded,
+}
+
+impl Reason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reloaded => "ConfigReloaded",
+            Self::Rejected => "ConfigRejected",
+            Self::RestartNeeded => "ConfigRestartNeeded",
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Reloaded => "Normal",
+            Self::Rejected | Self::RestartNeeded => "Warning",
+        }
+    }
+}
+
+/// Makes Events of notices, until there is nobody to give any.
+pub(super) async fn run(
+    access: &Access,
+    config_maps: watch::Receiver<ConfigMaps>,
+    mut notices: mpsc::Receiver<Notice>,
+    clock: &impl Clock,
+) {
+    while let Some(notice) = notices.recv().await {
+        // Without one there is nothing to describe.
+        let Some(config_map) = config_maps.borrow().present(&notice.config_map).cloned() else { continue };
+        let event = event(&notice, &config_map, clock.now());
+        let mut pauses = Pauses::default();
+        for left in (0..TRIES).rev() {
+            match publish(access, event.clone()).await {
+                Ok(()) => break,
+                Err(problem) if left == 0 => tracing::warn!(problem, "cannot write an Event"),
+                Err(_) => sleep(pauses.next()).await,
+            }
+        }
+    }
+}
+
+async fn publish(access: &Access, mut event: Event) -> Result<(), String> {
+    let (client, namespace) = access.client().await?;
+    event.metadata.namespace = Some(namespace.clone());
+    if let Some(regarding) = &mut event.regarding {
+        regarding.namespace = Some(namespace.clone());
+    }
+    match Api::namespaced(client, &namespace).create(&PostParams::default(), &event).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == CONFLICT => Ok(()),
+        Err(error) => Err(explain(&error)),
+    }
+}
+
+/// Its name is made of what it says about which state of the ConfigMap, so that of all replicas one writes it.
+fn event(notice: &Notice, config_map: &ConfigMap, now: Timestamp) -> Event {
+    let Notice { config_map: name, reason, note } = notice;
+    let said = [config_map.uid.as_str(), &config_map.resource_version, reason.name(), note].join("\n");
+    let digest = Sha256::digest(said).iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{}.{digest}", &name[..name.len().min(200)])),
+            ..ObjectMeta::default()
+        },
+        event_time: jiff::Timestamp::from_microsecond(now.timestamp_micros()).ok().map(MicroTime),
+        action: Some("Reload".into()),
+        reason: Some(reason.name().into()),
+        type_: Some(reason.kind().into()),
+        note: Some(shortened(note)),
+        regarding: Some(ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("ConfigMap".into()),
+            name: Some(name.clone()),
+            uid: Some(config_map.uid.clone()),
+            resource_version: Some(config_map.resource_version.clone()),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(CONTROLLER.into()),
+        reporting_instance: Some(instance()),
+        ..Event::default()
+    }
+}
+
+fn shortened(note: &str) -> String {
+    if note.len() <= LONGEST_NOTE {
+        return note.to_owned();
+    }
+    format!("{}…", &note[..note.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8())])
+}
+
+/// In a pod its name.
+fn instance() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().take(128).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_replicas_name_an_event_alike_and_another_one_differently() {
+        let notice = Notice { config_map: "live".into(), reason: Reason::Rejected, note: "x".into() };
+        let config_map = ConfigMap { uid: "u".into(), resource_version: "1".into(), ..ConfigMap::default() };
+        let name = |notice: &Notice, config_map: &ConfigMap| {
+            event(notice, config_map, Timestamp::default()).metadata.name.unwrap()
+        };
+        assert_eq!(name(&notice, &config_map), name(&notice, &config_map));
+        let later = ConfigMap { resource_version: "2".into(), ..config_map.clone() };
+        assert_ne!(name(&notice, &config_map), name(&notice, &later));
+        assert_ne!(name(&notice, &config_map), name(&Notice { note: "y".into(), ..notice.clone() }, &config_map));
+        let long = Notice { config_map: "x".repeat(253), ..notice };
+        assert!(name(&long, &config_map).len() <= 253);
+    }
+
+    #[test]
+    fn a_long_note_is_cut_between_letters() {
+        assert_eq!(shortened("short"), "short");
+        let long = shortened(&"ä".repeat(1000));
+        assert!(long.len() <= LONGEST_NOTE && long.ends_with("ä…"));
+    }
+}

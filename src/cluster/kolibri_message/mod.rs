@@ -1,0 +1,201 @@
+//! `KolibriMessage`, the custom resource: the document of a message as an object of the cluster, whose name is the `id`.
+//!
+//! These types are here for their schema. Objects are not read into them, but as [`Message::read`] reads any document,
+//! so that one which was stored under another schema is a rejected message and not a broken watch.
+//!
+//! The API server refuses what [`Message::read`] refuses, but for what a schema cannot say. This is left to the server:
+//!
+//! - Lengths in UTF-16 units: the API server counts a character beyond the basic plane once.
+//! - The same name in two namespaces, or as the `id` in a file.
+//! - What is never stored: a null is dropped as if its key were not there, and so is an unknown key where `kubectl`'s
+//!   strict validation is switched off.
+//!
+//! The other way round, it has a narrower notion of a network: no leading zeros, and no IPv4 in IPv6.
+//!
+//! [`Message::read`]: crate::domain::message::Message::read
+
+mod rules;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, CustomResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::message::limits::{
+    MAX_INSTANCE, MAX_INSTANCES, MAX_LINK, MAX_MESSAGE, MAX_NETWORKS, MAX_RANGE, MAX_TITLE, MAX_TRANSLATIONS,
+};
+
+/// What the message says, and to whom.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "nutritionfacts.learningequality.org",
+    version = "v1alpha1",
+    kind = "KolibriMessage",
+    plural = "kolibrimessages",
+    shortname = "kmsg",
+    category = "nutritionfacts",
+    namespaced,
+    status = "KolibriMessageStatus",
+    doc = "A note to the administrators of Kolibri devices, sent with the answers to their pings. The name of the object is \
+           the id of the message. An object with the name of an earlier message replaces it on the devices, and who has \
+           dismissed that does not see it again.",
+    validation = rules::name(),
+    printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage", description = "How far it has come."),
+    printcolumn(
+        name = "Versions",
+        type_ = "string",
+        json_path = ".spec.versionRange",
+        description = "The versions of Kolibri that get it."
+    ),
+    printcolumn(
+        name = "Date",
+        type_ = "string",
+        json_path = ".spec.date",
+        description = "The day by which devices sort."
+    ),
+    printcolumn(
+        name = "Published",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Published")].status"#,
+        description = "Whether devices get it."
+    ),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Accepted")].status"#,
+        description = "Whether it breaks no rule."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+pub struct KolibriMessageSpec {
+    /// How far it has come. `Draft` is sent to nobody, `Staged` to testers only (devices whose run mode begins with
+    /// `staged-msgs`), `Active` to everybody it is for, `Withdrawn` to nobody any more.
+    #[schemars(schema_with = "rules::stage")]
+    pub stage: String,
+
+    /// The versions of Kolibri that get it, as `*` for all, or as comparisons with commas between them and no spaces,
+    /// like `>=0.15.0,<0.18.0`. Each bound is a final version of three numbers. Put it in quotes, as YAML has another use
+    /// for `*` and `>`. The device looks at it again whenever it shows messages, so that a call to upgrade goes away with
+    /// the upgrade.
+    #[serde(default = "rules::all_versions")]
+    #[schemars(length(max = MAX_RANGE), extend("x-kubernetes-validations" = rules::version_range()))]
+    pub version_range: String,
+
+    /// An address that begins with `https://` or `http://`. Leave it out if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = MAX_LINK), extend("x-kubernetes-validations" = rules::link()))]
+    pub link_url: Option<String>,
+
+    /// A day, as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed.
+    #[schemars(length(max = rules::MAX_DATE), extend("x-kubernetes-validations" = rules::date()))]
+    pub date: String,
+
+    /// The texts by language, as Kolibri writes its languages (`en`, `sw-tz`, `pt-br`, `es-419`). `en` must be there, as
+    /// it is shown where a language is missing.
+    #[schemars(extend("maxProperties" = MAX_TRANSLATIONS, "x-kubernetes-validations" = rules::languages()))]
+    pub translations: BTreeMap<String, Translation>,
+
+    /// Who gets it. Leave it out for everybody. It is never sent to devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Audience")]
+    pub audience: Option<Audience>,
+}
+
+/// The texts in one language.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Translation {
+    /// What stands above the message, in one line.
+    #[schemars(length(max = MAX_TITLE), extend("x-kubernetes-validations" = rules::line()))]
+    pub title: String,
+
+    /// The message. Line breaks are kept.
+    #[schemars(length(max = MAX_MESSAGE), extend("x-kubernetes-validations" = rules::text()))]
+    pub message: String,
+
+    /// What the link shows, in one line. Without it the address is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = MAX_TITLE), extend("x-kubernetes-validations" = rules::line()))]
+    pub link_text: Option<String>,
+}
+
+/// Who gets a message.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Audience {
+    /// Installations that get it, by their `instance_id`. Without any, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_INSTANCES))]
+    pub instances: Vec<Instance>,
+
+    /// Networks from which pings must come to get it, as `203.0.113.0/24` or `2001:db8::/32`. Without any, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_NETWORKS))]
+    pub networks: Vec<Network>,
+}
+
+/// The id of an installation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Instance(#[schemars(length(max = MAX_INSTANCE), extend("x-kubernetes-validations" = rules::line()))] String);
+
+/// A network in CIDR notation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Network(
+    #[schemars(length(max = rules::MAX_NETWORK), extend("x-kubernetes-validations" = rules::network()))] String,
+);
+
+/// What the server has made of the message.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KolibriMessageStatus {
+    /// The generation of the object that the server has looked at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    pub observed_generation: Option<i64>,
+
+    /// What is known of it. `Accepted` says whether it breaks no rule, `Published` whether devices get it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rules::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// The definition of the resource as YAML.
+#[must_use]
+pub fn yaml() -> String {
+    format!("# Made by `nutritionfacts crd`; do not edit.\n{}\n", written(&definition()))
+}
+
+fn written(definition: &Value) -> String {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: 100 };
+    // All that is JSON has a YAML form.
+    serde_saphyr::to_string_with_options(definition, options)
+        .expect("a definition has a YAML form")
+        .trim_end()
+        .to_owned()
+}
+
+fn definition() -> Value {
+    // The derive has made it from JSON.
+    let mut definition = serde_json::to_value(KolibriMessage::crd()).expect("a definition has a JSON form");
+    join_lines(&mut definition);
+    definition
+}
+
+/// The descriptions have the lines of the source; `kubectl explain` makes its own.
+fn join_lines(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "description" => *text = text.replace('\n', " "),
+                    other => join_lines(other),
+                }
+            }
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(join_lines),
+        _ => {}
+    }
+}

@@ -1,0 +1,165 @@
+//! What clients impose on a message, in CEL and with a remedy, so that it is said at `kubectl apply`.
+//!
+//! `tests/cluster` holds each rule against a real API server, and against [`Message::read`]. Regular expressions stand
+//! in raw strings of CEL; their dialect is RE2's.
+//!
+//! [`Message::read`]: crate::domain::message::Message::read
+
+use kube::core::Rule;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::domain::message::{
+    FALLBACK_LANGUAGE, STAGES,
+    limits::{MAX_ID, MAX_LANGUAGE},
+};
+
+/// Long enough for a day with a time, so that the rule about it is heard before the limit is.
+pub(super) const MAX_DATE: usize = 40;
+
+/// No network is written with more: eight groups of which the last two are an IPv4 address, and `/128`.
+pub(super) const MAX_NETWORK: usize = 49;
+
+/// The sentence has a remedy, and reads well behind a path and a colon.
+fn rule(condition: impl Into<String>, sentence: &str) -> Rule {
+    Rule::new(condition).message(sentence)
+}
+
+/// Of the whole object, as only there a rule sees the metadata. It cannot name their path.
+pub(super) fn name() -> Rule {
+    let sentence =
+        format!("metadata.name is longer than {MAX_ID} characters, which devices cannot store; choose a shorter one");
+    rule(format!("self.metadata.name.size() <= {MAX_ID}"), &sentence)
+}
+
+pub(super) fn stage(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": STAGES.map(|(name, _)| name) })
+}
+
+pub(super) fn all_versions() -> String {
+    "*".to_owned()
+}
+
+pub(super) fn version_range() -> [Rule; 4] {
+    let comparison = r"([<>]=?|[=!]=)[0-9]+\.[0-9]+\.[0-9]+[^,\s]*";
+    [
+        rule("self != ''", "is empty; leave the key out or write `*` for all versions"),
+        rule(
+            format!("self in ['', '*'] || self.matches(r'^{comparison}(,{comparison})*,?$')"),
+            "is no range; write `*`, or comparisons with three numbers each and no spaces, as `>=0.15.0,<0.18.0`",
+        ),
+        rule(
+            r"!self.matches(r'[<>=][0-9]+\.[0-9]+\.[0-9]+[^0-9,\s]')",
+            "has a bound that is no final version, about which the generations of Kolibri do not agree; \
+             use the final version, as `<0.16.0`",
+        ),
+        rule(
+            "!self.matches(r'(^|[^0-9])0[0-9]')",
+            "has a number that begins with a zero; write it without, as `<0.16.0`",
+        ),
+    ]
+}
+
+pub(super) fn link() -> [Rule; 2] {
+    [
+        rule(
+            "self == '' || self.matches('^https?://[^/]')",
+            "is no address that begins with `https://` or `http://`; leave the key out if there is none",
+        ),
+        // Z is all space of Unicode but for its control characters.
+        rule(r"!self.matches(r'[\p{Z}\p{Cc}]')", "holds a space or a control character; write a space as `%20`"),
+    ]
+}
+
+/// By regular expressions alone: `timestamp()` of a day that is not real is an error, which would be shown instead of
+/// the sentence.
+pub(super) fn date() -> [Rule; 1] {
+    let form = "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')";
+    // Python knows no year 0.
+    let unreal = "self.matches('^0000|-02-3|-(04|06|09|11)-31')";
+    let leap_year = "self.matches('^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-')";
+    let condition = format!("{form} && !{unreal} && (!self.endsWith('-02-29') || {leap_year})");
+    [rule(condition, "is no day; write it as `2026-11-01`, without a time")]
+}
+
+pub(super) fn languages() -> [Rule; 2] {
+    const EN: &str = FALLBACK_LANGUAGE;
+    let form = "code.matches('^[a-z]{2,3}(-[a-z0-9]+)*$')";
+    [
+        rule(
+            format!("'{EN}' in self"),
+            &format!("`{EN}` is missing; devices in a language without a translation show the English text"),
+        ),
+        rule(
+            format!("self.all(code, code.size() <= {MAX_LANGUAGE} && {form})"),
+            "has a key that is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+        ),
+    ]
+}
+
+fn not_blank() -> Rule {
+    rule("self.trim() != ''", "is empty; write some text")
+}
+
+/// A text without line breaks.
+pub(super) fn line() -> [Rule; 2] {
+    let sentence = "holds a line break, a tabulator or another control character; write it in one line";
+    [not_blank(), rule(r"!self.matches(r'\p{Cc}')", sentence)]
+}
+
+/// A text that may have line breaks.
+pub(super) fn text() -> [Rule; 2] {
+    let sentence = "holds a control character other than a line break or a tabulator; take it out";
+    [not_blank(), rule(r"!self.matches(r'[^\P{Cc}\n\t]')", sentence)]
+}
+
+pub(super) fn network() -> [Rule; 1] {
+    [rule("isCIDR(self)", "is no network; write it as `10.0.0.0/8` or `2001:db8::/32`")]
+}
+
+/// Conditions as all of Kubernetes has them, with the limits of its own definition.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 8,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {
+                    "description": "What the condition is about.",
+                    "type": "string",
+                    "maxLength": 316,
+                },
+                "status": {
+                    "description": "Whether it is so.",
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"],
+                },
+                "reason": {
+                    "description": "Why, in one word for programs.",
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                },
+                "message": {
+                    "description": "Why, in a sentence for people.",
+                    "type": "string",
+                    "maxLength": 32768,
+                },
+                "lastTransitionTime": {
+                    "description": "Since when the status is what it is.",
+                    "type": "string",
+                    "format": "date-time",
+                },
+                "observedGeneration": {
+                    "description": "The generation of the object that this was said of.",
+                    "type": "integer",
+                    "format": "int64",
+                },
+            },
+        },
+    })
+}

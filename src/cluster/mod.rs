@@ -1,0 +1,87 @@
+//! What is read from the Kubernetes cluster, and what is said there.
+//!
+//! `access` reaches the API server, `follow` keeps a set of objects up to date whatever happens to it; `config_map` and
+//! `objects` follow what is configured; `events` tells of ConfigMaps, `status` of messages. The server never needs any of
+//! it to take a ping (docs/decisions/0060-following-the-cluster.md).
+
+mod access;
+mod config_map;
+pub mod events;
+mod follow;
+pub mod kolibri_message;
+mod objects;
+mod status;
+
+use std::{path::Path, sync::Arc};
+
+use tokio::sync::{mpsc, watch};
+
+use self::{access::Access, events::Notice, follow::Answers};
+use crate::{
+    config::{
+        config_maps::ConfigMaps,
+        sections::{Enabled, Kubernetes},
+    },
+    domain::Clock,
+    messages::{Objects, Verdicts, Watched},
+    telemetry::metrics::Metrics,
+};
+
+/// Where kubelet puts the token of a pod's service account, if the pod is to have one.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// What is followed in the cluster.
+pub struct Cluster {
+    access: Access,
+    config_maps: watch::Sender<ConfigMaps>,
+    objects: Option<watch::Sender<Objects>>,
+    /// How many have not yet been answered for the first time.
+    pending: watch::Sender<usize>,
+}
+
+impl Cluster {
+    /// Nothing, where the configuration says so, or there is nothing to follow.
+    #[must_use]
+    pub fn new(kubernetes: &Kubernetes, config_maps: watch::Sender<ConfigMaps>) -> Option<Self> {
+        let enabled = match kubernetes.enabled {
+            Enabled::Auto => Path::new(TOKEN).exists(),
+            Enabled::Set(enabled) => enabled,
+        };
+        let objects = kubernetes.message_resources.then(|| watch::Sender::new(None));
+        let something = objects.is_some() || !kubernetes.config_maps.is_empty();
+        let pending = watch::Sender::new(kubernetes.config_maps.len() + usize::from(objects.is_some()));
+        let access = Access::new(kubernetes.namespace.clone());
+        (enabled && something).then_some(Self { access, config_maps, objects, pending })
+    }
+
+    /// What it will know, as sources of messages.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        Watched {
+            config_maps: Some(self.config_maps.subscribe()),
+            objects: self.objects.as_ref().map(watch::Sender::subscribe),
+            pending: Some(self.pending.subscribe()),
+        }
+    }
+
+    /// Runs for ever. `leads` says whether this process writes the status of objects, of which `verdicts` tells.
+    pub async fn run(
+        self,
+        verdicts: watch::Receiver<Verdicts>,
+        leads: watch::Receiver<bool>,
+        notices: mpsc::Receiver<Notice>,
+        metrics: Arc<Metrics>,
+        clock: impl Clock,
+    ) {
+        let Self { access, config_maps, objects, pending } = self;
+        let to = Answers { metrics: &metrics, pending: &pending };
+        let events = events::run(&access, config_maps.subscribe(), notices, &clock);
+        let about_objects = async {
+            if let Some(objects) = &objects {
+                let status = status::run(&access, objects.subscribe(), verdicts, leads, &clock);
+                tokio::join!(objects::follow(&access, to, objects), status);
+            }
+        };
+        tokio::join!(config_map::follow_all(&access, to, &config_maps), events, about_objects);
+    }
+}

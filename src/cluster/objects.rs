@@ -1,0 +1,50 @@
+//! Messages that are objects of their own. Read as JSON, not as a type: an object that was stored under an older schema, and
+//! breaks a rule of this one, must not hide the others.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kube::{
+    Api, Client, ResourceExt,
+    core::{ApiResource, DynamicObject},
+};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{
+    access::Access,
+    follow::{Answers, Follow},
+    kolibri_message::KolibriMessage,
+};
+use crate::messages::{Object, Objects};
+
+/// As a label of metrics: the objects together.
+const SOURCE: &str = "kolibrimessages";
+
+/// Runs for ever.
+pub(super) async fn follow(access: &Access, to: Answers<'_>, all: &watch::Sender<Objects>) {
+    let take = |objects: &BTreeMap<String, DynamicObject>| {
+        let objects = objects.iter().map(|(name, object)| (name.clone(), of(object))).collect();
+        all.send_if_modified(|all| {
+            let is_new = all.as_ref() != Some(&objects);
+            *all = Some(objects);
+            is_new
+        });
+    };
+    Follow { access, source: SOURCE, fields: None, to }.run(api, take).await;
+}
+
+/// The objects in a namespace.
+pub(super) fn api(client: Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client, namespace, &ApiResource::erase::<KolibriMessage>(&()))
+}
+
+/// What matters of an object.
+pub(super) fn of(object: &DynamicObject) -> Object {
+    let part = |name| object.data.get(name).cloned().unwrap_or(Value::Null);
+    Object {
+        generation: object.metadata.generation.unwrap_or_default(),
+        resource_version: object.resource_version().unwrap_or_default(),
+        spec: Arc::new(part("spec")),
+        status: part("status"),
+    }
+}

@@ -1,0 +1,60 @@
+//! Of all processes that share a database one leads: it holds an advisory lock.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use tokio::time::timeout;
+
+use super::Postgres;
+use crate::store::{MigrationError, StoreError, error::classify};
+
+/// Key of the advisory lock that the leader holds: "nutr" and a number.
+const LEADER_LOCK: i64 = 0x6e75_7472_0000_0003;
+
+/// A connection that holds the lock, or waits for it.
+#[derive(Debug)]
+pub struct Candidate {
+    connection: PgConnection,
+    pooled: bool,
+    leads: bool,
+}
+
+impl Postgres {
+    /// On a connection of its own, which ends with it, and with that the leadership.
+    pub(in crate::store) async fn candidate(&self) -> Result<Candidate, StoreError> {
+        let connection = self.connections.single().await.map_err(|error| match error {
+            MigrationError::Store(error) => error,
+            other => StoreError::unavailable(other.to_string()),
+        })?;
+        Ok(Candidate { connection, pooled: self.connections.server.pooled, leads: false })
+    }
+
+    /// Whether the candidate leads now.
+    pub(in crate::store) async fn leads(&self, candidate: &mut Candidate) -> Result<bool, StoreError> {
+        let limit = self.connections.limit();
+        match timeout(limit, candidate.ask()).await {
+            Ok(result) => result.map_err(|error| classify(&error)),
+            Err(_) => Err(StoreError::timeout("no answer", limit)),
+        }
+    }
+}
+
+impl Candidate {
+    /// Who has the lock keeps it as long as the connection lives. A pooler gives a connection for a transaction only: there
+    /// the lock is held by one that stays open. It has read nothing, so it keeps no row version from being cleaned up.
+    async fn ask(&mut self) -> Result<bool, sqlx::Error> {
+        let held = "SELECT true".to_owned();
+        let sql = match (self.leads, self.pooled) {
+            (true, _) => held,
+            (false, false) => format!("SELECT pg_try_advisory_lock({LEADER_LOCK})"),
+            (false, true) => {
+                sqlx::raw_sql("BEGIN").execute(&mut self.connection).await?;
+                format!("SELECT pg_try_advisory_xact_lock({LEADER_LOCK})")
+            }
+        };
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut self.connection).await?;
+        self.leads = row.try_get(0)?;
+        if self.pooled && !self.leads {
+            sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await?;
+        }
+        Ok(self.leads)
+    }
+}

@@ -1,0 +1,16 @@
+//! The program and its custom resource against a real API server.
+//!
+//! Not part of a plain `cargo test`, as it needs a cluster: `cargo test --test cluster` runs it in that of `KUBECONFIG`
+//! (CONTRIBUTING.md, "A cluster for the tests").
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cases;
+mod crd;
+mod config_maps;
+mod install;
+mod kubectl;
+mod messages;
+mod refusals;
+mod replicas;

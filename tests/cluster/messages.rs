@@ -1,0 +1,110 @@
+//! Messages that are objects or stand in a ConfigMap: from `kubectl apply` to the device, and back to the status.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{
+    install::{Install, message, messages, said, watch},
+    support::eventually,
+};
+
+fn condition(object: &Value, kind: &str) -> Value {
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
+}
+
+#[test]
+fn kubectl_publishes_and_withdraws() {
+    let install = Install::new();
+    let server = install.setup().start();
+    let begun = Instant::now();
+    install.publish("hello");
+    eventually("devices get it", || (messages(&server) == ["hello"]).then_some(()));
+    println!("a message was sent {:?} after `kubectl apply`", begun.elapsed());
+    install.wait_for("Published", "hello");
+    install.wait_for("Accepted", "hello");
+    let published = install.namespace.stored("kmsg/hello");
+    assert_eq!(published["status"]["observedGeneration"], 1);
+    assert_eq!(condition(&published, "Published")["reason"], "Active");
+
+    for (generation, stage) in [(2, "Staged"), (3, "Draft"), (4, "Withdrawn")] {
+        install.namespace.apply(&message("hello", &json!({"stage": stage})).to_string()).unwrap();
+        install.wait_for("Published=false", "hello");
+        let object = eventually("the status is of this generation", || {
+            Some(install.namespace.stored("kmsg/hello")).filter(|of| of["status"]["observedGeneration"] == generation)
+        });
+        let of = condition(&object, "Published");
+        assert_eq!((of["reason"].as_str(), of["observedGeneration"].as_i64()), (Some(stage), Some(generation)));
+        let since = |object: &Value| condition(object, "Accepted")["lastTransitionTime"].clone();
+        assert_eq!(since(&object), since(&published), "it was accepted all the time");
+        assert!(messages(&server).is_empty());
+    }
+    let table = install.namespace.kubectl(&["get", "kmsg"], "").unwrap();
+    assert!(table.contains("Withdrawn") && table.contains("False") && table.contains("True"), "{table}");
+
+    install.publish("hello");
+    eventually("devices get it again", || (messages(&server) == ["hello"]).then_some(()));
+    install.namespace.kubectl(&["delete", "kmsg/hello"], "").unwrap();
+    eventually("a removed one is withdrawn", || messages(&server).is_empty().then_some(()));
+}
+
+/// What the schema cannot say (a length in UTF-16 units) is said by a condition, and nothing else is held back.
+#[test]
+fn what_the_schema_lets_through_is_refused_with_a_condition() {
+    let install = Install::new();
+    let server = install.setup().start();
+    let emoji = "\u{1f980}".repeat(300);
+    let spec = json!({"translations": {"en": {"title": emoji, "message": "M"}}});
+    install.namespace.apply(&message("crabs", &spec).to_string()).unwrap();
+    install.publish("hello");
+    install.wait_for("Published", "hello");
+    install.wait_for("Accepted=false", "crabs");
+    assert_eq!(messages(&server), ["hello"]);
+    let of = condition(&install.namespace.stored("kmsg/crabs"), "Accepted");
+    assert_eq!(of["reason"], "Invalid");
+    assert_eq!(of["message"], "translations.en.title: has 600 characters, allowed are 500");
+    said(&server, "kolibrimessage/crabs: translations.en.title: has 600 characters");
+    assert_eq!(server.metric("nutritionfacts_messages_rejected").unwrap(), "1");
+    install.publish("crabs");
+    install.wait_for("Published", "crabs");
+    eventually("mended", || (messages(&server).len() == 2).then_some(()));
+}
+
+#[test]
+fn objects_config_maps_and_files_form_one_catalogue() {
+    let install = Install::new();
+    let folder = tempfile::tempdir().unwrap();
+    let document = |id: &str, title: &str| {
+        format!("id: {id}\nstage: Active\ndate: 2026-11-01\ntranslations: {{en: {{title: {title}, message: M}}}}\n")
+    };
+    let file = folder.path().join("own.yaml");
+    std::fs::write(&file, [document("from-a-file", "T"), document("in-both", "of the file")].join("---\n")).unwrap();
+    install.apply_live(&[("config.yaml", ""), ("notes.txt", "x"), ("more.yaml", &document("from-a-map", "T"))]);
+    install.publish("in-both");
+    let server = install.setup().set(&format!("messages.files=[{}]", file.display())).start();
+    eventually("all of them", || (messages(&server) == ["from-a-file", "from-a-map", "in-both"]).then_some(()));
+    install.wait_for("Published", "in-both");
+    said(&server, "document 2 (in-both): id: is that of a message in kolibrimessage/in-both; give it another");
+    install.namespace.kubectl(&["delete", "kmsg/in-both"], "").unwrap();
+    eventually("without the object the file counts", || server.log.text().contains("\"messages\":3").then_some(()));
+    install.apply_live(&[("config.yaml", "")]);
+    eventually("a removed key is withdrawn", || (messages(&server) == ["from-a-file", "in-both"]).then_some(()));
+}
+
+/// Until the API server has told of them, messages are those that the store remembers.
+#[test]
+fn a_start_without_the_api_server_withdraws_nothing() {
+    let install = Install::new();
+    let server = install.setup().start();
+    install.publish("hello");
+    install.wait_for("Published", "hello");
+    install.unbind();
+    let server = server.kill().start();
+    watch(&server, "kolibrimessages", false);
+    assert_eq!(messages(&server), ["hello"]);
+    said(&server, "403: ");
+    install.namespace.kubectl(&["delete", "kmsg/hello"], "").unwrap();
+    install.bind();
+    eventually("it is told of the removal", || messages(&server).is_empty().then_some(()));
+}

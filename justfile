@@ -27,6 +27,7 @@ deny:
 # the committed files that are made from the code
 generate:
     UPDATE=1 cargo test --locked --test generated
+    scripts/chart
 
 # the fuzz targets, so many seconds each
 fuzz *ARGS:

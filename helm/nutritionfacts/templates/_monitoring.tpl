@@ -1,0 +1,59 @@
+{{/* How a monitor scrapes. Takes the monitor's values. */}}
+{{- define "nutritionfacts.scrape" -}}
+path: /metrics
+scheme: http
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Groups of rules: those of files/alerts.yaml as `alerts` changes them, then the additional ones. As YAML, never
+through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
+{{- define "nutritionfacts.ruleGroups" -}}
+{{- $groups := list -}}
+{{- range $group := (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- $rules := list -}}
+{{- range $rule := $group.rules -}}
+{{- $change := get ($.Values.prometheusRule.alerts | default dict) ($rule.alert | default "") | default dict -}}
+{{- $_ := set $rule "labels" (mergeOverwrite (deepCopy ($rule.labels | default dict)) ($change.labels | default dict)) -}}
+{{- with $change.severity -}}
+{{- $_ := set $rule.labels "severity" . -}}
+{{- end -}}
+{{- with $change.annotations -}}
+{{- $_ := set $rule "annotations" (mergeOverwrite (deepCopy ($rule.annotations | default dict)) .) -}}
+{{- end -}}
+{{- $rule = mergeOverwrite (deepCopy $rule) (pick $change "for" "expr") -}}
+{{- if ne (toString $change.enabled) "false" -}}
+{{- $rules = append $rules $rule -}}
+{{- end -}}
+{{- end -}}
+{{- with $rules -}}
+{{- $groups = append $groups (merge (dict "rules" .) $group) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (concat $groups (.Values.prometheusRule.additionalGroups | default list)) -}}
+{{- end -}}
+
+{{/* A name in `alerts` that is no alert of the chart would change nothing, in silence. */}}
+{{- define "nutritionfacts.unknownAlerts" -}}
+{{- $known := list -}}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- range .rules -}}
+{{- $known = append $known (.alert | default "") -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys (.Values.prometheusRule.alerts | default dict) | sortAlpha -}}
+{{- if not (has $name $known) }} {{ $name }}{{ end -}}
+{{- end -}}
+{{- end -}}

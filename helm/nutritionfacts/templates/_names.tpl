@@ -1,0 +1,46 @@
+{{/* Names. Every name keeps to 63 characters with its suffix, which the cut of the first part to 53 leaves room for. */}}
+
+{{- define "nutritionfacts.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The first part of all names: the release's name, with the chart's unless the one holds the other. */}}
+{{- define "nutritionfacts.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "nutritionfacts.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
+{{- define "nutritionfacts.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | empty | ternary "default" (include "nutritionfacts.fullname" .)) -}}
+{{- end -}}
+
+{{- define "nutritionfacts.configName" -}}
+{{- include "nutritionfacts.fullname" . }}-config
+{{- end -}}
+
+{{- define "nutritionfacts.liveName" -}}
+{{- .Values.liveConfig.name | default (printf "%s-live" (include "nutritionfacts.fullname" .)) -}}
+{{- end -}}
+
+{{- define "nutritionfacts.adminName" -}}
+{{- include "nutritionfacts.fullname" . }}-admin
+{{- end -}}
+
+{{- define "nutritionfacts.dataClaimName" -}}
+{{- .Values.database.embedded.existingClaim | default (printf "%s-data" (include "nutritionfacts.fullname" .)) -}}
+{{- end -}}
+
+{{/* The database of `dev`, and the Cluster that `cnpg` makes. Shorter than others: a StatefulSet puts a hash of eleven
+characters behind its name into a label, and CloudNativePG allows 50. */}}
+{{- define "nutritionfacts.databaseName" -}}
+{{- include "nutritionfacts.fullname" . | trunc 47 | trimSuffix "-" }}-db
+{{- end -}}
+
+{{- define "nutritionfacts.clusterName" -}}
+{{- .Values.database.cnpg.cluster | default (include "nutritionfacts.databaseName" .) -}}
+{{- end -}}

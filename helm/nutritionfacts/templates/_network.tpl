@@ -1,0 +1,49 @@
+{{/* What any pod of ours may reach: DNS, and the database unless it is a file. */}}
+{{- define "nutritionfacts.egress" -}}
+{{- $policy := .Values.networkPolicy -}}
+- ports:
+    {{- range $policy.dns.ports }}
+    - {port: {{ int . }}, protocol: UDP}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+  {{- with $policy.dns.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- if ne .Values.database.mode "embedded" }}
+- ports:
+    - {port: {{ include "nutritionfacts.databasePort" . }}, protocol: TCP}
+  {{- with $policy.database.to | default (include "nutritionfacts.databasePeers" . | fromYamlArray) }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "nutritionfacts.databasePort" -}}
+{{- $external := and (eq .Values.database.mode "external") .Values.database.external.host .Values.database.external.port -}}
+{{- .Values.networkPolicy.database.port | default $external | default 5432 | int -}}
+{{- end -}}
+
+{{- define "nutritionfacts.databasePeers" -}}
+{{- if eq .Values.database.mode "dev" -}}
+- podSelector:
+    matchLabels:
+      {{- include "nutritionfacts.selectorLabels" (dict "root" . "component" "database") | nindent 6 }}
+{{- else if eq .Values.database.mode "cnpg" -}}
+- podSelector:
+    matchLabels:
+      cnpg.io/cluster: {{ include "nutritionfacts.clusterName" . | quote }}
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+
+{{/* Of the collector of traces that `config` names; empty if there is none. */}}
+{{- define "nutritionfacts.collectorPort" -}}
+{{- $endpoint := (((.Values.config | default dict).telemetry | default dict).tracing | default dict).endpoint -}}
+{{- if $endpoint -}}
+{{- $url := urlParse $endpoint -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end -}}
+{{- end -}}

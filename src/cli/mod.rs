@@ -4,6 +4,7 @@ mod clock;
 pub mod config;
 pub mod messages;
 pub mod migrate;
+pub mod ping;
 mod privacy_key;
 mod reconfigure;
 pub mod serve;
@@ -37,6 +38,8 @@ enum Command {
     Serve(With<serve::Options>),
     /// Apply the store's migrations, then end; safe to run many at once
     Migrate(With<migrate::Options>),
+    /// Send one ping to a server, and see that it is kept
+    Ping(ping::Options),
     /// Show, check and describe the configuration
     Config(config::Options),
     /// Check the messages for administrators
@@ -232,6 +235,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
             block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Ping(options) => block_on(options.run()),
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),

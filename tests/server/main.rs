@@ -26,6 +26,7 @@ mod model;
 mod openapi;
 mod outage;
 mod overload;
+mod ping;
 mod pooler;
 mod privacy;
 mod properties;

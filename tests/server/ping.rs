@@ -1,0 +1,40 @@
+//! `nutritionfacts ping`, by which `helm test` sees that a server works.
+
+use std::process::{Command, Output};
+
+use crate::{
+    stores::on_both_stores,
+    support::{eventually, server::Setup},
+};
+
+fn ping(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nutritionfacts")).arg("ping").args(arguments).output().unwrap()
+}
+
+fn is_kept_and_counted(setup: &Setup) {
+    let server = setup.start();
+    let (url, admin) = (format!("http://{}", server.public), format!("http://{}", server.admin));
+    for _ in 0..2 {
+        let output = ping(&["--url", &url, "--admin-url", &admin]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.starts_with("the ping was kept; the reply is {\"id\":"), "{said}");
+    }
+    eventually("both are counted", || {
+        (server.metric("nutritionfacts_pingbacks_total{outcome=\"stored\"}")? == "2").then_some(())
+    });
+}
+
+on_both_stores!(is_kept_and_counted);
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_the_reason() {
+    for (url, problem) in [
+        ("http://127.0.0.1:1", "Connection refused"),
+        ("https://127.0.0.1:1", "an address has the form http://HOST:PORT"),
+    ] {
+        let output = ping(&["--url", url, "--timeout", "1s"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains("the ping was not kept within 1s") && said.contains(problem), "{said}");
+    }
+}

@@ -1,50 +1,19 @@
 //! TLS towards PostgreSQL: each `store.ssl_mode` against a certificate of an authority of our own.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
-use tempfile::TempDir;
 use tokio::runtime::Builder;
 
 use crate::{
     stores::database_in,
     support::{
+        authority::Authority,
         eventually,
         http::{PINGBACK, post},
         postgres::Cluster,
         server::Setup,
     },
 };
-
-/// An authority, and a certificate by it for `localhost`.
-struct Authority(TempDir);
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self(tempfile::Builder::new().prefix("nf-tls-").tempdir().unwrap());
-        fs::write(authority.path("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-        for command in [
-            format!("req -x509 {key} -keyout ca.key -out ca.crt -days 30 -subj /CN=authority"),
-            format!("req -new {key} -keyout server.key -out server.csr -subj /CN=postgres"),
-            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.crt"
-                .to_owned(),
-        ] {
-            let mut openssl = Command::new("openssl");
-            let output = openssl.args(command.split(' ')).current_dir(authority.0.path()).output();
-            let output = output.expect("this test needs `openssl`: install the Debian package `openssl`");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
-        authority
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
 
 fn by(cluster: &Cluster, database: &str, host: &str, mode: &str, authority: Option<&Path>) -> Setup {
     let url = format!("postgres://postgres@{host}:{}/{database}", cluster.port());
@@ -57,7 +26,7 @@ fn by(cluster: &Cluster, database: &str, host: &str, mode: &str, authority: Opti
 
 #[test]
 fn every_mode() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::new("DNS:localhost"), Authority::new("DNS:localhost"));
     let cluster = Cluster::start();
     let database = database_in(&cluster).url.rsplit('/').next().unwrap().to_owned();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
+pub mod authority;
 pub mod http;
 pub mod line;
 pub mod mount;

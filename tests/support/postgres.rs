@@ -163,6 +163,14 @@ impl Cluster {
         self.execute("postgres", &format!("{sql}'{database}'")).await;
     }
 
+    /// Lets in whoever has a password, from anywhere.
+    pub async fn open_to_all(&self) {
+        let mut rules = fs::OpenOptions::new().append(true).open(self.data().join("pg_hba.conf")).unwrap();
+        rules.write_all(b"host all all 0.0.0.0/0 scram-sha-256\n").unwrap();
+        self.set("listen_addresses", "'*'").await;
+        self.restart();
+    }
+
     /// Offers TLS with this certificate and key (PEM).
     pub async fn enable_tls(&self, certificate: &Path, key: &Path) {
         for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {

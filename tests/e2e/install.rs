@@ -1,0 +1,78 @@
+//! From nothing to the first ping, as the README says; and back.
+
+use super::{
+    kubectl::kubectl,
+    release::{CHART, CRD, DEPLOYMENT, NAME, Release},
+    support::eventually,
+};
+
+const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
+/// Of Kolibri 0.17.5, as it was recorded.
+const CAPTURED: &str = r#"{"instance_id": "5f3a2b1c5f3a2b1c5f3a2b1c5f3a2b1c", "version": "0.17.5", "mode": "", "platform": "Linux-6.1.0", "sysversion": "3.9.2 (default)", "language": "en", "timezone": "Africa/Nairobi", "uptime": 5, "installer": "pex"}"#;
+
+#[test]
+fn the_dev_profile_from_install_to_uninstall() {
+    kubectl(&["delete", CRD, "--ignore-not-found"], "").unwrap();
+    let release = Release::begin();
+    release.helm_upgrade(CHART, &["--values", DEV, "--set", "service.type=NodePort"]);
+
+    let reply = release.ping(CAPTURED);
+    let id = reply.json()["id"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned();
+    let row = release.sql(&format!("SELECT kolibri_version, os, uptime FROM pingbacks WHERE id = '{id}'"));
+    assert_eq!(row, "0.17.5|linux|5");
+
+    // By the names of the Services, from a pod.
+    let tested = release.helm(&["test", NAME, "--logs"]);
+    assert!(tested.contains("Phase:          Succeeded"), "{tested}");
+    the_commands_of_the_notes_work(&release);
+
+    let message = include_str!("../../docs/messages.md").split("```yaml kolibrimessage\n").nth(1).unwrap();
+    release.kubectl_with(&["apply", "-f", "-"], message.split("```").next().unwrap()).unwrap();
+    release.kubectl(&["wait", "--for=condition=Published", "kmsg/please-upgrade-2026", "--timeout=60s"]).unwrap();
+
+    release.helm(&["uninstall", NAME, "--wait"]);
+    assert!(kubectl(&["get", CRD], "").is_ok(), "an uninstall takes no messages with it");
+    assert!(release.kubectl(&["get", "kmsg/please-upgrade-2026"]).is_ok());
+    assert!(release.kubectl(&["get", DEPLOYMENT]).is_err());
+}
+
+/// Each command as it is printed, but for those that wait for a person.
+fn the_commands_of_the_notes_work(release: &Release) {
+    let notes = release.helm(&["get", "notes", NAME]);
+    let mut run = Vec::new();
+    for line in notes.lines().filter_map(|line| line.strip_prefix("  ")) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..] {
+            ["kubectl", ref arguments @ ..] if arguments.contains(&"port-forward") => {
+                let object = arguments.iter().find(|word| word.starts_with("service/")).unwrap();
+                assert!(release.kubectl(&["get", object]).is_ok());
+            }
+            ["kubectl", ref arguments @ ..] if arguments.contains(&"edit") => {
+                let map = arguments.last().unwrap();
+                assert!(release.kubectl(&["get", "configmap", map]).is_ok());
+            }
+            ["kubectl", ref arguments @ ..] => {
+                let shown = kubectl(arguments, "SELECT 1;\n").unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(!shown.is_empty(), "{line}");
+            }
+            // It was run.
+            ["helm", ..] => {}
+            _ => panic!("what is this in the notes: {line}"),
+        }
+        run.push(line);
+    }
+    assert!(run.len() >= 6, "{notes}");
+}
+
+/// Of the chart that was released last, to the one of this tree.
+#[test]
+fn an_upgrade_from_the_chart_before() {
+    let release = Release::begin_beside_definition();
+    let options = ["--values", DEV, "--set", "service.type=NodePort,crds.enabled=false"];
+    let last = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/released/nutritionfacts-0.1.0.tgz");
+    release.helm_upgrade(last, &options);
+    let id = release.ping(CAPTURED).json()["id"].as_str().unwrap().to_owned();
+    release.helm_upgrade(CHART, &options);
+    assert_eq!(release.sql(&format!("SELECT count(*) FROM pingbacks WHERE id = '{id}'")), "1");
+    eventually("it takes pings", || (release.ping(CAPTURED).status == 200).then_some(()));
+}

@@ -1,0 +1,147 @@
+//! A release of the chart in a namespace of its own.
+
+use std::{
+    env,
+    net::SocketAddr,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::{
+    kubectl::{DEFINITION, kubectl},
+    support::{
+        eventually,
+        http::{Connection, PINGBACK, Reply, post},
+    },
+};
+
+/// One test at a time: a node of this size has room for one.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts");
+pub const CRD: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
+pub const NAME: &str = "nf";
+pub const DEPLOYMENT: &str = "deployment/nf-nutritionfacts";
+pub const SERVICE: &str = "service/nf-nutritionfacts";
+
+/// A namespace, in which a chart may be installed; all goes with it.
+pub struct Release {
+    pub namespace: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Release {
+    pub fn begin() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let namespace = format!("nf-e2e-{:08x}", fastrand::u32(..));
+        kubectl(&["create", "namespace", &namespace], "").unwrap();
+        // As a careful administrator has it.
+        let level = "pod-security.kubernetes.io/enforce=restricted";
+        kubectl(&["label", "namespace", &namespace, level], "").unwrap();
+        Self { namespace, _turn: turn }
+    }
+
+    /// The same in a cluster that knows the custom resource already.
+    pub fn begin_beside_definition() -> Self {
+        let release = Self::begin();
+        if kubectl(&["get", CRD], "").is_err() {
+            kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
+        }
+        release
+    }
+
+    /// Installs or upgrades, and waits until all is ready.
+    pub fn helm_upgrade(&self, chart: &str, options: &[&str]) {
+        let image = env::var("E2E_IMAGE").unwrap_or_else(|_| "localhost/nutritionfacts:dev".into());
+        let (registry, rest) = image.split_once('/').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
+        let (repository, tag) = rest.rsplit_once(':').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
+        let image = format!("image.registry={registry},image.repository={repository},image.tag={tag}");
+        let fixed = ["upgrade", "--install", NAME, chart, "--set", &image, "--wait", "--timeout=5m"];
+        self.helm(&[&fixed, options].concat());
+    }
+
+    /// Runs `helm` in the namespace; what it prints.
+    pub fn helm(&self, arguments: &[&str]) -> String {
+        let helm = env::var("HELM").unwrap_or_else(|_| "helm".into());
+        let output = Command::new(&helm).args(["--namespace", &self.namespace]).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run {helm}: {error}: install Helm 3.14 or later"));
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "helm {arguments:?}: {}\n{}", said(&output.stderr), self.state());
+        said(&output.stdout)
+    }
+
+    /// Runs `kubectl` in the namespace.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        self.kubectl_with(arguments, "")
+    }
+
+    pub fn kubectl_with(&self, arguments: &[&str], stdin: &str) -> Result<String, String> {
+        kubectl(&[&["--namespace", &self.namespace], arguments].concat(), stdin)
+    }
+
+    /// An object as JSON.
+    pub fn get(&self, object: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", object, "-o", "json"]).unwrap()).unwrap()
+    }
+
+    /// Names of the server's pods that are not going.
+    pub fn pods(&self) -> Vec<String> {
+        let selector = "--selector=app.kubernetes.io/component=server";
+        let pods = self.kubectl(&["get", "pods", selector, "-o", "json"]).unwrap();
+        let pods: Value = serde_json::from_str(&pods).unwrap();
+        let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let pods = pods["items"].as_array().unwrap().iter().filter(stays);
+        pods.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the pods are what the Deployment says.
+    pub fn wait_for_rollout(&self) {
+        self.kubectl(&["rollout", "status", DEPLOYMENT, "--timeout=4m"]).unwrap_or_else(|error| {
+            panic!("{error}\n{}", self.state());
+        });
+    }
+
+    /// Where the Service is, from outside: a port of a node.
+    pub fn address(&self) -> SocketAddr {
+        let port = self.get(SERVICE)["spec"]["ports"][0]["nodePort"].as_u64().expect("the Service is a NodePort");
+        format!("{}:{port}", node_address()).parse().unwrap()
+    }
+
+    /// Sends a ping on a connection of its own.
+    pub fn ping(&self, body: &str) -> Reply {
+        Connection::open(self.address()).ask(&post(PINGBACK, body.as_bytes()))
+    }
+
+    /// Asks the database of the dev profile; one line for each row.
+    pub fn sql(&self, query: &str) -> String {
+        let psql =
+            ["psql", "--username=nutritionfacts", "--no-align", "--tuples-only", "--command", query, "nutritionfacts"];
+        let command = [&["exec", "nf-nutritionfacts-database-0", "--"], &psql[..]].concat();
+        eventually(query, || self.kubectl(&command).ok()).trim().to_owned()
+    }
+
+    /// What a person would look at when something is wrong.
+    fn state(&self) -> String {
+        let mut state = String::new();
+        let logs = ["logs", "--selector=app.kubernetes.io/name=nutritionfacts", "--tail=20", "--prefix"];
+        for arguments in [&["get", "pods,events"][..], &logs] {
+            state += &self.kubectl(arguments).unwrap_or_else(|error| error);
+        }
+        state
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // The volumes of a test cluster are few; the next test may need this one's memory.
+        let _ = kubectl(&["delete", "namespace", &self.namespace, "--wait=true", "--timeout=2m"], "");
+    }
+}
+
+/// Of a node, where this machine and the pods reach it.
+pub fn node_address() -> String {
+    let path = "-o=jsonpath={.items[0].status.addresses[?(@.type==\"InternalIP\")].address}";
+    kubectl(&["get", "nodes", path], "").unwrap()
+}

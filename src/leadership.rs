@@ -22,12 +22,21 @@ pub async fn run(store: Store, metrics: Arc<Metrics>, leads: watch::Sender<bool>
             is_new
         });
     };
+    let mut said = false;
     loop {
-        if let Ok(mut candidate) = store.candidate().await {
-            while let Ok(now) = store.leads(&mut candidate).await {
-                tell(now);
-                pause().await;
+        match store.candidate().await {
+            Ok(mut candidate) => {
+                while let Ok(now) = store.leads(&mut candidate).await {
+                    (said, ()) = (false, tell(now));
+                    pause().await;
+                }
             }
+            // The probe of the store tells when it is away; this may be about the number of connections.
+            Err(error) if !said => {
+                tracing::warn!(%error, "cannot stand for leadership yet");
+                said = true;
+            }
+            Err(_) => {}
         }
         tell(false);
         pause().await;

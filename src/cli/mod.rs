@@ -117,10 +117,17 @@ impl Shared {
     /// are, and tells what is wrong as it does when one breaks later.
     fn load_to_serve(&self) -> Result<Loaded, Failure> {
         let mut layers = self.layers();
-        load(&layers).or_else(|complaints| {
-            layers.retain(|layer| layer.source() != Source::ConfigMap);
-            load(&layers).map_err(|_| Failure::Config(complaints))
-        })
+        let complaints = match load(&layers) {
+            Ok(loaded) => return Ok(loaded),
+            Err(complaints) => complaints,
+        };
+        // What says where the data is was hardly meant as a ConfigMap: the folder of a file may have such a name by chance.
+        if complaints.iter().any(Complaint::is_about_a_fixed_key) {
+            return Err(Failure::Config(complaints));
+        }
+        let is_blamed = |layer: &Layer| complaints.iter().any(|complaint| complaint.layer.contains(layer.name()));
+        layers.retain(|layer| layer.source() != Source::ConfigMap || !is_blamed(layer));
+        load(&layers).map_err(|_| Failure::Config(complaints))
     }
 }
 
@@ -234,7 +241,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
             let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
             block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
         }
-        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load()?)),
+        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load_to_serve()?)),
         Command::Ping(options) => block_on(options.run()),
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),

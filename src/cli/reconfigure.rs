@@ -10,9 +10,14 @@ use tokio::{
 
 use super::{clock::SystemClock, privacy_key};
 use crate::{
-    cluster::events::{Notice, Reason},
-    config::{Complaint, Loaded, Reload, Source, config_maps::ConfigMaps, live::Outcome},
+    config::{
+        Complaint, Loaded, Reload, Source,
+        config_maps::ConfigMaps,
+        live::Outcome,
+        notice::{Notice, Reason},
+    },
     domain::{Clock, privacy::Privacy},
+    messages::Watched,
     telemetry::{Controls, metrics::Metrics},
 };
 
@@ -33,8 +38,10 @@ pub struct Reconfigure {
     pub controls: Controls,
     /// Of the process.
     pub metrics: Arc<Metrics>,
-    /// What becomes Events on ConfigMaps.
-    pub notices: mpsc::Sender<Notice>,
+    /// Who tells those that look after ConfigMaps.
+    pub watched: Watched,
+    /// Keys in ConfigMaps that were said to need a restart.
+    pub misplaced: Vec<Complaint>,
 }
 
 impl Reconfigure {
@@ -50,7 +57,7 @@ impl Reconfigure {
     }
 
     /// Runs for ever.
-    pub async fn run(self, mut outcomes: mpsc::Receiver<Outcome>) {
+    pub async fn run(mut self, mut outcomes: mpsc::Receiver<Outcome>) {
         self.applied();
         let mut ticks = interval(KEY_PAUSE);
         let mut said = String::new();
@@ -83,7 +90,7 @@ impl Reconfigure {
         }
     }
 
-    fn outcome(&self, Outcome { changed, result }: &Outcome) {
+    fn outcome(&mut self, Outcome { changed, result }: &Outcome) {
         // A file that the configuration names may have changed instead.
         let mut sources: BTreeSet<_> = changed.iter().map(|(source, _)| *source).collect();
         sources.extend(changed.is_empty().then_some(Source::File));
@@ -99,15 +106,17 @@ impl Reconfigure {
                     count("applied");
                 }
                 let misplaced = reload.loaded.misplaced();
-                if !(reload.needs_restart.is_empty() && misplaced.is_empty()) {
+                let is_news = misplaced != self.misplaced;
+                if !reload.needs_restart.is_empty() || (is_news && !misplaced.is_empty()) {
                     count("restart_needed");
                 }
                 if !reload.needs_restart.is_empty() {
                     tracing::warn!(keys = reload.needs_restart.join(", "), "changed keys need a restart");
                 }
-                for complaint in &misplaced {
+                for complaint in misplaced.iter().take(MOST_TOLD).filter(|_| is_news) {
                     tracing::warn!(%complaint, "key left out");
                 }
+                self.misplaced = misplaced;
                 let keys = reload.applied.join(", ");
                 tracing::info!(config = reload.loaded.hash, keys, "configuration reloaded");
             }
@@ -123,8 +132,7 @@ impl Reconfigure {
             }
         }
         for notice in notices(changed, result) {
-            // Full only if the API server has been away for many changes: the log has them all.
-            let _ = self.notices.try_send(notice);
+            self.watched.tell(notice);
         }
     }
 
@@ -149,9 +157,14 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
             let note =
                 if keys.is_empty() { "nothing in force is different".into() } else { format!("in force: {keys}") };
             let mut notices: Vec<_> = names.iter().copied().map(notice(Reason::Reloaded, note)).collect();
-            for complaint in reload.loaded.misplaced() {
-                let about = ConfigMaps::name_of(&complaint.layer).filter(|name| names.contains(name));
-                notices.extend(about.map(notice(Reason::RestartNeeded, complaint.to_string())));
+            let misplaced = reload.loaded.misplaced();
+            for name in names {
+                let about = |complaint: &&Complaint| ConfigMaps::name_of(&complaint.layer) == Some(name);
+                let mut about = misplaced.iter().filter(about);
+                if let Some(first) = about.next() {
+                    let note = and_more(first, about.count());
+                    notices.push(notice(Reason::RestartNeeded, note)(name));
+                }
             }
             notices
         }
@@ -160,11 +173,12 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
             let blamed = complaints.iter().flat_map(|complaint| complaint.layer.split(" and "));
             names.extend(blamed.filter_map(ConfigMaps::name_of));
             let Some(first) = complaints.first() else { return Vec::new() };
-            let note = match complaints.len() - 1 {
-                0 => format!("{first}. The last good configuration stays in force"),
-                more => format!("{first} (and {more} more, see the log). The last good configuration stays in force"),
-            };
+            let note = format!("{}. The last good configuration stays in force", and_more(first, complaints.len() - 1));
             names.into_iter().map(notice(Reason::Rejected, note)).collect()
         }
     }
+}
+
+fn and_more(first: &Complaint, more: usize) -> String {
+    if more == 0 { first.to_string() } else { format!("{first} (and {more} more, see the log)") }
 }

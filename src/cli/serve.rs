@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{Failure, clock::SystemClock, privacy_key, reconfigure::Reconfigure, with_causes};
 use crate::{
@@ -29,8 +32,8 @@ use crate::{
 
 /// The admin listener has few clients, who have nothing to gain from many connections.
 const MAX_ADMIN_CONNECTIONS: usize = 100;
-/// What there is to say in the cluster and was not yet said.
-const MOST_NOTICES: usize = 64;
+/// For the first answers of an API server, and a look at what they are.
+const FIRST_LOOK: Duration = Duration::from_secs(7);
 /// Between two tries to migrate while the database is away.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -80,11 +83,10 @@ impl Options {
         let seen = config_maps.subscribe();
         let cluster = Cluster::new(&config.kubernetes, config_maps);
         let watched = cluster.as_ref().map(Cluster::watched).unwrap_or_default();
-        let messages = Messages::new(loaded.clone(), watched, store.clone(), metrics.clone());
+        let messages = Messages::new(loaded.clone(), watched.clone(), store.clone(), metrics.clone());
         let leads = watch::Sender::new(false);
-        let (notices, to_tell) = mpsc::channel(MOST_NOTICES);
         if let Some(cluster) = cluster {
-            let run = cluster.run(messages.verdicts(), leads.subscribe(), to_tell, metrics.clone(), SystemClock);
+            let run = cluster.run(messages.verdicts(), leads.subscribe(), metrics.clone(), SystemClock);
             lifecycle.spawn_essential("cluster", until_stop(lifecycle.clone(), run));
         }
         let state = Arc::new(AppState {
@@ -102,13 +104,25 @@ impl Options {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
         let leadership = leadership::run(store.clone(), metrics.clone(), leads);
-        let keep = keep_store(store.clone(), health, messages, leadership, lifecycle.clone());
+        let (looked, first_look) = oneshot::channel();
+        // Only ConfigMaps can make the first look find anything else than the start did.
+        let first_look = (!config.kubernetes.config_maps.is_empty()).then_some(first_look);
+        let keep = keep_store(store.clone(), health, messages, first_look, leadership, lifecycle.clone());
         lifecycle.spawn_essential("store", keep);
         let (sender, outcomes) = mpsc::channel(1);
-        let read = move || seen.borrow().arrange(read());
-        let watch = live::watch(read, Reconfigure::accept(folder.clone()), running, sender);
+        let read = move || {
+            let layers = read();
+            // A file system that hangs must not hold this.
+            seen.borrow().arrange(layers)
+        };
+        let (accept, settled) = (Reconfigure::accept(folder.clone()), watched.clone());
+        let watch = async move {
+            settled.settled().await;
+            live::watch(read, accept, running, sender, looked).await;
+        };
         lifecycle.spawn_essential("configuration watch", until_stop(lifecycle.clone(), watch));
-        let reconfigure = Reconfigure { running: loaded, privacy, folder, controls, metrics, notices };
+        let reconfigure =
+            Reconfigure { running: loaded, privacy, folder, controls, metrics, watched, misplaced: Vec::new() };
         lifecycle.spawn_essential("configuration", until_stop(lifecycle.clone(), reconfigure.run(outcomes)));
 
         let finish = async { ingest.close() };
@@ -163,10 +177,15 @@ async fn keep_store(
     store: Store,
     health: Health,
     mut messages: Messages,
+    first_look: Option<oneshot::Receiver<()>>,
     leadership: impl Future<Output = ()> + Send,
     lifecycle: Lifecycle,
 ) {
     let work = async {
+        // Pings are to find the ConfigMaps in force, if there is an API server that tells of them.
+        if let Some(first_look) = first_look {
+            let _ = timeout(FIRST_LOOK, first_look).await;
+        }
         let mut said = String::new();
         // No ping is answered before the messages are known: an empty set would withdraw them.
         while let Err(error) = prepare(&store, &mut messages).await {

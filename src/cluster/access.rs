@@ -52,7 +52,10 @@ pub(super) fn explain_status(status: &Status) -> String {
     let problem = match code {
         401 => "401: the API server does not accept our token".to_owned(),
         403 => format!("403: {message}; bind the Role of docs/configuration.md to our service account"),
-        404 => "404: there is no such kind; install the CRD with `nutritionfacts crd | kubectl apply -f -`".to_owned(),
+        // Of a kind, not of an object.
+        404 if message.contains("could not find the requested resource") || message.contains("page not found") => {
+            "404: there is no such kind; install the CRD with `nutritionfacts crd | kubectl apply -f -`".to_owned()
+        }
         code => format!("{code}: {message}"),
     };
     short(problem)
@@ -92,7 +95,10 @@ mod tests {
         assert!(
             explain_status(&status(403, "configmaps is forbidden")).starts_with("403: configmaps is forbidden; bind")
         );
-        assert!(explain_status(&status(404, "")).contains("nutritionfacts crd | kubectl apply"));
+        assert!(
+            explain_status(&status(404, "the server could not find the requested resource"))
+                .contains("nutritionfacts crd | kubectl apply")
+        );
         assert_eq!(explain_status(&status(500, "a\nb")), "500: a b");
         assert_eq!(explain_status(&status(500, &"ä".repeat(1000))).chars().count(), LONGEST_PROBLEM + 1);
     }

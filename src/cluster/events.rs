@@ -1,6 +1,6 @@
 //! Events on ConfigMaps: what `kubectl describe` shows to whoever has changed one.
 
-use std::{fmt::Write as _, fs};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -14,7 +14,7 @@ use kube::{
 use sha2::{Digest, Sha256};
 use tokio::{
     sync::{mpsc, watch},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -22,7 +22,10 @@ use super::{
     follow::Pauses,
 };
 use crate::{
-    config::config_maps::{ConfigMap, ConfigMaps},
+    config::{
+        config_maps::{ConfigMap, ConfigMaps, Sight},
+        notice::{Notice, Reason},
+    },
     domain::{Clock, Timestamp},
 };
 
@@ -30,58 +33,34 @@ use crate::{
 const LONGEST_NOTE: usize = 1024;
 /// Who says it, in the form that is asked for.
 const CONTROLLER: &str = "nutritionfacts.learningequality.org/server";
-/// Tries for one Event, over about half a minute. The log has it too.
+/// Until a ConfigMap is seen.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Tries for one Event. The log has it too.
 const TRIES: u32 = 6;
 /// It is there: another replica was faster.
 const CONFLICT: u16 = 409;
 
-/// What there is to say about a ConfigMap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Its name.
-    pub config_map: String,
-    /// In one word.
-    pub reason: Reason,
-    /// In a sentence.
-    pub note: String,
-}
-
-/// What has become of a ConfigMap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// It is in force.
-    Reloaded,
-    /// Something is wrong: the last good configuration stays.
-    Rejected,
-    /// It has a key that only a restart could set.
-    RestartNeeded,
-}
-
-impl Reason {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Reloaded => "ConfigReloaded",
-            Self::Rejected => "ConfigRejected",
-            Self::RestartNeeded => "ConfigRestartNeeded",
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Reloaded => "Normal",
-            Self::Rejected | Self::RestartNeeded => "Warning",
-        }
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Reloaded => "ConfigReloaded",
+        Reason::Rejected => "ConfigRejected",
+        Reason::RestartNeeded => "ConfigRestartNeeded",
+        Reason::MessagesRejected => "MessagesRejected",
     }
 }
 
 /// Makes Events of notices, until there is nobody to give any.
 pub(super) async fn run(
     access: &Access,
-    config_maps: watch::Receiver<ConfigMaps>,
+    mut config_maps: watch::Receiver<ConfigMaps>,
     mut notices: mpsc::Receiver<Notice>,
     clock: &impl Clock,
 ) {
     while let Some(notice) = notices.recv().await {
+        // A mounted copy may be judged before the API server has told of the ConfigMap.
+        let is_unseen =
+            |all: &ConfigMaps| all.iter().any(|(name, is)| name == notice.config_map && *is == Sight::Unseen);
+        let _ = timeout(PATIENCE, config_maps.wait_for(|all| !is_unseen(all))).await;
         // Without one there is nothing to describe.
         let Some(config_map) = config_maps.borrow().present(&notice.config_map).cloned() else { continue };
         let event = event(&notice, &config_map, clock.now());
@@ -112,20 +91,20 @@ async fn publish(access: &Access, mut event: Event) -> Result<(), String> {
 /// Its name is made of what it says about which state of the ConfigMap, so that of all replicas one writes it.
 fn event(notice: &Notice, config_map: &ConfigMap, now: Timestamp) -> Event {
     let Notice { config_map: name, reason, note } = notice;
-    let said = [config_map.uid.as_str(), &config_map.resource_version, reason.name(), note].join("\n");
+    let said = [config_map.uid.as_str(), &config_map.resource_version, word(*reason), note].join("\n");
     let digest = Sha256::digest(said).iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{}.{digest}", &name[..name.len().min(200)])),
+            name: Some(format!("{}.{digest}", name[..name.len().min(200)].trim_end_matches(['-', '.']))),
             ..ObjectMeta::default()
         },
         event_time: jiff::Timestamp::from_microsecond(now.timestamp_micros()).ok().map(MicroTime),
         action: Some("Reload".into()),
-        reason: Some(reason.name().into()),
-        type_: Some(reason.kind().into()),
+        reason: Some(word(*reason).into()),
+        type_: Some(if *reason == Reason::Reloaded { "Normal" } else { "Warning" }.into()),
         note: Some(shortened(note)),
         regarding: Some(ObjectReference {
             api_version: Some("v1".into()),

@@ -1,8 +1,8 @@
-//! A set of objects that is kept up to date, whatever the API server does.
+//! A set of objects that is kept up to date, whatever the API server does: a list, then watches from where it ended.
 //!
-//! The library lists and then watches. Here an error ends that, and it begins with a new list: the number from which a
-//! watch would go on means nothing to an API server whose database has been put back. A list also comes now and then, in
-//! case something was missed without a word.
+//! Not the library's watcher: after a broken connection that one goes on from the last resource version, which means nothing
+//! to an API server whose database has been put back (docs/decisions/0060-following-the-cluster.md). Here anything but
+//! an orderly end leads to a new list, after a pause. A list also comes now and then, in case something was missed.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,8 @@ use std::{
 use futures_util::StreamExt;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    runtime::watcher::{self, Event, watcher},
+    api::{ListParams, WatchParams},
+    core::WatchEvent,
 };
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -25,16 +26,17 @@ use tokio::{
 use super::access::{Access, explain, explain_status};
 use crate::telemetry::metrics::Metrics;
 
-/// After so long the API server ends a quiet watch, and it begins anew; five seconds later we do. So long a connection
-/// that was cut without a word goes unnoticed.
+/// After so long the API server ends a watch, and it begins anew.
 pub(super) const WATCH: Duration = Duration::from_secs(30);
+/// So much later it has fallen silent; and so much earlier its end is no orderly one.
+const MARGIN: Duration = Duration::from_secs(5);
 /// Between two lists.
 const LIST: Duration = Duration::from_mins(5);
 /// Before the next try, at first and at most; each half to one and a half of it.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-/// What has gone well so long is well.
+/// A watch that has stood so long stands.
 const STABLE: Duration = Duration::from_secs(10);
-/// The watch has to begin again with a list (HTTP 410).
+/// The API server does not keep what happened since then (HTTP 410).
 const GONE: u16 = 410;
 
 /// What is followed, for the log and the metrics.
@@ -55,123 +57,156 @@ pub(super) struct Answers<'a> {
     pub(super) pending: &'a watch::Sender<usize>,
 }
 
+/// Why a session is over.
+enum End {
+    /// It is time for a new list, and nothing is wrong.
+    Due,
+    /// A watch broke off, or what came since the list is not kept: a new list tells more.
+    Broken,
+    /// Something is wrong.
+    Problem(String),
+}
+
 impl Follow<'_> {
     /// Runs for ever; `take` gets all objects by name whenever they may have changed. What was last known stays when the
     /// API server is away, refuses, or does not know the kind.
     pub(super) async fn run<K>(self, api: impl Fn(Client, &str) -> Api<K>, mut take: impl FnMut(&BTreeMap<String, K>))
     where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        K: Resource + Clone + DeserializeOwned + Debug,
     {
-        let up = self.to.metrics.config_watch_up.with_label_values(&[self.source]);
-        let (mut pauses, mut said) = (Pauses::default(), Said::default());
-        let mut pending = true;
-        let mut answered = || {
-            if std::mem::take(&mut pending) {
-                self.to.pending.send_modify(|pending| *pending -= 1);
-            }
-        };
+        let mut state = State { of: &self, is_up: false, problem: None, is_pending: true, up_since: None };
+        state.set_up(false);
+        let mut pauses = Pauses::default();
         let mut access: Option<(Client, String)> = None;
         loop {
-            let ended = match &access {
-                Some((client, namespace)) => {
-                    let api = api(client.clone(), namespace);
-                    let begun = Instant::now();
-                    let synced = |objects: &_| {
-                        up.set(1);
-                        said.up(self.source);
-                        take(objects);
-                        answered();
-                    };
-                    let ended = self.session(api, synced).await;
-                    // Who may list but not watch gets as far, each time.
-                    if begun.elapsed() >= STABLE {
-                        (pauses, said.problem) = (Pauses::default(), None);
-                    }
-                    ended
-                }
+            let end = match &access {
+                Some((client, namespace)) => self.session(&api(client.clone(), namespace), &mut state, &mut take).await,
                 None => match self.access.client().await {
                     Ok(fresh) => {
                         access = Some(fresh);
                         continue;
                     }
-                    Err(problem) => Err(problem),
+                    Err(problem) => End::Problem(problem),
                 },
             };
-            if let Err(problem) = ended {
-                up.set(0);
-                said.down(self.source, problem);
-                answered();
-                access = None;
-                sleep(pauses.next()).await;
+            if state.up_since.take().is_some_and(|since| since.elapsed() >= STABLE) {
+                pauses = Pauses::default();
             }
+            match end {
+                End::Due => continue,
+                End::Broken => {}
+                End::Problem(problem) => state.down(problem),
+            }
+            // A rotated token, a new authority and a moved API server are found by a new client.
+            access = None;
+            sleep(pauses.next()).await;
         }
     }
 
-    /// One list and what follows, until it is time for another or something is wrong.
-    async fn session<K>(&self, api: Api<K>, mut take: impl FnMut(&BTreeMap<String, K>)) -> Result<(), String>
+    async fn session<K>(&self, api: &Api<K>, state: &mut State<'_>, take: &mut impl FnMut(&BTreeMap<String, K>)) -> End
     where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        K: Resource + Clone + DeserializeOwned + Debug,
     {
-        let seconds = u32::try_from(WATCH.as_secs()).unwrap_or(u32::MAX);
-        let mut config = watcher::Config::default().timeout(seconds);
-        config.field_selector.clone_from(&self.fields);
-        let mut events = pin!(watcher(api, config));
-        let mut objects = BTreeMap::new();
-        let session = async {
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(Event::Init) => objects.clear(),
-                    Ok(Event::InitApply(object)) => drop(objects.insert(object.name_any(), object)),
-                    Ok(Event::InitDone) => take(&objects),
-                    Ok(Event::Apply(object)) => {
-                        objects.insert(object.name_any(), object);
-                        take(&objects);
-                    }
-                    Ok(Event::Delete(object)) => {
-                        objects.remove(&object.name_any());
-                        take(&objects);
-                    }
-                    // No fault of anybody: what has happened since is not kept any more.
-                    Err(watcher::Error::WatchError(status)) if status.code == GONE => return Ok(()),
-                    Err(error) => return Err(problem(&error)),
-                }
-            }
-            Ok(())
+        let begun = Instant::now();
+        let until = LIST.mul_f32(0.8 + 0.4 * fastrand::f32());
+        let list = match api.list(&ListParams { field_selector: self.fields.clone(), ..ListParams::default() }).await {
+            Ok(list) => list,
+            Err(error) => return End::Problem(explain(&error)),
         };
-        timeout(LIST.mul_f32(0.8 + 0.4 * fastrand::f32()), session).await.unwrap_or(Ok(()))
+        let mut version = list.metadata.resource_version.unwrap_or_default();
+        let mut objects: BTreeMap<_, _> = list.items.into_iter().map(|object| (object.name_any(), object)).collect();
+        take(&objects);
+        state.answered();
+        while begun.elapsed() < until {
+            if let Err(end) = self.watch(api, &mut version, &mut objects, state, take).await {
+                return end;
+            }
+        }
+        End::Due
+    }
+
+    /// One watch, to its orderly end.
+    async fn watch<K>(
+        &self,
+        api: &Api<K>,
+        version: &mut String,
+        objects: &mut BTreeMap<String, K>,
+        state: &mut State<'_>,
+        take: &mut impl FnMut(&BTreeMap<String, K>),
+    ) -> Result<(), End>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        let parameters = WatchParams {
+            field_selector: self.fields.clone(),
+            timeout: u32::try_from(WATCH.as_secs()).ok(),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let begun = Instant::now();
+        let events = api.watch(&parameters, version).await.map_err(|error| End::Problem(explain(&error)))?;
+        let mut events = pin!(events);
+        state.up();
+        while let Ok(Some(event)) = timeout(WATCH + MARGIN, events.next()).await {
+            match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    *version = object.resource_version().unwrap_or_default();
+                    objects.insert(object.name_any(), object);
+                    take(objects);
+                }
+                Ok(WatchEvent::Deleted(object)) => {
+                    *version = object.resource_version().unwrap_or_default();
+                    objects.remove(&object.name_any());
+                    take(objects);
+                }
+                Ok(WatchEvent::Bookmark(bookmark)) => *version = bookmark.metadata.resource_version,
+                Ok(WatchEvent::Error(status)) if status.code == GONE => return Err(End::Broken),
+                Ok(WatchEvent::Error(status)) => return Err(End::Problem(explain_status(&status))),
+                Err(error) => return Err(End::Problem(explain(&error))),
+            }
+        }
+        let lasted = begun.elapsed();
+        if lasted + MARGIN < WATCH || lasted >= WATCH + MARGIN { Err(End::Broken) } else { Ok(()) }
     }
 }
 
-/// What was logged, so that each change is logged once.
-#[derive(Default)]
-struct Said {
-    problem: Option<String>,
+/// How it stands, so that each change is said once.
+struct State<'a> {
+    of: &'a Follow<'a>,
     is_up: bool,
+    up_since: Option<Instant>,
+    problem: Option<String>,
+    is_pending: bool,
 }
 
-impl Said {
-    fn up(&mut self, source: &str) {
+impl State<'_> {
+    /// A watch has begun: before, whoever may list but not watch would look as if all were well.
+    fn up(&mut self) {
+        self.up_since.get_or_insert_with(Instant::now);
         if !self.is_up {
-            tracing::info!(source, "following the cluster");
-            self.is_up = true;
+            tracing::info!(source = self.of.source, "following the cluster");
+            self.set_up(true);
         }
     }
 
-    fn down(&mut self, source: &str, problem: String) {
-        if self.problem.as_ref() != Some(&problem) {
-            tracing::warn!(source, problem, "cannot follow the cluster: what was last known stays");
-            *self = Self { problem: Some(problem), is_up: false };
+    fn down(&mut self, problem: String) {
+        if self.is_up || self.problem.as_ref() != Some(&problem) {
+            tracing::warn!(source = self.of.source, problem, "cannot follow the cluster: what was last known stays");
+            self.problem = Some(problem);
         }
+        self.set_up(false);
+        self.answered();
     }
-}
 
-fn problem(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => explain(error),
-        watcher::Error::WatchError(status) => explain_status(status),
-        watcher::Error::NoResourceVersion => "the API server gives no resource versions".to_owned(),
+    fn set_up(&mut self, is_up: bool) {
+        self.is_up = is_up;
+        self.of.to.metrics.config_watch_up.with_label_values(&[self.of.source]).set(i64::from(is_up));
+    }
+
+    fn answered(&mut self) {
+        if std::mem::take(&mut self.is_pending) {
+            self.of.to.pending.send_modify(|pending| *pending -= 1);
+        }
     }
 }
 
@@ -194,7 +229,56 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        future::{Ready, ready},
+        task::{Context, Poll},
+    };
+
+    use hyper::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// A real API server cannot be made to say 410 at will: this one has a list of one object, and then says it.
+    #[derive(Clone)]
+    struct Forgetful;
+
+    impl tower::Service<Request<Body>> for Forgetful {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let status =
+                json!({"kind": "Status", "apiVersion": "v1", "code": 410, "reason": "Expired", "message": "too old"});
+            let list = json!({"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "a"}}]});
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let answer: Value = if is_watch { json!({"type": "ERROR", "object": status}) } else { list };
+            ready(Ok(Response::new(Body::from(format!("{answer}\n").into_bytes()))))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_any_more_is_no_trouble() {
+        let (access, metrics, pending) = (Access::new(None), Metrics::new(), watch::Sender::new(1));
+        let to = Answers { metrics: &metrics, pending: &pending };
+        let follow = Follow { access: &access, source: "configmap/a", fields: None, to };
+        let mut state = State { of: &follow, is_up: false, problem: None, is_pending: true, up_since: None };
+        let api: Api<ConfigMap> = Api::namespaced(Client::new(Forgetful, "n"), "n");
+        let mut seen = Vec::new();
+        let mut take = |objects: &BTreeMap<String, ConfigMap>| seen.push(objects.len());
+        let end = follow.session(&api, &mut state, &mut take).await;
+        assert!(matches!(end, End::Broken), "a new list, after a pause");
+        assert!(state.is_up && state.problem.is_none() && *pending.borrow() == 0);
+        assert_eq!(seen, [1]);
+    }
 
     #[test]
     fn pauses_grow_to_a_limit() {

@@ -6,7 +6,7 @@
 
 mod access;
 mod config_map;
-pub mod events;
+mod events;
 mod follow;
 pub mod kolibri_message;
 mod objects;
@@ -16,10 +16,11 @@ use std::{path::Path, sync::Arc};
 
 use tokio::sync::{mpsc, watch};
 
-use self::{access::Access, events::Notice, follow::Answers};
+use self::{access::Access, follow::Answers};
 use crate::{
     config::{
         config_maps::ConfigMaps,
+        notice::Notice,
         sections::{Enabled, Kubernetes},
     },
     domain::Clock,
@@ -27,6 +28,8 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+/// What there is to say and was not yet said.
+const MOST_NOTICES: usize = 64;
 /// Where kubelet puts the token of a pod's service account, if the pod is to have one.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -37,6 +40,8 @@ pub struct Cluster {
     objects: Option<watch::Sender<Objects>>,
     /// How many have not yet been answered for the first time.
     pending: watch::Sender<usize>,
+    notices: mpsc::Sender<Notice>,
+    to_tell: mpsc::Receiver<Notice>,
 }
 
 impl Cluster {
@@ -51,7 +56,8 @@ impl Cluster {
         let something = objects.is_some() || !kubernetes.config_maps.is_empty();
         let pending = watch::Sender::new(kubernetes.config_maps.len() + usize::from(objects.is_some()));
         let access = Access::new(kubernetes.namespace.clone());
-        (enabled && something).then_some(Self { access, config_maps, objects, pending })
+        let (notices, to_tell) = mpsc::channel(MOST_NOTICES);
+        (enabled && something).then_some(Self { access, config_maps, objects, pending, notices, to_tell })
     }
 
     /// What it will know, as sources of messages.
@@ -61,6 +67,7 @@ impl Cluster {
             config_maps: Some(self.config_maps.subscribe()),
             objects: self.objects.as_ref().map(watch::Sender::subscribe),
             pending: Some(self.pending.subscribe()),
+            notices: Some(self.notices.clone()),
         }
     }
 
@@ -69,13 +76,12 @@ impl Cluster {
         self,
         verdicts: watch::Receiver<Verdicts>,
         leads: watch::Receiver<bool>,
-        notices: mpsc::Receiver<Notice>,
         metrics: Arc<Metrics>,
         clock: impl Clock,
     ) {
-        let Self { access, config_maps, objects, pending } = self;
+        let Self { access, config_maps, objects, pending, notices: _, to_tell } = self;
         let to = Answers { metrics: &metrics, pending: &pending };
-        let events = events::run(&access, config_maps.subscribe(), notices, &clock);
+        let events = events::run(&access, config_maps.subscribe(), to_tell, &clock);
         let about_objects = async {
             if let Some(objects) = &objects {
                 let status = status::run(&access, objects.subscribe(), verdicts, leads, &clock);
@@ -83,5 +89,23 @@ impl Cluster {
             }
         };
         tokio::join!(config_map::follow_all(&access, to, &config_maps), events, about_objects);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_there_where_it_is_wanted() {
+        let is_on = |enabled, names: &[&str], message_resources| {
+            let config_maps: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let seen = watch::Sender::new(ConfigMaps::named(config_maps.clone()));
+            Cluster::new(&Kubernetes { enabled, config_maps, message_resources, namespace: None }, seen).is_some()
+        };
+        assert!(is_on(Enabled::Set(true), &["a"], false) && is_on(Enabled::Set(true), &[], true));
+        assert!(!is_on(Enabled::Set(true), &[], false), "there is nothing to follow");
+        assert!(!is_on(Enabled::Set(false), &["a"], true));
+        assert_eq!(is_on(Enabled::Auto, &["a"], true), Path::new(TOKEN).exists());
     }
 }

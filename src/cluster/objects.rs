@@ -42,6 +42,7 @@ pub(super) fn api(client: Client, namespace: &str) -> Api<DynamicObject> {
 pub(super) fn of(object: &DynamicObject) -> Object {
     let part = |name| object.data.get(name).cloned().unwrap_or(Value::Null);
     Object {
+        uid: object.uid().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         resource_version: object.resource_version().unwrap_or_default(),
         spec: Arc::new(part("spec")),

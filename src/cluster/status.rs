@@ -1,6 +1,6 @@
 //! What is written about a message that is an object: whether it is right, and whether devices get it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::SecondsFormat;
 use kube::{
@@ -8,13 +8,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use tokio::{
-    sync::watch,
-    time::{Duration, sleep},
-};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
-    access::{Access, explain},
+    access::{Access, explain, explain_status},
     follow::Pauses,
     objects::api,
 };
@@ -25,8 +22,12 @@ use crate::{
 
 /// Longest message of a condition: of the 32,768 that are allowed, what a person reads.
 const LONGEST_MESSAGE: usize = 2_000;
-/// No object of that name: it was removed meanwhile.
-const NOT_FOUND: u16 = 404;
+/// At least so long between two rounds: should anybody write other statuses, the two of us do not race.
+const ROUND: Duration = Duration::from_secs(1);
+/// The object has been removed, or has changed: the watch will tell.
+const OVERTAKEN: [u16; 2] = [404, 409];
+/// The API server does not know us: so it is for all objects.
+const UNAUTHORIZED: u16 = 401;
 
 /// Writes for ever what has become of the objects, while this process leads.
 pub(super) async fn run(
@@ -36,29 +37,27 @@ pub(super) async fn run(
     mut leads: watch::Receiver<bool>,
     clock: &impl Clock,
 ) {
-    let mut writer = Writer { access, client: None, written: BTreeMap::new(), said: None };
+    let mut writer = Writer { access, client: None, leads: leads.clone(), said: None };
     let mut pauses = Pauses::default();
     loop {
-        let pause = if *leads.borrow_and_update() {
-            let due = due(objects.borrow_and_update().as_ref(), &verdicts.borrow_and_update(), clock.now());
+        let due = due(objects.borrow_and_update().as_ref(), &verdicts.borrow_and_update(), clock.now());
+        if *leads.borrow_and_update() && !due.is_empty() {
             match writer.write(due).await {
                 Ok(()) => {
                     pauses = Pauses::default();
-                    Duration::MAX
+                    sleep(ROUND).await;
                 }
                 Err(problem) => {
                     writer.say(problem);
-                    pauses.next()
+                    sleep(pauses.next()).await;
                 }
             }
-        } else {
-            Duration::MAX
-        };
+            continue;
+        }
         let changed = tokio::select! {
             changed = objects.changed() => changed,
             changed = verdicts.changed() => changed,
             changed = leads.changed() => changed,
-            () = sleep(pause) => Ok(()),
         };
         if changed.is_err() {
             return;
@@ -73,10 +72,10 @@ struct Due {
     status: Value,
 }
 
-/// Of the objects whose present generation was judged.
+/// Of the objects that were judged as they are.
 fn due(objects: Option<&BTreeMap<String, Object>>, verdicts: &Verdicts, now: Timestamp) -> Vec<Due> {
     let due = objects.into_iter().flatten().filter_map(|(name, object)| {
-        let verdict = verdicts.get(name).filter(|verdict| verdict.generation == object.generation)?;
+        let verdict = verdicts.get(name).filter(|verdict| verdict.is_about(object))?;
         let status = status(verdict, &object.status, now);
         let resource_version = object.resource_version.clone();
         (status != object.status).then(|| Due { name: name.clone(), resource_version, status })
@@ -87,40 +86,48 @@ fn due(objects: Option<&BTreeMap<String, Object>>, verdicts: &Verdicts, now: Tim
 struct Writer<'a> {
     access: &'a Access,
     client: Option<(Client, String)>,
-    /// What was written to which version of an object: until the watch tells of it, the object looks as before.
-    written: BTreeMap<String, (String, Value)>,
+    leads: watch::Receiver<bool>,
     said: Option<String>,
 }
 
 impl Writer<'_> {
+    /// All that it can: an object that the API server refuses does not hold up the others.
     async fn write(&mut self, due: Vec<Due>) -> Result<(), String> {
-        self.written.retain(|name, _| due.iter().any(|due| due.name == *name));
-        for Due { name, resource_version, status } in due {
-            let written = self.written.get(&name);
-            if written.is_some_and(|(version, last)| *version == resource_version && is_same(last, &status)) {
-                continue;
+        let mut problem = None;
+        for due in due {
+            if !*self.leads.borrow() {
+                break;
             }
-            self.patch(&name, &status).await?;
-            self.written.insert(name, (resource_version, status));
+            match self.patch(&due).await? {
+                Ok(()) => {}
+                Err(refusal) => drop(problem.get_or_insert(refusal)),
+            }
+        }
+        if let Some(problem) = problem {
+            return Err(problem);
         }
         self.said = None;
         Ok(())
     }
 
-    async fn patch(&mut self, name: &str, status: &Value) -> Result<(), String> {
+    /// The inner error is about this object, the outer one about all.
+    async fn patch(&mut self, due: &Due) -> Result<Result<(), String>, String> {
         let (client, namespace) = match self.client.take() {
             Some(client) => client,
             None => self.access.client().await?,
         };
-        let patch = Patch::Merge(json!({ "status": status }));
-        let result = api(client.clone(), &namespace).patch_status(name, &PatchParams::default(), &patch).await;
-        match result {
-            Ok(_) => {}
-            Err(kube::Error::Api(answer)) if answer.code == NOT_FOUND => {}
+        // Not over another one's writing.
+        let metadata = json!({"resourceVersion": due.resource_version});
+        let patch = Patch::Merge(json!({"metadata": metadata, "status": due.status}));
+        let patched = api(client.clone(), &namespace).patch_status(&due.name, &PatchParams::default(), &patch).await;
+        let result = match patched {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(answer)) if OVERTAKEN.contains(&answer.code) => Ok(()),
+            Err(kube::Error::Api(answer)) if answer.code != UNAUTHORIZED => Err(explain_status(&answer)),
             Err(error) => return Err(explain(&error)),
-        }
+        };
         self.client = Some((client, namespace));
-        Ok(())
+        Ok(result)
     }
 
     /// The same problem once.
@@ -130,18 +137,6 @@ impl Writer<'_> {
             self.said = Some(problem);
         }
     }
-}
-
-/// Apart from the times of changes.
-fn is_same(left: &Value, right: &Value) -> bool {
-    let timeless = |status: &Value| {
-        let mut status = status.clone();
-        for condition in status["conditions"].as_array_mut().into_iter().flatten() {
-            condition["lastTransitionTime"].take();
-        }
-        status
-    };
-    timeless(left) == timeless(right)
 }
 
 /// The status of an object that had another one before. `lastTransitionTime` changes with the condition's `status` only.
@@ -160,7 +155,7 @@ fn status(verdict: &Verdict, before: &Value, now: Timestamp) -> Value {
             "lastTransitionTime": since,
         })
     };
-    let conditions = match &verdict.outcome {
+    let [accepted, published] = match &verdict.outcome {
         Ok(stage) => {
             let (is_sent, reason, message) = match stage {
                 Stage::Active => (true, "Active", "devices get it with the answer to their next ping"),
@@ -176,6 +171,10 @@ fn status(verdict: &Verdict, before: &Value, now: Timestamp) -> Value {
             condition("Published", false, "Invalid", "nobody gets it: see the condition Accepted"),
         ],
     };
+    // Others may have something to say as well.
+    let foreign = before["conditions"].as_array().into_iter().flatten();
+    let foreign = foreign.filter(|of| of["type"] != "Accepted" && of["type"] != "Published").cloned();
+    let conditions: Vec<_> = [accepted, published].into_iter().chain(foreign).collect();
     json!({"observedGeneration": verdict.generation, "conditions": conditions})
 }
 
@@ -190,7 +189,7 @@ mod tests {
     }
 
     fn verdict(generation: i64, outcome: Result<Stage, String>) -> Verdict {
-        Verdict { generation, outcome }
+        Verdict { uid: "u".into(), generation, outcome }
     }
 
     fn shown(status: &Value) -> Vec<String> {
@@ -227,11 +226,15 @@ mod tests {
         assert_eq!(shown(&third), ["Accepted=False Invalid", "Published=False Invalid"]);
         assert_eq!(times(&third), ["2026-11-24T12:00:04Z", "2026-11-24T12:00:03Z"]);
         assert_eq!(third["conditions"][0]["message"], "stage: is missing");
+        let mut shared = third.clone();
+        shared["conditions"].as_array_mut().unwrap().push(json!({"type": "Reviewed", "status": "True"}));
+        assert_eq!(status(&verdict(3, Err("stage: is missing".into())), &shared, at(5)), shared, "others' stay");
     }
 
     #[test]
     fn only_what_was_judged_and_differs_is_written() {
         let object = |generation, status| Object {
+            uid: "u".into(),
             generation,
             resource_version: "1".into(),
             spec: Arc::new(Value::Null),
@@ -246,9 +249,10 @@ mod tests {
             ("unjudged".to_owned(), object(1, Value::Null)),
         ];
         let verdicts = ["done", "new", "changed", "removed"].map(|name| (name.to_owned(), good.clone())).into();
-        let due = due(Some(&objects.into()), &verdicts, at(1));
+        let due = super::due(Some(&objects.into()), &verdicts, at(1));
         assert_eq!(due.iter().map(|due| due.name.as_str()).collect::<Vec<_>>(), ["new"]);
-        let again = status(&good, &Value::Null, at(9));
-        assert!(is_same(&due[0].status, &again) && due[0].status != again);
+        // Removed and made anew: it is not judged yet, though its generation is the same.
+        let other = Object { uid: "v".into(), ..object(2, Value::Null) };
+        assert!(super::due(Some(&[("new".to_owned(), other)].into()), &verdicts, at(1)).is_empty());
     }
 }

@@ -124,6 +124,11 @@ impl Layer {
         self.source != Source::ConfigMap || key.is_live()
     }
 
+    /// As complaints name it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What kind of thing it is.
     pub fn source(&self) -> Source {
         self.source

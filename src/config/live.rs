@@ -4,7 +4,7 @@
 //! editors by a rename, network file systems without any notice, and reading all three kinds costs microseconds.
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
 };
 
@@ -23,18 +23,24 @@ pub struct Outcome {
     pub result: Result<Box<Reload>, Vec<Complaint>>,
 }
 
-/// Looks at the layers for ever; publishes what is in force, and tells each outcome. `accept` has the last word, as it
+/// Looks at the layers for ever, and says when it has done so once; publishes what is in force, and tells each outcome. `accept` has the last word, as it
 /// knows whether the files that the configuration names can be used.
 pub async fn watch(
     read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
     accept: impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static,
     running: watch::Sender<Loaded>,
     outcomes: mpsc::Sender<Outcome>,
+    first_look: oneshot::Sender<()>,
 ) {
+    let mut first_look = Some(first_look);
     // What the program has started with counts as taken over, unless it has changed since.
     let (mut taken, mut glimpse, mut refused) = (None, Glimpse::default(), None);
     let mut ticks = looks::ticks();
     loop {
+        if taken.is_some() {
+            // Nobody may be waiting.
+            let _ = first_look.take().map(|done| done.send(()));
+        }
         ticks.tick().await;
         // A network file system may take its time.
         let Ok(layers) = spawn_blocking(read.clone()).await else { continue };

@@ -9,6 +9,7 @@ mod layer;
 pub mod live;
 mod load;
 pub mod looks;
+pub mod notice;
 mod path;
 mod privacy;
 mod schema;

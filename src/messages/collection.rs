@@ -41,10 +41,17 @@ impl Collection {
             match &source.parts {
                 Ok(parts) => parts.iter().for_each(|part| collection.read(part, &mut taken)),
                 Err(Unknown::Unreadable(problem)) => collection.cannot_read(&source.path, problem),
-                Err(Unknown::Unseen) => {}
+                // At its place: a file further down must not come into force instead.
+                Err(Unknown::Unseen) => collection.keep(before, &mut taken, |path| path.starts_with(&source.path)),
             }
         }
-        collection.keep(before, sources, &mut taken);
+        let is_complete = |path: &Path| {
+            let mut above = sources.iter().filter(|source| path.starts_with(&source.path));
+            above.any(Source::is_complete)
+        };
+        if !collection.unreadable.is_empty() || sources.iter().any(Source::may_name_others) {
+            collection.keep(before, &mut taken, |path| !is_complete(path));
+        }
         collection
     }
 
@@ -58,24 +65,24 @@ impl Collection {
                 let documents = documents::read(&name, text).into_iter();
                 documents.filter_map(|document| self.accept(document, &name, taken)).collect()
             }
-            Ok(Content::Object { generation, spec }) => {
+            Ok(Content::Object { uid, generation, spec }) => {
                 let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 taken.insert(id.clone(), name.clone());
-                self.object(id, *generation, spec, &name).into_iter().collect()
+                self.object(&id, uid, *generation, spec, &name).into_iter().collect()
             }
         };
         self.files.insert(path.clone(), messages);
     }
 
-    fn object(&mut self, id: String, generation: i64, spec: &Value, file: &str) -> Option<Message> {
+    fn object(&mut self, id: &str, uid: &str, generation: i64, spec: &Value, file: &str) -> Option<Message> {
         let mut document = spec.as_object().cloned().unwrap_or_default();
-        document.insert("id".into(), id.clone().into());
+        document.insert("id".into(), id.into());
         let message = Message::read(&document.into());
         let outcome = message
             .as_ref()
             .map(Message::stage)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-        self.verdicts.insert(id, Verdict { generation, outcome });
+        self.verdicts.insert(id.to_owned(), Verdict { uid: uid.to_owned(), generation, outcome });
         let complaint = |problem: &Problem| Complaint {
             file: file.to_owned(),
             line: None,
@@ -106,17 +113,10 @@ impl Collection {
         message.map_err(|complaints| self.rejected.push(complaints)).ok()
     }
 
-    /// Keeps what is out of sight: what the API server has not told of; and the files below those that could not be read,
-    /// or, as a path may be mistyped, below no source at all.
-    fn keep(&mut self, before: &Self, sources: &[Source], taken: &mut Taken) {
+    /// Keeps files of before that are out of sight: below what is not known; or, as a path may be mistyped, below no source.
+    fn keep(&mut self, before: &Self, taken: &mut Taken, is_out_of_sight: impl Fn(&Path) -> bool) {
         for (path, messages) in &before.files {
-            let mut above = sources.iter().filter(|source| path.starts_with(&source.path));
-            let is_out_of_sight = if self.unreadable.is_empty() {
-                above.any(|source| source.parts == Err(Unknown::Unseen))
-            } else {
-                !above.any(Source::is_complete)
-            };
-            if !is_out_of_sight || self.files.contains_key(path) {
+            if !is_out_of_sight(path) || self.files.contains_key(path) {
                 continue;
             }
             let file = path.display().to_string();
@@ -240,16 +240,16 @@ mod tests {
     fn an_object_comes_before_a_file_and_is_judged() {
         let object = |name: &str, generation, spec: Value| Part {
             path: format!("kolibrimessage/{name}").into(),
-            content: Ok(Content::Object { generation, spec: spec.into() }),
+            content: Ok(Content::Object { uid: "u".into(), generation, spec: spec.into() }),
         };
         let spec =
             json!({"stage": "Staged", "date": "2026-11-01", "translations": {"en": {"title": "T", "message": "M"}}});
         let objects = source("kolibrimessage", vec![object("x", 3, spec), object("y", 1, Value::Null)]);
         let collection = collect(&[objects, single("a.yaml", &["x", "y", "z"])]);
         assert_eq!(ids(&collection), ["z", "x"]);
-        assert_eq!(collection.verdicts["x"], Verdict { generation: 3, outcome: Ok(Stage::Staged) });
+        assert_eq!(collection.verdicts["x"], Verdict { uid: "u".into(), generation: 3, outcome: Ok(Stage::Staged) });
         let problem = "stage: is missing\ndate: is missing\ntranslations: is missing";
-        assert_eq!(collection.verdicts["y"], Verdict { generation: 1, outcome: Err(problem.into()) });
+        assert_eq!(collection.verdicts["y"], Verdict { uid: "u".into(), generation: 1, outcome: Err(problem.into()) });
         let told: Vec<_> = collection.rejected.iter().flatten().map(ToString::to_string).collect();
         assert_eq!(told[0], "kolibrimessage/y: stage: is missing");
         assert_eq!(told[3], "a.yaml:2: document 1 (x): id: is that of a message in kolibrimessage/x; give it another");
@@ -292,8 +292,13 @@ mod tests {
         let unseen = Source { path: "kolibrimessage".into(), parts: Err(Unknown::Unseen) };
         let after = Collection::of(&[unseen.clone(), single("c.yaml", &["c"])], &before);
         assert_eq!((ids(&after), after.unreadable.len()), (vec!["c", "a"], 0));
-        let after = Collection::of(&[unseen, unreadable("c.yaml")], &before);
+        let after = Collection::of(&[unseen.clone(), unreadable("c.yaml")], &before);
         assert_eq!(ids(&after), ["c", "a", "b"]);
+        let after = Collection::of(&[unseen, single("c.yaml", &["a", "c"])], &before);
+        assert_eq!((ids(&after), after.rejected.len()), (vec!["c", "a"], 1), "an object comes before a file also then");
+        // A ConfigMap may name further files.
+        let unseen = Source { path: "configmap/live".into(), parts: Err(Unknown::Unseen) };
+        assert_eq!(ids(&Collection::of(&[unseen, single("c.yaml", &["c"])], &before)), ["c", "a", "b"]);
     }
 
     #[test]

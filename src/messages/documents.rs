@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A message that is left out, or one thing that is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
     /// The file.
     pub file: String,

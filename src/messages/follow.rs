@@ -1,6 +1,11 @@
 //! Keeps the catalogue up to date: sources are read again, the last good state rests in the store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
@@ -18,7 +23,9 @@ use super::{
 use crate::{
     config::{
         Loaded,
+        config_maps::ConfigMaps,
         looks::{self, Glimpse, PAUSE},
+        notice::{Notice, Reason},
     },
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
@@ -26,6 +33,8 @@ use crate::{
 
 /// A file system that does not answer in this time counts as one that cannot be read.
 const LONGEST_READ: Duration = Duration::from_secs(5);
+/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
+const MOST_TOLD: usize = 20;
 /// At the start: looks at sources that are different each time.
 const MOST_LOOKS: usize = 10;
 
@@ -92,8 +101,10 @@ impl Messages {
                 break;
             }
             sleep(PAUSE).await;
+            // Asked before: what comes meanwhile is seen at the next look.
+            let is_pending = self.watched.is_pending();
             let again = self.read().await;
-            if std::mem::replace(&mut sources, again) == sources && !self.watched.is_pending() {
+            if std::mem::replace(&mut sources, again) == sources && !is_pending {
                 break;
             }
         }
@@ -147,9 +158,7 @@ impl Messages {
         for complaint in &collection.unreadable {
             tracing::error!(%complaint, "cannot read messages: those that were there stay in force");
         }
-        for complaint in collection.rejected.iter().flatten() {
-            tracing::error!(%complaint, "message rejected: it is left out");
-        }
+        self.tell(&collection, before);
         let (active, rejected) = (collection.active(), collection.rejected.len() + collection.unreadable.len());
         self.metrics.messages_active.set(count(active));
         self.metrics.messages_rejected.set(count(rejected));
@@ -161,6 +170,30 @@ impl Messages {
         self.unsaved = (!sources.is_empty()).then(|| collection.snapshot());
         self.collection = collection;
         self.sources = sources;
+    }
+
+    /// Says what is wrong with messages and was not before.
+    fn tell(&self, collection: &Collection, before: &Collection) {
+        let known: BTreeSet<_> = before.rejected.iter().collect();
+        let fresh: Vec<_> = collection.rejected.iter().filter(|complaints| !known.contains(complaints)).collect();
+        for complaint in fresh.iter().copied().flatten().take(MOST_TOLD) {
+            tracing::error!(%complaint, "message rejected: it is left out");
+        }
+        if let Some(more @ 1..) = fresh.len().checked_sub(MOST_TOLD) {
+            tracing::error!(more, "messages rejected: there are more of them");
+        }
+        let mut by_config_map = BTreeMap::<_, Vec<_>>::new();
+        for complaint in fresh.into_iter().flatten() {
+            if let Some((name, _)) = ConfigMaps::name_of(&complaint.file).and_then(|path| path.split_once('/')) {
+                by_config_map.entry(name.to_owned()).or_default().push(complaint);
+            }
+        }
+        for (config_map, complaints) in by_config_map {
+            let more =
+                if complaints.len() > 1 { format!(" (and {} more)", complaints.len() - 1) } else { String::new() };
+            let note = format!("{}{more}. It is left out", complaints[0]);
+            self.watched.tell(Notice { config_map, reason: Reason::MessagesRejected, note });
+        }
     }
 
     /// Lets the store remember, if it does not yet; failing, it is tried again at the next look.

@@ -7,6 +7,9 @@ use std::{
 
 use serde_json::Value;
 
+/// What the paths of ConfigMaps begin with.
+pub(super) const CONFIG_MAPS: &str = "configmap";
+
 /// A place that holds messages: a configured file or folder, a ConfigMap, or the objects in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
@@ -41,6 +44,8 @@ pub enum Content {
     Text(String),
     /// One message, as the `spec` of an object; its id is the object's name.
     Object {
+        /// Tells the object from an earlier one of its name.
+        uid: String,
         /// Of the `spec`, as Kubernetes counts.
         generation: i64,
         /// The document without its id.
@@ -59,6 +64,11 @@ impl Source {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.as_ref().is_ok_and(|parts| parts.iter().all(|part| part.content.is_ok()))
+    }
+
+    /// Whether it is a ConfigMap of which nothing is known: it may name further files.
+    pub(super) fn may_name_others(&self) -> bool {
+        self.parts == Err(Unknown::Unseen) && self.path.starts_with(CONFIG_MAPS)
     }
 }
 

@@ -1,25 +1,35 @@
 //! What is followed in the cluster, as sources of messages beside the files.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     files::is_message_file,
-    source::{Content, Part, Source, Unknown},
+    source::{CONFIG_MAPS, Content, Part, Source, Unknown},
 };
 use crate::{
-    config::config_maps::{ConfigMap, ConfigMaps, Sight},
+    config::{
+        config_maps::{ConfigMap, ConfigMaps, Sight},
+        notice::Notice,
+    },
     domain::message::Stage,
 };
 
+/// For the first answers.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The objects together, as `kubectl` names their kind.
 const OBJECTS: &str = "kolibrimessage";
 
 /// A message as an object in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
+    /// Tells it from an earlier one of its name.
+    pub uid: String,
     /// Counts the changes of its `spec`.
     pub generation: i64,
     /// Changes with every write, of its status too.
@@ -36,10 +46,20 @@ pub type Objects = Option<BTreeMap<String, Object>>;
 /// What has become of an object of that generation: a message of a stage, or what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Of the `spec` that was read.
+    /// Of the object that was read.
+    pub uid: String,
+    /// Of its `spec`.
     pub generation: i64,
     /// The message's stage, or all its problems in one text.
     pub outcome: Result<Stage, String>,
+}
+
+impl Verdict {
+    /// Whether it is about the object as it is.
+    #[must_use]
+    pub fn is_about(&self, object: &Object) -> bool {
+        self.uid == object.uid && self.generation == object.generation
+    }
 }
 
 /// By name of the object.
@@ -54,9 +74,24 @@ pub struct Watched {
     pub objects: Option<watch::Receiver<Objects>>,
     /// Of how many the API server has neither told nor refused to tell since the start.
     pub pending: Option<watch::Receiver<usize>>,
+    /// What becomes Events on ConfigMaps.
+    pub notices: Option<mpsc::Sender<Notice>>,
 }
 
 impl Watched {
+    /// Tells something about a ConfigMap, if there is anybody to tell.
+    pub fn tell(&self, notice: Notice) {
+        // Full only if the API server has been away for many changes: the log has them all.
+        let _ = self.notices.as_ref().map(|notices| notices.try_send(notice));
+    }
+
+    /// Waits until the API server has answered about everything, as far as it answers; not for ever.
+    pub async fn settled(&self) {
+        if let Some(pending) = &self.pending {
+            let _ = timeout(PATIENCE, pending.clone().wait_for(|pending| *pending == 0)).await;
+        }
+    }
+
     /// Whether there is an answer to wait for.
     pub(super) fn is_pending(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| *pending.borrow() > 0)
@@ -85,7 +120,7 @@ impl Watched {
                         copy.parts = Ok(Vec::new());
                     }
                 }
-                sources.push(Source { path: Path::new("configmap").join(name), parts });
+                sources.push(Source { path: Path::new(CONFIG_MAPS).join(name), parts });
             }
         }
         sources.extend(files);
@@ -96,7 +131,11 @@ impl Watched {
 fn of_objects(objects: Option<&BTreeMap<String, Object>>) -> Source {
     let part = |(name, object): (&String, &Object)| Part {
         path: Path::new(OBJECTS).join(name),
-        content: Ok(Content::Object { generation: object.generation, spec: object.spec.clone() }),
+        content: Ok(Content::Object {
+            uid: object.uid.clone(),
+            generation: object.generation,
+            spec: object.spec.clone(),
+        }),
     };
     let parts = objects.map(|objects| objects.iter().map(part).collect()).ok_or(Unknown::Unseen);
     Source { path: OBJECTS.into(), parts }
@@ -104,7 +143,7 @@ fn of_objects(objects: Option<&BTreeMap<String, Object>>) -> Source {
 
 fn parts(name: &str, config_map: &ConfigMap) -> Vec<Part> {
     let texts = config_map.data.iter().filter(|(key, _)| is_message_file(Path::new(key)));
-    texts.map(|(key, text)| Part::text(Path::new("configmap").join(name).join(key), Ok(text.clone()))).collect()
+    texts.map(|(key, text)| Part::text(Path::new(CONFIG_MAPS).join(name).join(key), Ok(text.clone()))).collect()
 }
 
 #[cfg(test)]
@@ -155,8 +194,13 @@ mod tests {
         let sender = watch::Sender::new(None);
         let watched = Watched { objects: Some(sender.subscribe()), ..Watched::default() };
         assert_eq!(shown(&watched.before(vec![folder("m")])), ["kolibrimessage ?", "m 1"]);
-        let object =
-            Object { generation: 1, resource_version: "7".into(), spec: Arc::new(Value::Null), status: Value::Null };
+        let object = Object {
+            uid: "u".into(),
+            generation: 1,
+            resource_version: "7".into(),
+            spec: Arc::new(Value::Null),
+            status: Value::Null,
+        };
         sender.send_replace(Some([("hello".to_owned(), object)].into()));
         let sources = watched.before(vec![]);
         assert_eq!(sources[0].parts.as_ref().unwrap()[0].path, Path::new("kolibrimessage/hello"));

@@ -68,7 +68,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
     eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
-    let rubbish = "x: [".repeat(250 * 1024);
+    let rubbish = "rubbish: [".repeat(100 * 1024);
     let many = (0..40_000).fold(String::new(), |text, number| format!("{text}key{number}: 1\n"));
     for (text, problem) in [
         ("api: {reply: [", "line 1, column"),
@@ -77,7 +77,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
         ("ingest: {max_batch: 0}", "ingest.max_batch: got a number out of range"),
         ("privacy: {identifiers: raw}", "`raw` needs `privacy.notice_url`"),
         ("store: {password: planted-secret}", "store.password: is a secret"),
-        (&rubbish, "configmap/nutritionfacts-live: "),
+        (&rubbish, "line 1, column 321: this is not valid YAML"),
         (&many, "(and 39999 more, see the log)"),
     ] {
         let before = reloads(&server, "rejected");

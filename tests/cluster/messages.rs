@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{
-    install::{Install, message, messages, said, watch},
+    install::{Install, message, messages, ping, said, watch},
     support::eventually,
 };
 
@@ -87,9 +87,51 @@ fn objects_config_maps_and_files_form_one_catalogue() {
     install.wait_for("Published", "in-both");
     said(&server, "document 2 (in-both): id: is that of a message in kolibrimessage/in-both; give it another");
     install.namespace.kubectl(&["delete", "kmsg/in-both"], "").unwrap();
-    eventually("without the object the file counts", || server.log.text().contains("\"messages\":3").then_some(()));
+    let title = || {
+        let reply = ping(&server).json();
+        let of = |message: &Value| {
+            message["i18n"]["en"]["title"] == "of the file" || message.to_string().contains("of the file")
+        };
+        reply["messages"].as_array().unwrap().iter().any(of)
+    };
+    eventually("without the object the file counts", || title().then_some(()));
     install.apply_live(&[("config.yaml", "")]);
     eventually("a removed key is withdrawn", || (messages(&server) == ["from-a-file", "in-both"]).then_some(()));
+}
+
+/// Whoever has written a wrong one into the ConfigMap is told there.
+#[test]
+fn a_wrong_message_in_a_config_map_is_told_by_an_event() {
+    let install = Install::new();
+    let server = install.setup().start();
+    install.apply_live(&[("config.yaml", ""), ("m.yaml", "id: x\nstage: Actve\n---\nid: y\n")]);
+    let event = eventually("there is an Event", || {
+        let text = install.describe_live();
+        text.lines().find(|line| line.contains("MessagesRejected")).map(str::to_owned)
+    });
+    assert!(event.contains("m.yaml:2: document 1 (x): stage: ") && event.contains("did you mean `Active`?"), "{event}");
+    assert!(event.contains("(and ") && server.log.text().contains("document 2 (y)"), "{event}");
+}
+
+/// An object of an earlier one's name has its generation too, and is judged by itself.
+#[test]
+fn an_object_that_is_made_anew_is_judged_anew() {
+    let install = Install::new();
+    let _server = install.setup().start();
+    install.publish("again");
+    install.wait_for("Published", "again");
+    for round in 0..3 {
+        let crabs = json!({"translations": {"en": {"title": "\u{1f980}".repeat(300), "message": "M"}}});
+        let (changes, accepted) = if round % 2 == 0 { (crabs, "False") } else { (json!({}), "True") };
+        let object = message("again", &changes).to_string();
+        install.namespace.kubectl(&["replace", "--force", "-f", "-"], &object).unwrap();
+        let first = eventually("it is judged", || {
+            let object = install.namespace.stored("kmsg/again");
+            let of = condition(&object, "Accepted");
+            of["status"].as_str().map(str::to_owned)
+        });
+        assert_eq!(first, accepted);
+    }
 }
 
 /// Until the API server has told of them, messages are those that the store remembers.

@@ -45,13 +45,17 @@ fn gone_and_back() {
     up(&server, false);
     assert_eq!(messages(&server), ["hello"]);
     assert_eq!(server.admin_text("/config"), hash);
-    let before = server.kill();
-    let server = before.start();
+    // Its connection ended, and there is none to be had: that much is said, by us and by our libraries, and not each try.
+    let complaints = |server: &Server| {
+        let events = server.log.events();
+        events.iter().filter(|event| event["level"] == "WARN" || event["level"] == "ERROR").count()
+    };
+    assert!((2..=2 * SOURCES.len()).contains(&complaints(&server)), "{}", server.log.text());
+    let server = server.kill().start();
     assert_eq!(messages(&server), ["hello"], "the store remembers it over a restart");
     plane.start();
     up(&server, true);
-    // The end of a connection, then that there is none to be had; not each try.
-    assert!(server.log.text().matches(TROUBLE).count() <= 2 * SOURCES.len(), "{}", server.log.text());
+    assert!((2..=2 * SOURCES.len()).contains(&complaints(&server)), "{}", server.log.text());
     install.configure("api: {reply: empty}");
     eventually("a change is in force", || (!is_answered(&server)).then_some(()));
 }

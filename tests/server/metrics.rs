@@ -95,7 +95,7 @@ fn mixed_traffic(server: &Server) {
 
 fn satisfy_prometheus(setup: &Setup) {
     // Without a cluster, in vain, but the metric of it is there.
-    let server = setup.clone().set("kubernetes.enabled=true").start();
+    let server = setup.clone().kubeconfig("/nowhere").start();
     mixed_traffic(&server);
     eventually("the connections are counted", || server.metric(r#"nutritionfacts_store_connections{state="idle"}"#));
     let text = server.admin_text("/metrics");

@@ -1,6 +1,6 @@
 //! TLS towards PostgreSQL: each `store.ssl_mode` against a certificate of an authority of our own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::runtime::Builder;
 

@@ -145,8 +145,11 @@ impl Setup {
                 command.env_remove(name);
             }
         }
-        // An absent file is no cluster; without the variable it would be that of whoever runs the tests.
-        command.env("KUBECONFIG", self.kubeconfig.as_deref().unwrap_or(Path::new("/nowhere")));
+        match &self.kubeconfig {
+            Some(file) => command.env("KUBECONFIG", file),
+            // Tests may run in a pod, or beside somebody's cluster: no file and no service account is theirs.
+            None => command.env("KUBECONFIG", "/nowhere").env("NUTRITIONFACTS__KUBERNETES__ENABLED", "false"),
+        };
         if self.names_url {
             command.env("NUTRITIONFACTS__STORE__URL", &self.url);
         }

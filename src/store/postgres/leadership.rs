@@ -9,6 +9,10 @@ use crate::store::{MigrationError, StoreError, error::classify};
 /// Key of the advisory lock that the leader holds: "nutr" and a number.
 const LEADER_LOCK: i64 = 0x6e75_7472_0000_0003;
 
+/// PostgreSQL is to notice within seconds that the leader's machine has gone without a word, not within hours. A pooler
+/// watches its clients by itself.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
+
 /// A connection that holds the lock, or waits for it.
 #[derive(Debug)]
 pub struct Candidate {
@@ -24,7 +28,12 @@ impl Postgres {
             MigrationError::Store(error) => error,
             other => StoreError::unavailable(other.to_string()),
         })?;
-        Ok(Candidate { connection, pooled: self.connections.server.pooled, leads: false })
+        let mut candidate = Candidate { connection, pooled: self.connections.server.pooled, leads: false };
+        if !candidate.pooled {
+            let kept = sqlx::raw_sql(KEEPALIVE).execute(&mut candidate.connection).await;
+            kept.map_err(|error| classify(&error))?;
+        }
+        Ok(candidate)
     }
 
     /// Whether the candidate leads now.
@@ -46,7 +55,8 @@ impl Candidate {
             (true, _) => held,
             (false, false) => format!("SELECT pg_try_advisory_lock({LEADER_LOCK})"),
             (false, true) => {
-                sqlx::raw_sql("BEGIN").execute(&mut self.connection).await?;
+                let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'";
+                sqlx::raw_sql(begin).execute(&mut self.connection).await?;
                 format!("SELECT pg_try_advisory_xact_lock({LEADER_LOCK})")
             }
         };

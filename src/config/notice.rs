@@ -1,0 +1,25 @@
+//! What whoever looks after a ConfigMap is to be told.
+
+/// What there is to say about a ConfigMap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its name.
+    pub config_map: String,
+    /// In one word.
+    pub reason: Reason,
+    /// In a sentence.
+    pub note: String,
+}
+
+/// What has become of a ConfigMap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is in force.
+    Reloaded,
+    /// Something is wrong: the last good configuration stays.
+    Rejected,
+    /// It has a key that only a restart could set.
+    RestartNeeded,
+    /// It holds messages that are left out.
+    MessagesRejected,
+}

@@ -76,7 +76,8 @@ fn the_embedded_store_survives_its_pod() {
     let pod = release.pods().remove(0);
     release.kubectl(&["delete", "pod", &pod]).unwrap();
     release.wait_for_rollout();
-    eventually("it takes pings", || (release.ping(PING).status == 200).then_some(()));
+    release.wait_until_it_keeps_pings();
+    assert_eq!(release.ping(PING).status, 200);
     let pods = release.pods();
     assert!(!pods.contains(&pod), "another pod: {pods:?}");
 

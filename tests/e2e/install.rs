@@ -3,7 +3,6 @@
 use super::{
     kubectl::kubectl,
     release::{CHART, CRD, DEPLOYMENT, NAME, Release},
-    support::eventually,
 };
 
 const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
@@ -12,8 +11,8 @@ const CAPTURED: &str = r#"{"instance_id": "5f3a2b1c5f3a2b1c5f3a2b1c5f3a2b1c", "v
 
 #[test]
 fn the_dev_profile_from_install_to_uninstall() {
-    kubectl(&["delete", CRD, "--ignore-not-found"], "").unwrap();
     let release = Release::begin();
+    kubectl(&["delete", CRD, "--ignore-not-found"], "").unwrap();
     release.helm_upgrade(CHART, &["--values", DEV, "--set", "service.type=NodePort"]);
 
     let reply = release.ping(CAPTURED);
@@ -52,8 +51,7 @@ fn the_commands_of_the_notes_work(release: &Release) {
                 assert!(release.kubectl(&["get", "configmap", map]).is_ok());
             }
             ["kubectl", ref arguments @ ..] => {
-                let shown = kubectl(arguments, "SELECT 1;\n").unwrap_or_else(|error| panic!("{line}: {error}"));
-                assert!(!shown.is_empty(), "{line}");
+                kubectl(arguments, "SELECT 1;\n").unwrap_or_else(|error| panic!("{line}: {error}"));
             }
             // It was run.
             ["helm", ..] => {}
@@ -74,5 +72,5 @@ fn an_upgrade_from_the_chart_before() {
     let id = release.ping(CAPTURED).json()["id"].as_str().unwrap().to_owned();
     release.helm_upgrade(CHART, &options);
     assert_eq!(release.sql(&format!("SELECT count(*) FROM pingbacks WHERE id = '{id}'")), "1");
-    eventually("it takes pings", || (release.ping(CAPTURED).status == 200).then_some(()));
+    release.wait_until_it_keeps_pings();
 }

@@ -114,11 +114,21 @@ impl Release {
         Connection::open(self.address()).ask(&post(PINGBACK, body.as_bytes()))
     }
 
+    /// Waits until pings are kept: while no pod is ready, nobody even listens.
+    pub fn wait_until_it_keeps_pings(&self) {
+        let address = self.address();
+        eventually("pings are kept", || {
+            let mut connection = Connection::try_open(address).ok()?;
+            connection.send(&post(PINGBACK, b"{}")).ok()?;
+            (connection.read(true).ok()?.status == 200).then_some(())
+        });
+    }
+
     /// Asks the database of the dev profile; one line for each row.
     pub fn sql(&self, query: &str) -> String {
         let psql =
             ["psql", "--username=nutritionfacts", "--no-align", "--tuples-only", "--command", query, "nutritionfacts"];
-        let command = [&["exec", "nf-nutritionfacts-database-0", "--"], &psql[..]].concat();
+        let command = [&["exec", "nf-nutritionfacts-db-0", "--"], &psql[..]].concat();
         eventually(query, || self.kubectl(&command).ok()).trim().to_owned()
     }
 

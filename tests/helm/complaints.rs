@@ -6,12 +6,15 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    helm::{CHART, Helm},
     identity::{changed_chart, pod_templates, render_by},
-    manifest::{Object, items},
+    manifest::Object,
+    monitoring::{fixed_sources, groups, without_runbook},
     program::{live, loaded},
     release::{RELEASES, Release, walk},
-    render::Case,
+    support::{
+        helm::{CHART, CRDS_CHART},
+        render::Case,
+    },
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -80,7 +83,7 @@ fn service_monitor_missing_in_helm_template() {
 /// Helm never touches `crds/` again after the first installation.
 #[test]
 fn crd_never_upgraded() {
-    for chart in [CHART, super::helm::CRDS_CHART] {
+    for chart in [CHART, CRDS_CHART] {
         assert!(!Path::new(chart).join("crds").exists());
     }
     for case in ["profile-production", "crds"] {
@@ -230,39 +233,8 @@ fn migration_race_of_five_starting_pods() {
     assert_eq!(parallelism, None, "one at a time");
 }
 
-/// Whatever names a data source that may be of another name elsewhere.
-fn fixed_sources(dashboard: &Value) -> Vec<String> {
-    let mut found = vec![];
-    if dashboard.get("__inputs").is_some() {
-        found.push("__inputs".to_owned());
-    }
-    match dashboard {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let uid = value.get("uid").unwrap_or(value).as_str();
-                if name == "datasource" && uid.is_some_and(|uid| !uid.starts_with('$') && uid != "-- Grafana --") {
-                    found.push(value.to_string());
-                }
-                found.extend(fixed_sources(value));
-            }
-        }
-        Value::Array(items) => found.extend(items.iter().flat_map(fixed_sources)),
-        _ => {}
-    }
-    found
-}
-
 #[test]
 fn datasource_not_found() {
-    let good = json!({"panels": [{"datasource": {"type": "prometheus", "uid": "${datasource}"}, "targets": [{"legendFormat": "{{ route }}"}]}]});
-    assert_eq!(fixed_sources(&good), Vec::<String>::new());
-    for bad in [
-        json!({"__inputs": []}),
-        json!({"panels": [{"datasource": {"uid": "P1"}}]}),
-        json!({"panels": [{"datasource": "Prometheus"}]}),
-    ] {
-        assert_eq!(fixed_sources(&bad).len(), 1, "{bad}");
-    }
     for release in RELEASES.iter() {
         for config_map in release.of_kind("ConfigMap").filter(|object| object.label("grafana_dashboard").is_some()) {
             for (name, text) in config_map.source["data"].as_object().into_iter().flatten() {
@@ -271,14 +243,6 @@ fn datasource_not_found() {
             }
         }
     }
-    // What Grafana reads is what is in the file, with braces that are no template's.
-    let chart = changed_chart(|_, text| text);
-    std::fs::create_dir_all(chart.path().join("files/dashboards")).unwrap();
-    std::fs::write(chart.path().join("files/dashboards/some.json"), good.to_string()).unwrap();
-    let release = Release::of(render_by(chart.path(), Case::named("monitoring"), &Value::Null), Value::Null);
-    let config_map = release.find("ConfigMap", "kolibri-nutritionfacts-some").expect("each dashboard has a ConfigMap");
-    assert_eq!(config_map.label("grafana_dashboard"), Some("1"));
-    assert_eq!(config_map.source["data"]["some.json"].as_str().map(str::trim), Some(good.to_string().as_str()));
 }
 
 /// What kustomize has of the same kind says the same. (Its own tests look at the rest.)
@@ -296,42 +260,9 @@ fn helm_and_kustomize_drift() {
     assert_eq!(rules, read("role.yaml")["rules"]);
 }
 
-/// Alerts that have no page of their own, or say that it is elsewhere.
-fn without_runbook(groups: &Value) -> Vec<String> {
-    let rules = items(groups).iter().flat_map(|group| items(&group["rules"]));
-    let alerts =
-        rules.filter(|rule| rule["alert"].is_string()).map(|rule| (rule["alert"].as_str().unwrap_or_default(), rule));
-    let has = |(name, rule): &(&str, &Value)| {
-        let url = rule["annotations"]["runbook_url"].as_str().unwrap_or_default();
-        let page = format!("docs/runbooks/{name}.md");
-        url.ends_with(&page) && Path::new(ROOT).join(page).exists()
-    };
-    alerts.filter(|alert| !has(alert)).map(|(name, _)| name.to_owned()).collect()
-}
-
 #[test]
 fn alert_without_runbook() {
-    let of =
-        |release: &Release| release.of_kind("PrometheusRule").next().map(|rule| rule.source["spec"]["groups"].clone());
+    assert_eq!(without_runbook(&groups(Release::named("profile-production"))), Vec::<String>::new());
     // The alert in that case is the user's own, and has none.
-    let groups = of(Release::named("monitoring")).expect("there are rules");
-    assert_eq!(without_runbook(&groups), ["NoPings"]);
-    let groups = of(Release::named("profile-production")).expect("there are rules");
-    assert_eq!(without_runbook(&groups), Vec::<String>::new());
-    // Rules reach Prometheus as they are, braces and all, and each can be changed by its name.
-    let rule = "groups: [{name: a, rules: [{alert: Some, expr: 'up == 0', for: 5m, annotations: {summary: '{{ $labels.pod }}'}}]}]\n";
-    let chart = changed_chart(|_, text| text);
-    std::fs::write(chart.path().join("files/alerts.yaml"), rule).unwrap();
-    let changes = json!({"prometheusRule": {"enabled": true, "alerts": {"Some": {"severity": "page", "for": "9m"}}}});
-    let release = Release::of(render_by(chart.path(), Case::named("profile-production"), &changes), Value::Null);
-    let some = &of(&release).expect("there are rules")[0]["rules"][0];
-    assert_eq!((&some["for"], &some["labels"]["severity"]), (&json!("9m"), &json!("page")));
-    assert_eq!(some["annotations"]["summary"], "{{ $labels.pod }}");
-    assert_eq!(without_runbook(&of(&release).expect("there are rules")), ["Some"], "it would be found out");
-    let refusal = Helm::Three.template(
-        chart.path().to_str().unwrap(),
-        &Case::named("monitoring").arguments,
-        &json!({"prometheusRule": {"alerts": {"Sme": {}}}}),
-    );
-    assert!(refusal.unwrap_err().contains("no alert of this chart: Sme"));
+    assert_eq!(without_runbook(&groups(Release::named("monitoring"))), ["NoPings"]);
 }

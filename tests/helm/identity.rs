@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    helm::{CHART, Helm},
     release::Release,
-    render::{CASES, Case, RENDERS, Render, documents, side_by_side},
+    support::{
+        helm::{CHART, Helm},
+        render::{CASES, Case, RENDERS, Render, documents, side_by_side},
+    },
 };
 
 /// What the controllers compare to see whether pods must be replaced.

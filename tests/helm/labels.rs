@@ -192,13 +192,13 @@ fn releases_side_by_side_leave_each_other_alone() {
             .map(|workload| workload.manifest.name().to_owned())
             .collect()
     };
-    let text = super::helm::Helm::Three;
-    let neighbour = |case: &super::render::Case| {
-        let mut arguments = vec!["template", "kolibri-two", case.chart, "--namespace", super::helm::NAMESPACE];
+    let text = super::support::helm::Helm::Three;
+    let neighbour = |case: &super::support::render::Case| {
+        let mut arguments = vec!["template", "kolibri-two", case.chart, "--namespace", super::support::helm::NAMESPACE];
         arguments.extend(case.arguments.iter().map(String::as_str));
         let text = text.run(&arguments, "").unwrap();
-        let documents = super::render::documents(&text);
-        Release::of(super::render::Render { case: case.clone(), text, documents }, Value::Null)
+        let documents = super::support::render::documents(&text);
+        Release::of(super::support::render::Render { case: case.clone(), text, documents }, Value::Null)
     };
     let names =
         ["dev", "network-policy-dev", "network-policy", "monitoring", "pod-monitor", "scheduling", "migrations-job"];

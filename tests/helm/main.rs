@@ -7,12 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod helm;
 mod manifest;
 mod pods;
 mod program;
 mod release;
-mod render;
 mod schema;
 
 mod complaints;
@@ -21,6 +19,7 @@ mod custom;
 mod identity;
 mod labels;
 mod messages;
+mod monitoring;
 mod names;
 mod network;
 mod ports;

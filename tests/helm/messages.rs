@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::render::Case;
+use super::support::render::Case;
 
 #[expect(dead_code, reason = "the tests in a cluster use the rest")]
 #[path = "../cluster/cases.rs"]

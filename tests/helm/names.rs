@@ -5,22 +5,19 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use serde_json::Value;
 
 use super::{
-    helm::{Helm, NAMESPACE},
     manifest::{Manifest, items},
     release::{Findings, GUARDED, LONG, RELEASES, Release, walk},
-    render::{CASES, Render, documents, side_by_side},
+    support::{
+        helm::NAMESPACE,
+        render::{CASES, side_by_side},
+    },
 };
 
 /// The longest name that Helm gives a release.
 fn with_a_long_release() -> Vec<Release> {
     let name = "r".repeat(53);
     let cases: Vec<_> = CASES.iter().filter(|case| case.name != "names").collect();
-    side_by_side(&cases, |case| {
-        let mut arguments = vec!["template", &name, case.chart, "--namespace", NAMESPACE];
-        arguments.extend(case.arguments.iter().map(String::as_str));
-        let text = Helm::Three.run(&arguments, "").unwrap_or_else(|refusal| panic!("{}: {refusal}", case.name));
-        Release::of(Render { case: (*case).clone(), documents: documents(&text), text }, Value::Null)
-    })
+    side_by_side(&cases, |case| Release::of(case.render_as(&name), Value::Null))
 }
 
 /// How long a name may be. The rest of the 63 characters is for what controllers put behind it: a `StatefulSet`'s revision has

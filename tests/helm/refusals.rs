@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{
+use super::support::{
     helm::{CHART, Helm},
     render::{Case, side_by_side},
 };

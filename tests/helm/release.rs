@@ -5,9 +5,11 @@ use std::{fmt::Display, sync::LazyLock};
 use serde_json::{Value, json};
 
 use super::{
-    helm::RELEASE,
     manifest::{Manifest, Object},
-    render::{CASES, Case, RENDERS, Render, side_by_side},
+    support::{
+        helm::RELEASE,
+        render::{CASES, Case, RENDERS, Render, side_by_side},
+    },
 };
 
 pub struct Release {

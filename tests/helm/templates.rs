@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{
+use super::support::{
     helm::{CHART, CRDS_CHART},
     render::{CASES, RENDERS, side_by_side},
 };

@@ -6,10 +6,12 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{
-    helm::CHART,
     manifest::{Object, items},
     release::Release,
-    render::{Case, side_by_side},
+    support::{
+        helm::CHART,
+        render::{Case, side_by_side},
+    },
 };
 
 /// Cases that together switch everything on, so that each default is looked at; `mode` decides between them.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
 
-use super::{
+use super::support::{
     helm::{CHART, CRDS_CHART, Helm},
     render::{CASES, RENDERS, documents, side_by_side},
 };

@@ -76,9 +76,17 @@ impl Case {
         self.try_render(values).unwrap_or_else(|refusal| panic!("case {} with {values}: {refusal}", self.name))
     }
 
+    /// The same, or Helm's refusal.
     pub fn try_render(&self, values: &Value) -> Result<Render, String> {
         let text = Helm::Three.template(self.chart, &self.arguments, values)?;
         Ok(Render { case: self.clone(), documents: documents(&text), text })
+    }
+
+    /// The case as a release of another name.
+    pub fn render_as(&self, release: &str) -> Render {
+        let text = Helm::Three.template_as(release, self.chart, &self.arguments, &Value::Null);
+        let text = text.unwrap_or_else(|refusal| panic!("case {} as {release}: {refusal}", self.name));
+        Render { case: self.clone(), documents: documents(&text), text }
     }
 
     /// Whether it is of the chart that runs anything.

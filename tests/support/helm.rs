@@ -89,7 +89,18 @@ impl Helm {
 
     /// `helm template` of a chart, with values that stand above those that the arguments name.
     pub fn template(self, chart: &str, arguments: &[String], values: &Value) -> Result<String, String> {
-        let mut all = vec!["template", RELEASE, chart, "--namespace", NAMESPACE];
+        self.template_as(RELEASE, chart, arguments, values)
+    }
+
+    /// The same for a release of another name.
+    pub fn template_as(
+        self,
+        release: &str,
+        chart: &str,
+        arguments: &[String],
+        values: &Value,
+    ) -> Result<String, String> {
+        let mut all = vec!["template", release, chart, "--namespace", NAMESPACE];
         all.extend(arguments.iter().map(String::as_str));
         if !values.is_null() {
             all.extend(["--values", "-"]);

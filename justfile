@@ -18,7 +18,7 @@ fmt:
 # formatting, then clippy with warnings as errors; the tests that need a cluster are no part of all targets
 lint:
     cargo fmt --all --check
-    cargo clippy --all-targets --test cluster --test control_plane --locked -- -D warnings
+    cargo clippy --all-targets --test cluster --test control_plane --test helm --locked -- -D warnings
 
 # licences, bans and sources of the dependencies
 deny:
@@ -28,6 +28,12 @@ deny:
 generate:
     UPDATE=1 cargo test --locked --test generated
     scripts/chart
+
+# the Helm charts, with Helm 3 and Helm 4
+charts *ARGS:
+    scripts/chart --check
+    scripts/test-charts
+    cargo test --locked --test helm {{ ARGS }}
 
 # the fuzz targets, so many seconds each
 fuzz *ARGS:

@@ -7,6 +7,7 @@
 mod support;
 
 mod cases;
+mod charts;
 mod config_maps;
 mod crd;
 mod install;

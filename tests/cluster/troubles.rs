@@ -10,7 +10,9 @@ use super::{
 const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
 
 fn up(server: &Server, is_up: bool) {
-    SOURCES.iter().for_each(|source| watch(server, source, is_up));
+    for source in SOURCES {
+        watch(server, source, is_up);
+    }
 }
 
 fn times_said(server: &Server, text: &str) -> usize {

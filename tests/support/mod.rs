@@ -3,12 +3,14 @@
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
 pub mod authority;
+pub mod helm;
 pub mod http;
 pub mod line;
 pub mod mount;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+pub mod render;
 pub mod rows;
 pub mod server;
 

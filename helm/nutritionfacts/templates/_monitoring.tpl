@@ -42,7 +42,8 @@ through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
 {{- $groups = append $groups (merge (dict "rules" .) $group) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (concat $groups (.Values.prometheusRule.additionalGroups | default list)) -}}
+{{- $groups = concat $groups (.Values.prometheusRule.additionalGroups | default list) -}}
+{{- $groups | empty | ternary "[]" (toYaml $groups) -}}
 {{- end -}}
 
 {{/* A name in `alerts` that is no alert of the chart would change nothing, in silence. */}}

@@ -1,8 +1,8 @@
-{{/* What any pod of ours may reach: DNS, and the database unless it is a file. */}}
+{{/* What any pod of ours may reach: DNS, and the database unless it is a file. Never without ports, which would be all. */}}
 {{- define "nutritionfacts.egress" -}}
 {{- $policy := .Values.networkPolicy -}}
 - ports:
-    {{- range $policy.dns.ports }}
+    {{- range $policy.dns.ports | default (list 53) }}
     - {port: {{ int . }}, protocol: UDP}
     - {port: {{ int . }}, protocol: TCP}
     {{- end }}
@@ -36,6 +36,15 @@
       cnpg.io/cluster: {{ include "nutritionfacts.clusterName" . | quote }}
 {{- else -}}
 []
+{{- end -}}
+{{- end -}}
+
+{{/* The pod of `helm test`, which those who come in would be without. */}}
+{{- define "nutritionfacts.testPeer" -}}
+{{- if .Values.adminService.enabled -}}
+- podSelector:
+    matchLabels:
+      {{- include "nutritionfacts.selectorLabels" (dict "root" . "component" "test") | nindent 6 }}
 {{- end -}}
 {{- end -}}
 

@@ -1,0 +1,36 @@
+//! The Helm charts: what holds for every object of every case, what values are refused, and the complaints that users of
+//! other charts have, each as a test.
+//!
+//! Not part of a plain `cargo test`, as it needs Helm 3 and Helm 4: `cargo test --test helm` runs it (CONTRIBUTING.md, "The
+//! charts").
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod manifest;
+mod pods;
+mod program;
+mod release;
+mod schema;
+
+mod complaints;
+mod config;
+mod custom;
+mod identity;
+mod labels;
+mod messages;
+mod monitoring;
+mod names;
+mod network;
+mod ports;
+mod probes;
+mod refusals;
+mod resources;
+mod rights;
+mod rollout;
+mod secrets;
+mod security;
+mod templates;
+mod unset;
+mod versions;
+mod volumes;

@@ -1,0 +1,112 @@
+//! Dashboards and alerts: they reach Grafana and Prometheus as they are in the chart's files, and name nothing that is
+//! elsewhere of another name.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    identity::{changed_chart, render_by},
+    manifest::items,
+    release::Release,
+    support::{helm::Helm, render::Case},
+};
+
+/// Whatever names a data source that may be of another name elsewhere.
+pub fn fixed_sources(dashboard: &Value) -> Vec<String> {
+    let mut found = vec![];
+    if dashboard.get("__inputs").is_some() {
+        found.push("__inputs".to_owned());
+    }
+    match dashboard {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let uid = value.get("uid").unwrap_or(value).as_str();
+                if name == "datasource" && uid.is_some_and(|uid| !uid.starts_with('$') && uid != "-- Grafana --") {
+                    found.push(value.to_string());
+                }
+                found.extend(fixed_sources(value));
+            }
+        }
+        Value::Array(items) => found.extend(items.iter().flat_map(fixed_sources)),
+        _ => {}
+    }
+    found
+}
+
+/// Alerts that have no page of their own, or say that it is elsewhere.
+pub fn without_runbook(groups: &Value) -> Vec<String> {
+    let rules = items(groups).iter().flat_map(|group| items(&group["rules"]));
+    let alerts =
+        rules.filter(|rule| rule["alert"].is_string()).map(|rule| (rule["alert"].as_str().unwrap_or_default(), rule));
+    let has = |(name, rule): &(&str, &Value)| {
+        let url = rule["annotations"]["runbook_url"].as_str().unwrap_or_default();
+        let page = format!("docs/runbooks/{name}.md");
+        url.ends_with(&page) && Path::new(env!("CARGO_MANIFEST_DIR")).join(page).exists()
+    };
+    alerts.filter(|alert| !has(alert)).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The groups of rules of a release.
+pub fn groups(release: &Release) -> Value {
+    let rule = release.of_kind("PrometheusRule").next().expect("there is a PrometheusRule");
+    rule.source["spec"]["groups"].clone()
+}
+
+fn dashboard() -> Value {
+    json!({"panels": [{
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "targets": [{"legendFormat": "{{ route }}"}],
+    }]})
+}
+
+#[test]
+fn a_fixed_data_source_is_found_out() {
+    assert_eq!(fixed_sources(&dashboard()), Vec::<String>::new());
+    for bad in [
+        json!({"__inputs": []}),
+        json!({"panels": [{"datasource": {"uid": "P1"}}]}),
+        json!({"panels": [{"datasource": "Prometheus"}]}),
+    ] {
+        assert_eq!(fixed_sources(&bad).len(), 1, "{bad}");
+    }
+}
+
+/// With braces that are no template's.
+#[test]
+fn a_dashboard_reaches_grafana_as_it_is() {
+    let chart = changed_chart(|_, text| text);
+    let (folder, text) = (chart.path().join("files/dashboards"), dashboard().to_string());
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("some.json"), &text).unwrap();
+    let release = Release::of(render_by(chart.path(), Case::named("monitoring"), &Value::Null), Value::Null);
+    let config_map = release.find("ConfigMap", "kolibri-nutritionfacts-some").expect("each dashboard has a ConfigMap");
+    assert_eq!(config_map.label("grafana_dashboard"), Some("1"));
+    assert_eq!(config_map.annotation("grafana_folder"), Some("Kolibri"));
+    assert_eq!(config_map.source["data"]["some.json"].as_str().map(str::trim), Some(text.as_str()));
+}
+
+#[test]
+fn an_alert_reaches_prometheus_as_it_is_or_as_values_change_it() {
+    let some = "{alert: Some, expr: 'up == 0', for: 5m, annotations: {summary: '{{ $labels.pod }}'}}";
+    let other = "{alert: Other, expr: 'up == 1'}";
+    let chart = changed_chart(|_, text| text);
+    fs::write(chart.path().join("files/alerts.yaml"), format!("groups: [{{name: a, rules: [{some}, {other}]}}]\n"))
+        .unwrap();
+    let case = Case::named("profile-production");
+    let of = |alerts: Value| {
+        let values = json!({"prometheusRule": {"alerts": alerts}});
+        groups(&Release::of(render_by(chart.path(), case, &values), Value::Null))
+    };
+    let plain = of(json!({}));
+    assert_eq!(plain[0]["rules"][0]["annotations"]["summary"], "{{ $labels.pod }}");
+    assert_eq!(plain[0]["rules"][0]["for"], "5m");
+    assert_eq!(without_runbook(&plain), ["Some", "Other"], "it would be found out");
+    let changed = of(json!({"Some": {"severity": "page", "for": "9m"}, "Other": {"enabled": false}}));
+    let rules = items(&changed[0]["rules"]);
+    assert_eq!(rules.len(), 1);
+    assert_eq!((&rules[0]["for"], &rules[0]["labels"]["severity"]), (&json!("9m"), &json!("page")));
+    let values = json!({"prometheusRule": {"alerts": {"Sme": {}}}});
+    let refusal = Helm::Three.template(chart.path().to_str().unwrap(), &case.arguments, &values).unwrap_err();
+    assert!(refusal.contains("no alert of this chart: Sme"), "{refusal}");
+}

@@ -1,0 +1,128 @@
+//! All objects of a case, and walks over all cases that tell everything at once.
+
+use std::{fmt::Display, sync::LazyLock};
+
+use serde_json::{Value, json};
+
+use super::{
+    manifest::{Manifest, Object},
+    support::{
+        helm::RELEASE,
+        render::{CASES, Case, RENDERS, Render, side_by_side},
+    },
+};
+
+pub struct Release {
+    pub case: Case,
+    /// What was set above the case's own values.
+    pub with: Value,
+    pub manifests: Vec<Manifest>,
+}
+
+/// All cases as they are.
+pub static RELEASES: LazyLock<Vec<Release>> =
+    LazyLock::new(|| RENDERS.iter().map(|render| Release::of(render.clone(), Value::Null)).collect());
+
+/// The same with network policies.
+pub static GUARDED: LazyLock<Vec<Release>> = LazyLock::new(|| all_with(&json!({"networkPolicy": {"enabled": true}})));
+
+/// The same with a name of all objects that is too long, and a label of all objects.
+pub static LONG: LazyLock<Vec<Release>> = LazyLock::new(|| {
+    all_with(&json!({
+        "fullnameOverride": format!("{}-and-what-is-cut", "n".repeat(60)),
+        "commonLabels": {"cost-center": "4711"},
+        "networkPolicy": {"enabled": true},
+    }))
+});
+
+/// The cases of the chart that runs something, with other values above their own.
+pub fn all_with(values: &Value) -> Vec<Release> {
+    let cases: Vec<_> = CASES.iter().filter(|case| case.is_server()).collect();
+    side_by_side(&cases, |case| Release::of(case.render(values), values.clone()))
+}
+
+impl Release {
+    pub fn of(render: Render, with: Value) -> Self {
+        let manifests = render.documents.into_iter().map(Manifest::of).collect();
+        Self { case: render.case, with, manifests }
+    }
+
+    pub fn named(case: &str) -> &'static Self {
+        RELEASES.iter().find(|release| release.case.name == case).unwrap_or_else(|| panic!("there is no case {case}"))
+    }
+
+    /// Whether there is an object of that kind and name.
+    pub fn find(&self, kind: &str, name: &str) -> Option<&Manifest> {
+        self.manifests.iter().find(|manifest| manifest.kind() == kind && manifest.name() == name)
+    }
+
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Manifest> {
+        self.manifests.iter().filter(move |manifest| manifest.kind() == kind)
+    }
+
+    /// The objects of the chart, without those of `extraObjects`.
+    pub fn ours(&self) -> impl Iterator<Item = &Manifest> {
+        let foreign = ["notes", "more"].map(|name| format!("{RELEASE}-{name}"));
+        let has_foreign = self.case.name == "extra-objects";
+        self.manifests
+            .iter()
+            .filter(move |manifest| !(has_foreign && foreign.iter().any(|name| name == manifest.name())))
+    }
+}
+
+/// What a walk found.
+#[derive(Default)]
+pub struct Findings {
+    place: String,
+    looked: usize,
+    complaints: Vec<String>,
+}
+
+impl Findings {
+    /// Looks at one thing of an object.
+    pub fn check(&mut self, at: &Manifest, holds: bool, complaint: impl Display) {
+        self.looked += 1;
+        if !holds {
+            self.complaints.push(format!("{}: {} {}: {complaint}", self.place, at.kind(), at.name()));
+        }
+    }
+
+    /// Looks at one thing that is of no object, or of several.
+    pub fn check_all(&mut self, holds: bool, complaint: impl Display) {
+        self.looked += 1;
+        if !holds {
+            self.complaints.push(format!("{}: {complaint}", self.place));
+        }
+    }
+}
+
+/// Looks at all releases.
+///
+/// # Panics
+/// With all that is wrong, and if there was nothing to look at.
+#[track_caller]
+pub fn walk(releases: &[Release], mut look: impl FnMut(&Release, &mut Findings)) {
+    let mut findings = Findings::default();
+    for release in releases {
+        findings.place = format!("case {}", release.case.name);
+        if !release.with.is_null() {
+            findings.place = format!("{} with {}", findings.place, release.with);
+        }
+        look(release, &mut findings);
+    }
+    let Findings { looked, complaints, .. } = findings;
+    assert!(looked > 0, "there was nothing to look at");
+    assert!(complaints.is_empty(), "{} of {looked} complain:\n  {}", complaints.len(), complaints.join("\n  "));
+}
+
+#[test]
+fn every_object_is_what_its_type_knows() {
+    for releases in [&RELEASES, &GUARDED, &LONG] {
+        walk(releases, |release, findings| {
+            for manifest in &release.manifests {
+                let is_read = !matches!(manifest.object, Object::Broken);
+                findings.check(manifest, is_read && manifest.faults.is_empty(), manifest.faults.join("; "));
+            }
+        });
+    }
+}

@@ -1,0 +1,45 @@
+//! Volumes and mounts: each has the other.
+
+use std::collections::BTreeSet;
+
+use super::release::{RELEASES, walk};
+
+#[test]
+fn every_mount_has_its_volume_and_every_volume_is_mounted() {
+    walk(&RELEASES, |release, findings| {
+        for workload in release.workloads() {
+            let volumes = workload.spec.volumes.iter().flatten().map(|volume| volume.name.as_str());
+            let mut unused = BTreeSet::new();
+            for volume in volumes.chain(workload.claims.iter().copied()) {
+                findings.check(workload.manifest, unused.insert(volume), format!("there are two volumes {volume}"));
+            }
+            let known = unused.clone();
+            for container in workload.containers() {
+                let mut paths = BTreeSet::new();
+                for mount in container.volume_mounts.iter().flatten() {
+                    let (name, path) = (mount.name.as_str(), mount.mount_path.as_str());
+                    unused.remove(name);
+                    findings.check(workload.manifest, known.contains(name), format!("{path} has no volume: {name}"));
+                    findings.check(workload.manifest, paths.insert(path), format!("{path} is mounted twice"));
+                }
+            }
+            findings.check(workload.manifest, unused.is_empty(), format!("nothing mounts {unused:?}"));
+        }
+    });
+}
+
+/// A root that cannot be written to needs a place for whatever is.
+#[test]
+fn only_what_holds_data_is_writable() {
+    walk(&RELEASES, |release, findings| {
+        for workload in release.workloads() {
+            for container in workload.own_containers() {
+                for mount in container.volume_mounts.iter().flatten().filter(|mount| mount.read_only != Some(true)) {
+                    let data = ["/data", "/var/lib/postgresql/data", "/var/run/postgresql", "/tmp"];
+                    let path = mount.mount_path.as_str();
+                    findings.check(workload.manifest, data.contains(&path), format!("{path} is writable"));
+                }
+            }
+        }
+    });
+}

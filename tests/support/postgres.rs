@@ -239,7 +239,7 @@ impl Drop for Cluster {
     }
 }
 
-fn find_programs() -> PathBuf {
+pub fn find_programs() -> PathBuf {
     let has_initdb = |folder: &PathBuf| folder.join("initdb").is_file();
     let named = env::var_os("POSTGRES_BIN").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();

@@ -18,9 +18,9 @@ fn block(begins: &str) -> String {
 }
 
 fn run(script: &str, folder: &Path, url: &str, programs: &Path) {
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-ec", script]).current_dir(folder).env("DATABASE_URL", url).env("PATH", path);
+    let script = format!("PATH='{}':$PATH\n{script}", programs.display());
+    shell.args(["-ec", &script]).current_dir(folder).env("DATABASE_URL", url);
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -172,6 +172,14 @@ pub fn watch(server: &Server, source: &str, is_up: bool) {
     metric(server, &series, if is_up { "1" } else { "0" });
 }
 
+/// All that a server of [`Install::setup`] follows.
+pub const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
+
+/// Waits until all watches are up, or down.
+pub fn up(server: &Server, is_up: bool) {
+    SOURCES.iter().for_each(|source| watch(server, source, is_up));
+}
+
 fn view() -> Value {
     serde_json::from_str(&kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"], "").unwrap())
         .unwrap()

@@ -177,7 +177,9 @@ pub const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessage
 
 /// Waits until all watches are up, or down.
 pub fn up(server: &Server, is_up: bool) {
-    SOURCES.iter().for_each(|source| watch(server, source, is_up));
+    for source in SOURCES {
+        watch(server, source, is_up);
+    }
 }
 
 fn view() -> Value {

@@ -3,17 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    install::{Install, is_answered, messages, said, watch},
+    install::{Install, SOURCES, is_answered, messages, said, up},
     support::{eventually, line::Line, server::Server, server::Setup},
 };
-
-const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
-
-fn up(server: &Server, is_up: bool) {
-    for source in SOURCES {
-        watch(server, source, is_up);
-    }
-}
 
 fn times_said(server: &Server, text: &str) -> usize {
     server.log.text().matches(text).count()

@@ -3,17 +3,12 @@
 use std::process::Command;
 
 use super::{
-    install::{Install, is_answered, messages, said, watch},
+    install::{Install, SOURCES, is_answered, messages, said, up},
     plane::Plane,
     support::{eventually, server::Server},
 };
 
-const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
 const TROUBLE: &str = "cannot follow the cluster";
-
-fn up(server: &Server, is_up: bool) {
-    SOURCES.iter().for_each(|source| watch(server, source, is_up));
-}
 
 #[test]
 fn absent_at_the_start() {

@@ -18,7 +18,8 @@ fmt:
 # formatting, then clippy with warnings as errors; the tests that need a cluster are no part of all targets
 lint:
     cargo fmt --all --check
-    cargo clippy --all-targets --test cluster --test control_plane --test helm --locked -- -D warnings
+    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --test cluster --test control_plane --test e2e --test helm --locked -- -D warnings
 
 # licences, bans and sources of the dependencies
 deny:

@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 use serde_json::Value;
@@ -63,8 +64,9 @@ impl Plane {
             let mut command = Command::new(program);
             command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
             // It outlives the test, and its group is not that of the terminal.
-            let child = command.process_group(0).spawn().unwrap();
+            let mut child = command.process_group(0).spawn().unwrap();
             fs::write(self.pid_file(name), format!("{} {}\n", child.id(), started(child.id()).unwrap())).unwrap();
+            thread::spawn(move || child.wait());
         }
         eventually("the API server is ready", || kubectl(&["get", "--raw", "/readyz"], "").ok());
     }

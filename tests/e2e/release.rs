@@ -54,7 +54,8 @@ impl Release {
 
     /// Installs or upgrades, and waits until all is ready.
     pub fn helm_upgrade(&self, chart: &str, options: &[&str]) {
-        let image = env::var("E2E_IMAGE").unwrap_or_else(|_| "localhost/nutritionfacts:dev".into());
+        let image = env::var_os("E2E_IMAGE").unwrap_or_else(|| "localhost/nutritionfacts:dev".into());
+        let image = image.into_string().expect("E2E_IMAGE is text");
         let (registry, rest) = image.split_once('/').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let (repository, tag) = rest.rsplit_once(':').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let image = format!("image.registry={registry},image.repository={repository},image.tag={tag}");
@@ -64,9 +65,9 @@ impl Release {
 
     /// Runs `helm` in the namespace; what it prints.
     pub fn helm(&self, arguments: &[&str]) -> String {
-        let helm = env::var("HELM").unwrap_or_else(|_| "helm".into());
+        let helm = env::var_os("HELM").unwrap_or_else(|| "helm".into());
         let output = Command::new(&helm).args(["--namespace", &self.namespace]).args(arguments).output();
-        let output = output.unwrap_or_else(|error| panic!("cannot run {helm}: {error}: install Helm 3.14 or later"));
+        let output = output.unwrap_or_else(|error| panic!("cannot run {helm:?}: {error}: install Helm 3.14 or later"));
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "helm {arguments:?}: {}\n{}", said(&output.stderr), self.state());
         said(&output.stdout)

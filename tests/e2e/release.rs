@@ -67,7 +67,8 @@ impl Release {
     pub fn helm(&self, arguments: &[&str]) -> String {
         let helm = env::var_os("HELM").unwrap_or_else(|| "helm".into());
         let output = Command::new(&helm).args(["--namespace", &self.namespace]).args(arguments).output();
-        let output = output.unwrap_or_else(|error| panic!("cannot run {helm:?}: {error}: install Helm 3.14 or later"));
+        let output =
+            output.unwrap_or_else(|error| panic!("cannot run {}: {error}: install Helm 3.14 or later", helm.display()));
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "helm {arguments:?}: {}\n{}", said(&output.stderr), self.state());
         said(&output.stdout)

@@ -15,11 +15,11 @@ test *ARGS:
 fmt:
     cargo fmt --all
 
-# formatting, then clippy with warnings as errors; the tests that need a cluster are no part of all targets
+# formatting, then clippy with warnings as errors; the tests that need a cluster or its tools are no part of all targets
 lint:
     cargo fmt --all --check
     cargo clippy --all-targets --locked -- -D warnings
-    cargo clippy --test cluster --test control_plane --test e2e --test helm --locked -- -D warnings
+    cargo clippy --test cluster --test control_plane --test e2e --test helm --test kustomize --locked -- -D warnings
 
 # licences, bans and sources of the dependencies
 deny:
@@ -29,6 +29,7 @@ deny:
 generate:
     UPDATE=1 cargo test --locked --test generated
     scripts/chart
+    UPDATE=1 cargo test --locked --test kustomize fresh
 
 # the Helm charts, with Helm 3 and Helm 4
 charts *ARGS:

@@ -411,7 +411,7 @@ fn the_openapi_document_is_printed() {
 #[test]
 fn the_definition_of_the_custom_resource_is_printed() {
     let ended = run(&["crd"]).end();
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../kustomize/base/crd.yaml")));
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../helm/nutritionfacts/files/crd.yaml")));
 }
 
 #[test]

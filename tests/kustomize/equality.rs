@@ -1,0 +1,80 @@
+//! Each component, and each overlay, is the chart with some values.
+
+use super::{
+    difference::{DIFFERENCES, levelled},
+    object::{Objects, id, unlike},
+    tools::{build, chart},
+    tree::{Tree, components, overlays},
+};
+
+pub const BASE: &str = "kustomize/base/values.yaml";
+
+/// The values that a component stands for.
+pub fn values(component: &str) -> String {
+    format!("kustomize/components/{component}/values.yaml")
+}
+
+/// What the two differ by, in lines; nothing if they are equal.
+pub fn differences(chart: Objects, kustomize: Objects) -> Vec<String> {
+    let (chart, kustomize) = (levelled(chart), levelled(kustomize));
+    let mut lines = Vec::new();
+    for (id, object) in &chart {
+        match kustomize.get(id) {
+            Some(other) => unlike(id, object, other, &mut lines),
+            None => lines.push(format!("{id}: only in the chart")),
+        }
+    }
+    for id in kustomize.keys().filter(|id| !chart.contains_key(*id)) {
+        lines.push(format!("{id}: only in kustomize"));
+    }
+    lines
+}
+
+#[track_caller]
+pub fn assert_equal(what: &str, chart: Objects, kustomize: Objects) {
+    assert!(!kustomize.is_empty(), "{what}: nothing is built");
+    let lines = differences(chart, kustomize);
+    assert!(lines.is_empty(), "{what}:\n{}", lines.join("\n"));
+}
+
+#[test]
+fn the_base_is_the_chart_with_its_values() {
+    let tree = Tree::new();
+    assert_equal("base", chart("telemetry", &[BASE]), build(&tree, &tree.overlay("telemetry", &[])));
+}
+
+#[test]
+fn each_component_is_the_chart_with_its_values() {
+    let tree = Tree::new();
+    for component in components() {
+        let expected = chart("telemetry", &[BASE, &values(&component)]);
+        assert_equal(&component, expected, build(&tree, &tree.overlay("telemetry", &[&component])));
+    }
+}
+
+/// Their names are those of the chart's profiles.
+#[test]
+fn each_overlay_is_the_chart_with_a_profile() {
+    let tree = Tree::new();
+    for (overlay, namespace) in [("dev", "nutritionfacts-dev"), ("production", "nutritionfacts")] {
+        let expected = chart(namespace, &[&format!("helm/nutritionfacts/profiles/{overlay}.yaml")]);
+        assert_equal(overlay, expected, build(&tree, &format!("overlays/{overlay}")));
+    }
+    assert_eq!(overlays(), ["dev", "production"]);
+}
+
+/// One that nothing needs any more would hide a fault to come.
+#[test]
+fn every_difference_is_found_somewhere() {
+    let tree = Tree::new();
+    let dev = chart("nutritionfacts-dev", &["helm/nutritionfacts/profiles/dev.yaml"]);
+    let monitoring = chart("telemetry", &[BASE, &values("monitoring")]);
+    let all = [dev, monitoring, build(&tree, "overlays/dev"), build(&tree, "overlays/production")];
+    for (reason, level) in DIFFERENCES {
+        let is_found = all.iter().flat_map(Objects::values).any(|object| {
+            let mut changed = object.clone();
+            !level(&mut changed) || (&changed, id(&changed)) != (object, id(object))
+        });
+        assert!(is_found, "nothing differs any more because {reason}");
+    }
+}

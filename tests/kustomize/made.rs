@@ -1,0 +1,129 @@
+//! What is made from the chart: the base's objects, and for each component what it adds to them.
+//!
+//! Objects go into files of their own, ConfigMaps into files that a generator takes. What a component changes in an object
+//! of the base is a patch, which is written by hand; the tests of equality say whether it is right.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde_json::Value;
+
+use super::{
+    difference::DIFFERENCES,
+    equality::{BASE, values},
+    object::{Objects, is_yaml},
+    tools::{NAME, chart},
+};
+
+const HEADER: &str = "# Made by `UPDATE=1 cargo test --test kustomize fresh`; do not edit.\n";
+
+/// What is made for the base or a component.
+pub struct Made {
+    /// By file name, in its folder.
+    pub files: BTreeMap<String, String>,
+    /// What its kustomization says of them.
+    pub block: String,
+}
+
+/// For a folder of `kustomize/`: `base`, or a component.
+pub fn made(unit: &str) -> Made {
+    let base = plain(chart(NAME, &[BASE]));
+    match unit.strip_prefix("components/") {
+        None => of(&Objects::new(), &base),
+        Some(component) => of(&base, &plain(chart(NAME, &[BASE, &values(component)]))),
+    }
+}
+
+/// What some objects add to others.
+fn of(before: &Objects, after: &Objects) -> Made {
+    let (mut files, mut resources, mut generators) = (BTreeMap::new(), Vec::new(), String::new());
+    for (id, object) in after {
+        if object["kind"] == "ConfigMap" {
+            generators += &generator(before.get(id), object, &mut files);
+        } else if !before.contains_key(id) {
+            let file = file_name(object);
+            files.insert(file.clone(), format!("{HEADER}{}\n", yaml(object).trim_end()));
+            resources.push(file);
+        }
+    }
+    resources.sort();
+    // A kustomization without anything would be an error, so an empty list is said.
+    let mut block = String::from("resources: []\n");
+    if !resources.is_empty() {
+        block = format!("resources:\n  - {}\n", resources.join("\n  - "));
+    }
+    if !generators.is_empty() {
+        let _ = write!(block, "configMapGenerator:\n{generators}");
+    }
+    Made { files, block }
+}
+
+/// A ConfigMap that is new, or what is new in it.
+fn generator(before: Option<&Value>, object: &Value, files: &mut BTreeMap<String, String>) -> String {
+    let mut names = Vec::new();
+    for (name, text) in object["data"].as_object().unwrap() {
+        if before.is_none_or(|before| before["data"][name] != *text) {
+            let header = if is_yaml(name) { HEADER } else { "" };
+            files.insert(name.clone(), format!("{header}{}", text.as_str().unwrap()));
+            names.push(name.as_str());
+        }
+    }
+    if names.is_empty() {
+        return String::new();
+    }
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let mut entry = format!("  - name: {name}\n");
+    if before.is_some() {
+        entry += "    behavior: merge\n";
+    }
+    let _ = writeln!(entry, "    files:\n      - {}", names.join("\n      - "));
+    if before.is_none() {
+        entry += "    options:\n";
+        // Only what needs a restart gets a name that changes with it.
+        if name != "nutritionfacts-config" {
+            entry += "      disableNameSuffixHash: true\n";
+        }
+        entry += "      labels:\n";
+        for (key, value) in object["metadata"]["labels"].as_object().unwrap() {
+            let _ = writeln!(entry, "        {key}: {value}");
+        }
+    }
+    entry
+}
+
+/// Without what is the chart's alone, and without a namespace: overlays say that.
+fn plain(objects: Objects) -> Objects {
+    let mut plain = Objects::new();
+    for (id, mut object) in objects {
+        let text = object["data"].clone();
+        if !DIFFERENCES.iter().all(|(_, level)| level(&mut object)) {
+            continue;
+        }
+        if !text.is_null() {
+            object["data"] = text;
+        }
+        object["metadata"].as_object_mut().unwrap().remove("namespace");
+        // kustomize fills it in where the ServiceAccount is.
+        let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+        for subject in subjects.into_iter().flatten() {
+            subject.as_object_mut().unwrap().remove("namespace");
+        }
+        plain.insert(id, object);
+    }
+    plain
+}
+
+/// As `deployment.yaml`, or `service-admin.yaml` for `nutritionfacts-admin`.
+fn file_name(object: &Value) -> String {
+    let kind = object["kind"].as_str().unwrap();
+    let name = object["metadata"]["name"].as_str().unwrap();
+    if kind == "CustomResourceDefinition" {
+        return "crd.yaml".to_owned();
+    }
+    let rest = name.strip_prefix(NAME).unwrap();
+    format!("{}{rest}.yaml", kind.to_lowercase())
+}
+
+fn yaml(object: &Value) -> String {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: 100 };
+    serde_saphyr::to_string_with_options(object, options).unwrap()
+}

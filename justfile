@@ -27,9 +27,7 @@ deny:
 
 # the committed files that are made from the code
 generate:
-    UPDATE=1 cargo test --locked --test generated
-    scripts/chart
-    UPDATE=1 cargo test --locked --test kustomize fresh
+    scripts/generate
 
 # the Helm charts, with Helm 3 and Helm 4
 charts *ARGS:

@@ -12,6 +12,7 @@ mod kubectl;
 
 mod data;
 mod install;
+mod kustomize;
 mod live;
 mod load;
 mod release;

@@ -26,15 +26,30 @@ pub const NAME: &str = "nf";
 pub const DEPLOYMENT: &str = "deployment/nf-nutritionfacts";
 pub const SERVICE: &str = "service/nf-nutritionfacts";
 
+/// Of one test.
+pub struct Turn(#[expect(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
+
+impl Turn {
+    pub fn take() -> Self {
+        Self(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The server's image, which the nodes have.
+pub fn image() -> String {
+    let image = env::var_os("E2E_IMAGE").unwrap_or_else(|| "localhost/nutritionfacts:dev".into());
+    image.into_string().expect("E2E_IMAGE is text")
+}
+
 /// A namespace, in which a chart may be installed; all goes with it.
 pub struct Release {
     pub namespace: String,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Release {
     pub fn begin() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Turn::take();
         let namespace = format!("nf-e2e-{:08x}", fastrand::u32(..));
         kubectl(&["create", "namespace", &namespace], "").unwrap();
         // As a careful administrator has it.
@@ -54,8 +69,7 @@ impl Release {
 
     /// Installs or upgrades, and waits until all is ready.
     pub fn helm_upgrade(&self, chart: &str, options: &[&str]) {
-        let image = env::var_os("E2E_IMAGE").unwrap_or_else(|| "localhost/nutritionfacts:dev".into());
-        let image = image.into_string().expect("E2E_IMAGE is text");
+        let image = image();
         let (registry, rest) = image.split_once('/').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let (repository, tag) = rest.rsplit_once(':').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let image = format!("image.registry={registry},image.repository={repository},image.tag={tag}");

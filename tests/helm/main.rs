@@ -24,6 +24,7 @@ mod names;
 mod network;
 mod ports;
 mod probes;
+mod readme;
 mod refusals;
 mod resources;
 mod rights;

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::http::{Connection, PINGBACK, post};
+use super::support::{
+    eventually,
+    http::{Connection, PINGBACK, post},
+};
 
 const CLIENTS: usize = 10;
 /// Of each client, between two pings: together some hundred a second.
@@ -59,6 +62,13 @@ impl Load {
         let kept = kept.map(|id| (id, 0)).collect();
         assert_eq!(self.shared.closing.load(SeqCst), 0, "no reply says `Connection: close`");
         kept
+    }
+
+    /// Whether so many pings in a row have not failed; it waits for them.
+    pub fn is_calm_for(&self, pings: usize) -> Option<()> {
+        let (sent, failed) = (self.sent(), self.failed());
+        eventually("pings are sent", || (self.sent() >= sent + pings || self.failed() > failed).then_some(()));
+        (self.failed() == failed).then_some(())
     }
 
     pub fn sent(&self) -> usize {

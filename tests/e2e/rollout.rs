@@ -47,15 +47,10 @@ fn no_ping_is_lost_whatever_moves_pods() {
     let during = load.failures_during("restart the database", || {
         release.kubectl(&["delete", "pod", "nf-nutritionfacts-db-0"]).unwrap();
         release.kubectl(&["wait", "--for=condition=Ready", "pod/nf-nutritionfacts-db-0", "--timeout=2m"]).unwrap();
-        release.wait_until_it_keeps_pings();
-        release.wait_for_rollout();
+        // Each server finds the database again in its own time.
+        eventually("no ping fails any more", || load.is_calm_for(500));
     });
     println!("while the database was away {during} pings were refused");
-    calm("afterwards", &|| {
-        let from = load.sent();
-        eventually("some more pings", || (load.sent() > from + 1000).then_some(()));
-    });
-
     let mut kept = load.stop();
     let rows = release.sql("SELECT instance_id, count(*) FROM pingbacks WHERE instance_id <> '' GROUP BY 1");
     let stored: BTreeMap<&str, usize> =

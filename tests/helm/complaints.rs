@@ -155,7 +155,7 @@ fn live_config_restarts_pods() {
     let case = Case::named("profile-production");
     let changed = case.render(&json!({"liveConfig": {"config": {"telemetry": {"log": {"filter": "debug"}}}}}));
     assert_eq!(pod_templates(&case.render(&Value::Null)), pod_templates(&changed));
-    let release = Release::of(changed, Value::Null);
+    let release = Release::of(changed);
     assert_eq!(loaded(&release).telemetry.log.filter, "debug", "and it is in force");
     assert!(live(&release).is_some());
 }
@@ -222,7 +222,7 @@ fn liveness_kills_a_long_migration() {
 /// pod, nor a Job beside a start.
 #[test]
 fn migration_race_of_five_starting_pods() {
-    let release = Release::of(Case::named("external").render(&json!({"replicaCount": 5})), Value::Null);
+    let release = Release::of(Case::named("external").render(&json!({"replicaCount": 5})));
     assert_eq!(release.of_kind("Job").count(), 0);
     let server = release.server().expect("there is a server");
     assert!(server.spec.init_containers.is_none());

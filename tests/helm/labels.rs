@@ -198,7 +198,7 @@ fn releases_side_by_side_leave_each_other_alone() {
         arguments.extend(case.arguments.iter().map(String::as_str));
         let text = text.run(&arguments, "").unwrap();
         let documents = super::support::render::documents(&text);
-        Release::of(super::support::render::Render { case: case.clone(), text, documents }, Value::Null)
+        Release::of(super::support::render::Render { case: case.clone(), text, documents })
     };
     let names =
         ["dev", "network-policy-dev", "network-policy", "monitoring", "pod-monitor", "scheduling", "migrations-job"];

@@ -79,7 +79,7 @@ fn a_dashboard_reaches_grafana_as_it_is() {
     let (folder, text) = (chart.path().join("files/dashboards"), dashboard().to_string());
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("some.json"), &text).unwrap();
-    let release = Release::of(render_by(chart.path(), Case::named("monitoring"), &Value::Null), Value::Null);
+    let release = Release::of(render_by(chart.path(), Case::named("monitoring"), &Value::Null));
     let config_map = release.find("ConfigMap", "kolibri-nutritionfacts-some").expect("each dashboard has a ConfigMap");
     assert_eq!(config_map.label("grafana_dashboard"), Some("1"));
     assert_eq!(config_map.annotation("grafana_folder"), Some("Kolibri"));
@@ -96,7 +96,7 @@ fn an_alert_reaches_prometheus_as_it_is_or_as_values_change_it() {
     let case = Case::named("profile-production");
     let of = |alerts: Value| {
         let values = json!({"prometheusRule": {"alerts": alerts}});
-        groups(&Release::of(render_by(chart.path(), case, &values), Value::Null))
+        groups(&Release::of(render_by(chart.path(), case, &values)))
     };
     let plain = of(json!({}));
     assert_eq!(plain[0]["rules"][0]["annotations"]["summary"], "{{ $labels.pod }}");

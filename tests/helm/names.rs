@@ -17,7 +17,7 @@ use super::{
 fn with_a_long_release() -> Vec<Release> {
     let name = "r".repeat(53);
     let cases: Vec<_> = CASES.iter().filter(|case| case.name != "names").collect();
-    side_by_side(&cases, |case| Release::of(case.render_as(&name), Value::Null))
+    side_by_side(&cases, |case| Release::of(case.render_as(&name)))
 }
 
 /// How long a name may be. The rest of the 63 characters is for what controllers put behind it: a `StatefulSet`'s revision has

@@ -14,37 +14,42 @@ use super::{
 
 pub struct Release {
     pub case: Case,
-    /// What was set above the case's own values.
-    pub with: Value,
+    /// The case, and what was set above its own values.
+    pub name: String,
     pub manifests: Vec<Manifest>,
 }
 
 /// All cases as they are.
 pub static RELEASES: LazyLock<Vec<Release>> =
-    LazyLock::new(|| RENDERS.iter().map(|render| Release::of(render.clone(), Value::Null)).collect());
+    LazyLock::new(|| RENDERS.iter().map(|render| Release::of(render.clone())).collect());
 
 /// The same with network policies.
-pub static GUARDED: LazyLock<Vec<Release>> = LazyLock::new(|| all_with(&json!({"networkPolicy": {"enabled": true}})));
+pub static GUARDED: LazyLock<Vec<Release>> =
+    LazyLock::new(|| all_with("network policies", &json!({"networkPolicy": {"enabled": true}})));
 
 /// The same with a name of all objects that is too long, and a label of all objects.
 pub static LONG: LazyLock<Vec<Release>> = LazyLock::new(|| {
-    all_with(&json!({
+    let values = json!({
         "fullnameOverride": format!("{}-and-what-is-cut", "n".repeat(60)),
         "commonLabels": {"cost-center": "4711"},
         "networkPolicy": {"enabled": true},
-    }))
+    });
+    all_with("a long name", &values)
 });
 
 /// The cases of the chart that runs something, with other values above their own.
-pub fn all_with(values: &Value) -> Vec<Release> {
+fn all_with(what: &str, values: &Value) -> Vec<Release> {
     let cases: Vec<_> = CASES.iter().filter(|case| case.is_server()).collect();
-    side_by_side(&cases, |case| Release::of(case.render(values), values.clone()))
+    side_by_side(&cases, |case| {
+        let release = Release::of(case.render(values));
+        Release { name: format!("{} with {what}", release.name), ..release }
+    })
 }
 
 impl Release {
-    pub fn of(render: Render, with: Value) -> Self {
+    pub fn of(render: Render) -> Self {
         let manifests = render.documents.into_iter().map(Manifest::of).collect();
-        Self { case: render.case, with, manifests }
+        Self { name: render.case.name.clone(), case: render.case, manifests }
     }
 
     pub fn named(case: &str) -> &'static Self {
@@ -104,10 +109,7 @@ impl Findings {
 pub fn walk(releases: &[Release], mut look: impl FnMut(&Release, &mut Findings)) {
     let mut findings = Findings::default();
     for release in releases {
-        findings.place = format!("case {}", release.case.name);
-        if !release.with.is_null() {
-            findings.place = format!("{} with {}", findings.place, release.with);
-        }
+        findings.place = format!("case {}", release.name);
         look(release, &mut findings);
     }
     let Findings { looked, complaints, .. } = findings;

@@ -85,7 +85,7 @@ fn null_unsets_any_default() {
         match base(path).try_render(&nulled(path)) {
             Ok(_) if *is_required => complain("the schema says that it is required"),
             Ok(render) => {
-                let release = Release::of(render, Value::Null);
+                let release = Release::of(render);
                 let faults = release.manifests.iter().flat_map(|manifest| {
                     let broken = matches!(manifest.object, Object::Broken).then(|| "broken".to_owned());
                     manifest.faults.iter().cloned().chain(broken).map(|fault| format!("{} {fault}", manifest.kind()))

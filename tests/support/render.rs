@@ -73,7 +73,10 @@ impl Case {
     /// # Panics
     /// Where Helm refuses.
     pub fn render(&self, values: &Value) -> Render {
-        self.try_render(values).unwrap_or_else(|refusal| panic!("case {} with {values}: {refusal}", self.name))
+        self.try_render(values).unwrap_or_else(|refusal| match values {
+            Value::Null => panic!("case {}: {refusal}", self.name),
+            _ => panic!("case {} with {values}: {refusal}", self.name),
+        })
     }
 
     /// The same, or Helm's refusal.

@@ -1,4 +1,7 @@
-//! What whoever looks after a ConfigMap is to be told.
+//! What whoever has changed something, as a ConfigMap, is to be told.
+
+/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
+pub const MOST_TOLD: usize = 20;
 
 /// What there is to say about a ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq)]

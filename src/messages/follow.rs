@@ -25,7 +25,7 @@ use crate::{
         Loaded,
         config_maps::ConfigMaps,
         looks::{self, Glimpse, PAUSE},
-        notice::{Notice, Reason},
+        notice::{MOST_TOLD, Notice, Reason},
     },
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
@@ -33,8 +33,6 @@ use crate::{
 
 /// A file system that does not answer in this time counts as one that cannot be read.
 const LONGEST_READ: Duration = Duration::from_secs(5);
-/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
-const MOST_TOLD: usize = 20;
 /// At the start: looks at sources that are different each time.
 const MOST_LOOKS: usize = 10;
 
@@ -175,15 +173,16 @@ impl Messages {
     /// Says what is wrong with messages and was not before.
     fn tell(&self, collection: &Collection, before: &Collection) {
         let known: BTreeSet<_> = before.rejected.iter().collect();
-        let fresh: Vec<_> = collection.rejected.iter().filter(|complaints| !known.contains(complaints)).collect();
-        for complaint in fresh.iter().copied().flatten().take(MOST_TOLD) {
+        let fresh = collection.rejected.iter().filter(|complaints| !known.contains(complaints));
+        let fresh: Vec<_> = fresh.flatten().collect();
+        for complaint in fresh.iter().take(MOST_TOLD) {
             tracing::error!(%complaint, "message rejected: it is left out");
         }
         if let Some(more @ 1..) = fresh.len().checked_sub(MOST_TOLD) {
-            tracing::error!(more, "messages rejected: there are more of them");
+            tracing::error!(more, "messages rejected: there are more complaints");
         }
         let mut by_config_map = BTreeMap::<_, Vec<_>>::new();
-        for complaint in fresh.into_iter().flatten() {
+        for complaint in fresh {
             if let Some((name, _)) = ConfigMaps::name_of(&complaint.file).and_then(|path| path.split_once('/')) {
                 by_config_map.entry(name.to_owned()).or_default().push(complaint);
             }

@@ -14,7 +14,7 @@ use crate::{
         Complaint, Loaded, Reload, Source,
         config_maps::ConfigMaps,
         live::Outcome,
-        notice::{Notice, Reason},
+        notice::{MOST_TOLD, Notice, Reason},
     },
     domain::{Clock, privacy::Privacy},
     messages::Watched,
@@ -23,8 +23,6 @@ use crate::{
 
 /// Between two looks at `privacy.key_file`: a rotated Secret is mounted within a minute anyway.
 const KEY_PAUSE: Duration = Duration::from_secs(5);
-/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
-const MOST_TOLD: usize = 20;
 
 /// Follows the configuration that is in force.
 pub struct Reconfigure {
@@ -105,8 +103,8 @@ impl Reconfigure {
                 if !reload.applied.is_empty() {
                     count("applied");
                 }
-                let misplaced = reload.loaded.misplaced();
-                let is_news = misplaced != self.misplaced;
+                let misplaced = &reload.misplaced;
+                let is_news = *misplaced != self.misplaced;
                 if !reload.needs_restart.is_empty() || (is_news && !misplaced.is_empty()) {
                     count("restart_needed");
                 }
@@ -116,7 +114,7 @@ impl Reconfigure {
                 for complaint in misplaced.iter().take(MOST_TOLD).filter(|_| is_news) {
                     tracing::warn!(%complaint, "key left out");
                 }
-                self.misplaced = misplaced;
+                self.misplaced.clone_from(misplaced);
                 let keys = reload.applied.join(", ");
                 tracing::info!(config = reload.loaded.hash, keys, "configuration reloaded");
             }
@@ -157,10 +155,9 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
             let note =
                 if keys.is_empty() { "nothing in force is different".into() } else { format!("in force: {keys}") };
             let mut notices: Vec<_> = names.iter().copied().map(notice(Reason::Reloaded, note)).collect();
-            let misplaced = reload.loaded.misplaced();
             for name in names {
                 let about = |complaint: &&Complaint| ConfigMaps::name_of(&complaint.layer) == Some(name);
-                let mut about = misplaced.iter().filter(about);
+                let mut about = reload.misplaced.iter().filter(about);
                 if let Some(first) = about.next() {
                     let note = and_more(first, about.count());
                     notices.push(notice(Reason::RestartNeeded, note)(name));

@@ -1,6 +1,6 @@
 //! Events on ConfigMaps: what `kubectl describe` shows to whoever has changed one.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -11,7 +11,6 @@ use kube::{
     Api,
     api::{ObjectMeta, PostParams},
 };
-use sha2::{Digest, Sha256};
 use tokio::{
     sync::{mpsc, watch},
     time::{sleep, timeout},
@@ -26,7 +25,7 @@ use crate::{
         config_maps::{ConfigMap, ConfigMaps, Sight},
         notice::{Notice, Reason},
     },
-    domain::{Clock, Timestamp},
+    domain::{Clock, Timestamp, fingerprint},
 };
 
 /// Longest note that the API server takes, in bytes.
@@ -92,10 +91,7 @@ async fn publish(access: &Access, mut event: Event) -> Result<(), String> {
 fn event(notice: &Notice, config_map: &ConfigMap, now: Timestamp) -> Event {
     let Notice { config_map: name, reason, note } = notice;
     let said = [config_map.uid.as_str(), &config_map.resource_version, word(*reason), note].join("\n");
-    let digest = Sha256::digest(said).iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let digest = fingerprint(&said);
     Event {
         metadata: ObjectMeta {
             name: Some(format!("{}.{digest}", name[..name.len().min(200)].trim_end_matches(['-', '.']))),

@@ -23,8 +23,8 @@ pub struct Outcome {
     pub result: Result<Box<Reload>, Vec<Complaint>>,
 }
 
-/// Looks at the layers for ever, and says when it has done so once; publishes what is in force, and tells each outcome. `accept` has the last word, as it
-/// knows whether the files that the configuration names can be used.
+/// Looks at the layers for ever, and says when it has done so once; publishes what is in force, and tells each outcome.
+/// `accept` has the last word, as it knows whether the files that the configuration names can be used.
 pub async fn watch(
     read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
     accept: impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static,
@@ -56,7 +56,7 @@ pub async fn watch(
                         let first = taken.is_none();
                         taken = Some(layers);
                         let nothing = reload.applied.is_empty() && reload.needs_restart.is_empty();
-                        if first && nothing && reload.loaded.misplaced().is_empty() {
+                        if first && nothing && reload.misplaced.is_empty() {
                             continue;
                         }
                         running.send_replace(reload.loaded.clone());

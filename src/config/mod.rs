@@ -12,6 +12,7 @@ pub mod looks;
 pub mod notice;
 mod path;
 mod privacy;
+mod reload;
 mod schema;
 pub mod secret;
 pub mod sections;
@@ -32,8 +33,9 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     complaint::Complaint,
     layer::{DEFAULT, Layer, Source},
-    load::{Loaded, Reload, load},
+    load::{Loaded, load},
     privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
+    reload::Reload,
     schema::{Key, live_keys, schema},
     show::show,
     sources::{Flags, layers},

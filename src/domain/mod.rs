@@ -13,6 +13,7 @@ pub mod version;
 pub mod wording;
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// A moment of arrival, in UTC, with microseconds.
@@ -22,6 +23,13 @@ pub type Timestamp = DateTime<Utc>;
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+}
+
+/// Sixteen hexadecimal digits (of SHA-256) that are the same wherever the same is said.
+#[must_use]
+pub fn fingerprint(text: &str) -> String {
+    let number = Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016x}")
 }
 
 /// A UUIDv7 (RFC 9562, 5.7) of the given moment: 48 bits of milliseconds, 74 random bits.

@@ -21,6 +21,15 @@ pub static DEFINITION: LazyLock<String> = LazyLock::new(|| {
     String::from_utf8(output.stdout).unwrap()
 });
 
+/// Its name for `kubectl`.
+pub const CRD: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
+
+/// Makes the custom resource known. The API server may still take a moment to judge by it.
+pub fn define() {
+    kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
+    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", CRD], "").unwrap();
+}
+
 /// Runs `kubectl`, with something to read: what it prints, or its complaint.
 ///
 /// # Panics
@@ -86,9 +95,8 @@ fn install_definition() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         use kube::{CustomResourceExt, Resource};
-        let name = format!("crd/{}", KolibriMessage::crd_name());
-        kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
-        kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &name], "").unwrap();
+        assert_eq!(CRD, format!("crd/{}", KolibriMessage::crd_name()));
+        define();
 
         let definition: Value = serde_saphyr::from_str(&DEFINITION).unwrap();
         let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];

@@ -2,22 +2,15 @@
 
 use super::{
     install::{Install, message, messages, said, watch},
-    kubectl::{DEFINITION, kubectl},
+    kubectl::{CRD, define, kubectl},
     plane::Plane,
     support::{eventually, server::Server},
 };
-
-const DEFINED: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
 
 fn publish(install: &Install, name: &str) {
     // After its definition has come the API server takes a moment to know the kind.
     let object = message(name, &serde_json::json!({})).to_string();
     eventually("the kind is known", || install.namespace.apply(&object).ok());
-}
-
-fn define() {
-    kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
-    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", DEFINED], "").unwrap();
 }
 
 fn served(server: &Server, names: &[&str]) {
@@ -41,7 +34,7 @@ fn removed_it_takes_the_messages_with_it_and_comes_back_later() {
     publish(&install, "hello");
     let server = install.setup().start();
     served(&server, &["hello"]);
-    kubectl(&["delete", DEFINED], "").unwrap();
+    kubectl(&["delete", CRD], "").unwrap();
     served(&server, &[]);
     watch(&server, "kolibrimessages", false);
     said(&server, "install the CRD with `nutritionfacts crd | kubectl apply -f -`");
@@ -69,7 +62,7 @@ fn replaced_at_once() {
         let name = format!("m{round}");
         publish(&install, &name);
         served(&server, &[&name]);
-        kubectl(&["delete", DEFINED], "").unwrap();
+        kubectl(&["delete", CRD], "").unwrap();
         define();
         served(&server, &[]);
     }

@@ -3,8 +3,8 @@
 use std::{fs, process::Command};
 
 use super::{
-    release::{CHART, DEPLOYMENT, Release, node_address},
-    support::{authority::Authority, eventually, postgres},
+    release::{DEPLOYMENT, Release, node_address},
+    support::{authority::Authority, eventually, helm::CHART, postgres},
 };
 
 const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles");

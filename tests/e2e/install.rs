@@ -1,11 +1,11 @@
 //! From nothing to the first ping, as the README says; and back.
 
 use super::{
-    kubectl::kubectl,
-    release::{CHART, CRD, DEPLOYMENT, NAME, Release},
+    kubectl::{CRD, kubectl},
+    release::{DEPLOYMENT, DEV, NAME, Release},
+    support::helm::CHART,
 };
 
-const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
 /// Of Kolibri 0.17.5, as it was recorded.
 const CAPTURED: &str = r#"{"instance_id": "5f3a2b1c5f3a2b1c5f3a2b1c5f3a2b1c", "version": "0.17.5", "mode": "", "platform": "Linux-6.1.0", "sysversion": "3.9.2 (default)", "language": "en", "timezone": "Africa/Nairobi", "uptime": 5, "installer": "pex"}"#;
 

@@ -5,11 +5,10 @@ use std::{env, fs};
 use serde_json::{Value, json};
 
 use super::{
-    release::{CHART, Release},
-    support::eventually,
+    release::{DEV, Release},
+    support::{eventually, helm::CHART},
 };
 
-const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
 const LIVE: &str = "configmap/nf-nutritionfacts-live";
 const PING: &str = r#"{"instance_id": "0123456789abcdef0123456789abcdef", "version": "0.17.5", "mode": ""}"#;
 

@@ -10,9 +10,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    kubectl::{DEFINITION, kubectl},
+    kubectl::{CRD, define, kubectl},
     support::{
         eventually,
+        helm::Helm,
         http::{Connection, PINGBACK, Reply, post},
     },
 };
@@ -20,8 +21,7 @@ use super::{
 /// One test at a time: a node of this size has room for one.
 static TURN: Mutex<()> = Mutex::new(());
 
-pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts");
-pub const CRD: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
+pub const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
 pub const NAME: &str = "nf";
 pub const DEPLOYMENT: &str = "deployment/nf-nutritionfacts";
 pub const SERVICE: &str = "service/nf-nutritionfacts";
@@ -62,7 +62,7 @@ impl Release {
     pub fn begin_beside_definition() -> Self {
         let release = Self::begin();
         if kubectl(&["get", CRD], "").is_err() {
-            kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
+            define();
         }
         release
     }
@@ -79,10 +79,8 @@ impl Release {
 
     /// Runs `helm` in the namespace; what it prints.
     pub fn helm(&self, arguments: &[&str]) -> String {
-        let helm = env::var_os("HELM").unwrap_or_else(|| "helm".into());
-        let output = Command::new(&helm).args(["--namespace", &self.namespace]).args(arguments).output();
-        let output =
-            output.unwrap_or_else(|error| panic!("cannot run {}: {error}: install Helm 3.14 or later", helm.display()));
+        let helm = Helm::Three.program();
+        let output = Command::new(helm).args(["--namespace", &self.namespace]).args(arguments).output().unwrap();
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "helm {arguments:?}: {}\n{}", said(&output.stderr), self.state());
         said(&output.stdout)

@@ -6,11 +6,9 @@ use serde_json::json;
 
 use super::{
     load::Load,
-    release::{CHART, DEPLOYMENT, Release},
-    support::eventually,
+    release::{DEPLOYMENT, DEV, Release},
+    support::{eventually, helm::CHART},
 };
-
-const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
 
 #[test]
 fn no_ping_is_lost_whatever_moves_pods() {

@@ -57,7 +57,8 @@ impl Helm {
         program
     }
 
-    fn program(self) -> &'static OsString {
+    /// Where it is.
+    pub fn program(self) -> &'static OsString {
         static THREE: LazyLock<OsString> = LazyLock::new(|| Helm::Three.find());
         static FOUR: LazyLock<OsString> = LazyLock::new(|| Helm::Four.find());
         match self {

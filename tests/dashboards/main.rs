@@ -3,8 +3,10 @@
 //! `UPDATE=1 cargo test --test dashboards fresh` makes them anew.
 
 mod expand;
+mod expressions;
 mod fresh;
 mod kinds;
 mod layout;
 mod panels;
+mod rules;
 mod source;

@@ -1,0 +1,99 @@
+//! Expressions of Prometheus: they can be read, name metrics that exist, and leave none out.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+use nutritionfacts::telemetry::metrics::Metrics;
+use serde_json::{Value, json};
+
+use super::rules::{dashboards, list, panels};
+
+/// Those that the server gets within a short while.
+const TO_COME: [&str; 4] = [
+    "nutritionfacts_store_months_ahead",
+    "nutritionfacts_store_volume_free_bytes",
+    "nutritionfacts_store_volume_size_bytes",
+    "nutritionfacts_reporting_last_success_timestamp_seconds",
+];
+
+/// What Grafana fills in, with something that can stand in its place. The longer of two names comes first.
+pub const FILLED_IN: [(&str, &str); 6] = [
+    ("$__rate_interval", "5m"),
+    ("$__interval", "1m"),
+    ("$__range", "6h"),
+    ("$namespace", ".*"),
+    ("$job", ".*"),
+    ("$instance", ".*"),
+];
+
+/// All of a dashboard, of its panels and its annotations.
+pub fn expressions(dashboard: &Value) -> Vec<String> {
+    let targets = panels(dashboard).flat_map(|panel| list(&panel["targets"]));
+    let annotations = list(&dashboard["annotations"]["list"]);
+    targets.chain(annotations).filter_map(|of| of["expr"].as_str()).map(filled_in).collect()
+}
+
+fn filled_in(expr: &str) -> String {
+    FILLED_IN.iter().fold(expr.to_owned(), |expr, (name, value)| expr.replace(name, value))
+}
+
+/// Names of ours in an expression; those of a histogram's parts as the histogram.
+fn metrics(expr: &str) -> BTreeSet<String> {
+    let words = expr.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.starts_with("nutritionfacts_")).map(|word| histogram(word).to_owned()).collect()
+}
+
+fn histogram(word: &str) -> &str {
+    let of = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end));
+    of.filter(|name| Metrics::ALL.iter().any(|metric| metric.0 == *name && metric.1 == "histogram")).unwrap_or(word)
+}
+
+#[test]
+fn metrics_exist_and_none_is_left_out() {
+    let exprs: Vec<_> = dashboards().values().flat_map(expressions).collect();
+    let used: BTreeSet<_> = exprs.iter().flat_map(|expr| metrics(expr)).collect();
+    let all: BTreeSet<_> = Metrics::ALL.iter().map(|metric| metric.0.to_owned()).collect();
+    let known: BTreeSet<_> = all.iter().cloned().chain(TO_COME.map(str::to_owned)).collect();
+    let unknown: Vec<_> = used.difference(&known).collect();
+    assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
+    let left_out: Vec<_> = all.difference(&used).collect();
+    assert!(left_out.is_empty(), "these are on no dashboard: {left_out:?}");
+}
+
+#[test]
+fn a_renamed_metric_is_seen() {
+    assert_eq!(metrics("rate(nutritionfacts_pings_total{a=\"b\"}[5m])"), ["nutritionfacts_pings_total".into()].into());
+    let commits = "nutritionfacts_store_commit_duration_seconds";
+    assert_eq!(metrics(&format!("{commits}_bucket / {commits}_count")), [commits.into()].into());
+    assert_eq!(metrics("nutritionfacts_leader_count"), ["nutritionfacts_leader_count".into()].into());
+}
+
+/// What `promtool check rules` says of expressions.
+fn promtool(exprs: &[String]) -> Result<(), String> {
+    let rule = |(index, expr): (usize, &String)| json!({"record": format!("expression:number:{index}"), "expr": expr});
+    let rules: Vec<_> = exprs.iter().enumerate().map(rule).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    // JSON is YAML.
+    fs::write(&file, json!({"groups": [{"name": "dashboards", "rules": rules}]}).to_string()).unwrap();
+    let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("cannot run `promtool`: {error}; install Prometheus (https://prometheus.io/download; apt-get install prometheus)")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+#[test]
+fn prometheus_can_read_all_of_them() {
+    let exprs: Vec<_> = dashboards().values().flat_map(expressions).collect();
+    assert!(exprs.len() > 50, "{}", exprs.len());
+    assert!(exprs.iter().all(|expr| !expr.contains('$')), "not filled in: {exprs:#?}");
+    promtool(&exprs).unwrap_or_else(|said| panic!("{said}"));
+}
+
+#[test]
+fn what_prometheus_cannot_read_is_seen() {
+    assert!(promtool(&["sum(rate(a[5m]))".into()]).is_ok());
+    let said = promtool(&["sum(rate(a[5m])".into()]).unwrap_err();
+    assert!(said.contains("parse"), "{said}");
+}

@@ -135,6 +135,10 @@ $$ SELECT CASE WHEN z < 0 THEN tail ELSE 1 - tail END FROM (
     FROM (SELECT 1 / (1 + 0.2316419 * abs(z)) AS k) AS _
 ) AS _ $$;
 
+-- A number within bounds; null for anything else that a device may have sent.
+CREATE FUNCTION reporting.number_between(value jsonb, low numeric, high numeric) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN CASE WHEN value::numeric BETWEEN low AND high THEN value::double precision END END $$;
+
 CREATE VIEW reporting.activity AS
 SELECT grain, begins, (begins + ('1 ' || grain)::interval) <= now() AT TIME ZONE 'UTC' AS complete,
     ordinary, release, reporting.release_order(release) AS release_order, build,
@@ -217,26 +221,24 @@ FROM rollup_channels;
 CREATE VIEW reporting.genders AS
 SELECT ordinary, people, gender, sum(number)::bigint AS number
 FROM (
-    SELECT ordinary, people, gender, greatest(value::numeric, 0) AS number
+    SELECT ordinary, people, gender, reporting.number_between(demographics -> 'gc' -> gender, 0, 1000000) AS number
     FROM rollup_facilities
     CROSS JOIN LATERAL (VALUES ('learners', learner_demographics), ('coaches', coach_demographics)) AS _ (people, demographics)
-    CROSS JOIN LATERAL jsonb_each_text(CASE jsonb_typeof(demographics -> 'gc') WHEN 'object' THEN demographics -> 'gc' END) AS __ (gender, value)
-    WHERE gender IN ('FEMALE', 'MALE', 'NOT_SPECIFIED', 'DEFERRED') AND value ~ '^\d{1,15}$'
+    CROSS JOIN unnest('{FEMALE,MALE,NOT_SPECIFIED,DEFERRED}'::text[]) AS genders (gender)
 ) AS told
 GROUP BY 1, 2, 3 HAVING sum(number) >= 10;
 
 -- Ages as an estimate: the birth years of a facility as a normal distribution with their mean and deviation.
 CREATE VIEW reporting.ages AS
 WITH told AS (
-    SELECT ordinary, people, extract(year FROM last_reported) - (years ->> 'a')::double precision AS mean,
-        greatest((years ->> 'sd')::double precision, 0.01) AS deviation, (years ->> 'ts')::double precision AS number
+    SELECT ordinary, people, extract(year FROM last_reported)::double precision - reporting.number_between(years -> 'a', 1850, 2150) AS mean,
+        greatest(reporting.number_between(years -> 'sd', 0, 200), 0.01) AS deviation, reporting.number_between(years -> 'ts', 1, 1000000) AS number
     FROM rollup_facilities
     CROSS JOIN LATERAL (VALUES ('learners', learner_demographics -> 'bys'), ('coaches', coach_demographics -> 'bys')) AS _ (people, years)
-    WHERE jsonb_typeof(years -> 'a') = 'number' AND jsonb_typeof(years -> 'sd') = 'number' AND jsonb_typeof(years -> 'ts') = 'number'
 ), summed AS (
     SELECT ordinary, people, age, round(sum(number * (coalesce(reporting.normal_below((until - mean) / deviation), 1)
         - coalesce(reporting.normal_below((since - mean) / deviation), 0))))::bigint AS number
-    FROM told
+    FROM (SELECT * FROM told WHERE mean IS NOT NULL AND deviation IS NOT NULL AND number IS NOT NULL) AS told
     CROSS JOIN (VALUES ('0–17', NULL, 18), ('18–24', 18, 25), ('25–34', 25, 35), ('35–44', 35, 45), ('45–54', 45, 55),
         ('55–64', 55, 65), ('65+', 65, NULL)) AS bins (age, since, until)
     GROUP BY 1, 2, 3

@@ -21,6 +21,7 @@ pub const FIRST_ROW: usize = 1000;
 pub struct Expressions<'a> {
     matchers: String,
     named: &'a BTreeMap<String, String>,
+    snippets: &'a BTreeMap<String, String>,
 }
 
 impl Expressions<'_> {
@@ -35,11 +36,20 @@ impl Expressions<'_> {
         assert!(!expr.contains("$where") || !self.matchers.is_empty(), "`$where` needs a scope: {expr}");
         expr.replace("$where", &self.matchers)
     }
+
+    pub fn expand_sql(&self, sql: &str) -> String {
+        let insert =
+            |sql: String, (name, text): (&String, &String)| sql.replace(&format!("{{{{{name}}}}}"), text.trim());
+        let sql = self.snippets.iter().fold(sql.trim().to_owned(), insert);
+        assert!(!sql.contains("{{"), "no such snippet: {sql}");
+        sql
+    }
 }
 
 pub fn dashboard(source: &Source, shared: &Shared) -> Value {
     let matchers: Vec<_> = source.scope.iter().map(|name| format!("{name}=~\"${name}\"")).collect();
-    let expressions = Expressions { matchers: matchers.join(", "), named: &shared.expressions };
+    let expressions =
+        Expressions { matchers: matchers.join(", "), named: &shared.expressions, snippets: &source.snippets };
     let mut annotations = vec![built_in()];
     if !source.scope.is_empty() {
         annotations.extend(shared.annotations.iter().map(|annotation| annotated(annotation, &expressions)));
@@ -112,10 +122,12 @@ fn datasource_variable(of: Datasource) -> Value {
 }
 
 fn variable(variable: &Variable) -> Value {
-    let current = match (variable.all, variable.multi) {
-        (true, true) => json!({"text": ["All"], "value": ["$__all"]}),
-        (true, false) => json!({"text": "All", "value": "$__all"}),
-        (false, _) => json!({}),
+    let current = match (&variable.first, variable.all, variable.multi) {
+        (Some((text, value)), _, true) => json!({"text": [text], "value": [value]}),
+        (Some((text, value)), _, false) => json!({"text": text, "value": value}),
+        (None, true, true) => json!({"text": ["All"], "value": ["$__all"]}),
+        (None, true, false) => json!({"text": "All", "value": "$__all"}),
+        (None, false, _) => json!({}),
     };
     let mut made = json!({
         "name": variable.name, "label": variable.label, "multi": variable.multi, "includeAll": variable.all,

@@ -55,7 +55,7 @@ fn target(query: &Query, id: char, source: Datasource, expressions: &Expressions
         }
         (Datasource::Postgres, None, Some(sql)) => {
             target["rawQuery"] = true.into();
-            target["rawSql"] = sql.trim().into();
+            target["rawSql"] = expressions.expand_sql(sql).into();
         }
         _ => panic!("a query is either an `expr` of Prometheus or `sql` of PostgreSQL, as the panel's datasource"),
     }

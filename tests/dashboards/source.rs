@@ -28,6 +28,9 @@ pub struct Source {
     pub scope: Vec<String>,
     #[serde(default)]
     pub variables: Vec<Variable>,
+    /// `{{name}}` in SQL stands for one of these.
+    #[serde(default)]
+    pub snippets: BTreeMap<String, String>,
     pub rows: Vec<Row>,
 }
 
@@ -66,6 +69,8 @@ pub struct Variable {
     pub multi: bool,
     #[serde(default)]
     pub all: bool,
+    /// What is chosen at first, of a fixed list: one of its texts, and its value.
+    pub first: Option<(String, String)>,
     /// What stands for all of them; without it, it is the list of all.
     pub all_value: Option<String>,
 }

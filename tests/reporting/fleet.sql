@@ -34,7 +34,9 @@ SELECT i, instance_id, first_seen, pings, lag, mode, os, python_version, languag
     -- A third is given up some day.
     CASE WHEN pg_temp.chance('given up ' || i) < 0.35 THEN first_seen + (now() - first_seen) * pg_temp.chance('end ' || i) ELSE now() END AS last_seen
 FROM (SELECT i, md5('installation ' || i) AS instance_id,
-    now() - (760 - 750 * sqrt(pg_temp.chance('first ' || i))) * interval '1 day' AS first_seen,
+    -- The first forty are rolled out in one place, the day before yesterday.
+    CASE WHEN i <= 40 THEN date_trunc('day', now()) - interval '40 hours' + i * i * interval '10 seconds'
+        ELSE now() - (760 - 750 * sqrt(pg_temp.chance('first ' || i))) * interval '1 day' END AS first_seen,
     1 + (2 * :pings - 1) * pg_temp.chance('pings ' || i) AS pings,
     -- Some never upgrade, most within months.
     CASE WHEN pg_temp.chance('upgrades ' || i) < 0.25 THEN 2000 ELSE 300 * pg_temp.chance('lag ' || i) END * interval '1 day' AS lag,
@@ -50,7 +52,7 @@ FROM generate_series(1, :installations) AS i) AS made;
 INSERT INTO pingbacks
 SELECT pg_temp.id_at(received_at, i || ' ' || k), received_at, instance_id, version, mode, os || '-made-up', os, '', python_version,
     database_id, '', md5('node ' || i), language, 'UTC', 60, received_at, installer, '',
-    '10.' || i % 200 || '.' || i % 251 || '.0/24', country, '', '', '{}'
+    CASE WHEN i <= 40 THEN '10.99.99.0/24' ELSE '10.' || i % 90 || '.' || i % 251 || '.0/24' END, country, '', '', '{}'
 FROM fleet
 -- Days apart, with some shorter and some much longer breaks.
 CROSS JOIN LATERAL (

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
 pub mod authority;
+pub mod grafana;
 pub mod helm;
 pub mod http;
 pub mod line;

@@ -1,4 +1,4 @@
--- Facilities and channels from statistics reports. $1 the moment to stop before, $2 how many reports.
+-- Facilities and channels from statistics reports. What no device can have seen is left out, so that nobody spoils a sum. $1 the moment to stop before, $2 how many reports.
 WITH chunk AS MATERIALIZED (
     SELECT id, received_at, pingback_id FROM statistics
     WHERE id > (SELECT id FROM rollup_cursors WHERE name = 'statistics') AND id < reporting.id_from($1)
@@ -9,9 +9,10 @@ WITH chunk AS MATERIALIZED (
 ), facilities AS (
     SELECT reports.received_at, ordinary, country, facility.*,
         -- Of each facility the largest report here, and the newest of equal ones.
-        row_number() OVER (PARTITION BY facility_id ORDER BY learners DESC, reports.id DESC) = 1 AS is_largest
+        row_number() OVER (PARTITION BY facility_id ORDER BY learners DESC, reports.id DESC, position DESC) = 1 AS is_largest
     FROM reports JOIN facility_statistics AS facility ON facility.statistics_id = reports.id
-    WHERE facility_id <> ''
+    WHERE facility_id <> '' AND learners <= 1000000 AND coaches <= 1000000
+        AND greatest(learner_logins, user_sessions, anonymous_sessions, user_minutes, anonymous_minutes) <= 1000000000000
 ), told_facilities AS (
     INSERT INTO rollup_facilities AS rollup
     SELECT facility_id,
@@ -49,8 +50,9 @@ WITH chunk AS MATERIALIZED (
     SELECT DISTINCT ON (channel_id, instance_id) channel_id, instance_id, ordinary, country, reports.received_at, storage_mib,
         user_sessions, anonymous_sessions, user_minutes, anonymous_minutes
     FROM reports JOIN channel_statistics AS channel ON channel.statistics_id = reports.id
-    WHERE instance_id <> '' AND channel_id <> ''
-    ORDER BY channel_id, instance_id, reports.id DESC
+    WHERE instance_id <> '' AND channel_id <> '' AND storage_mib BETWEEN 0 AND 1000000000
+        AND greatest(user_sessions, anonymous_sessions, user_minutes, anonymous_minutes) <= 1000000000000
+    ORDER BY channel_id, instance_id, reports.id DESC, position DESC
     ON CONFLICT (channel_id, instance_id) DO UPDATE SET ordinary = excluded.ordinary, country = excluded.country,
         last_reported = excluded.last_reported, storage_mib = excluded.storage_mib, user_sessions = excluded.user_sessions,
         anonymous_sessions = excluded.anonymous_sessions, user_minutes = excluded.user_minutes,

@@ -1,0 +1,60 @@
+//! Who may read what.
+
+use sqlx::{Connection, Executor, Row};
+
+use crate::{
+    fleet::{Fleet, soon},
+    support::postgres::shared,
+};
+
+#[tokio::test]
+async fn readers_see_the_views_and_nothing_else() {
+    let fleet = Fleet::of(30, 10).await;
+    fleet.store.roll_up(soon()).await.unwrap();
+    let mut reader = shared().connect(&fleet.database).await;
+    reader.execute("SET ROLE nutritionfacts_reporting").await.unwrap();
+    let rows = reader
+        .fetch_all("SELECT table_name::text FROM information_schema.views WHERE table_schema = 'reporting'")
+        .await
+        .unwrap();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let view: String = row.get(0);
+        reader.execute(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM reporting.{view}"))).await.unwrap();
+    }
+    reader.execute("SELECT * FROM reporting.new_by_network(now() - interval '1 day', now())").await.unwrap();
+
+    for table in ["pingbacks", "instances", "statistics", "facility_statistics", "set_aside", "rollup_activity"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let error = reader.execute(sqlx::AssertSqlSafe(sql)).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{table}");
+    }
+    for sql in [
+        "UPDATE reporting.clones SET copies = 0",
+        "SELECT reporting.grant_to_readers()",
+        "CREATE TABLE reporting.mine ()",
+    ] {
+        reader.execute(sql).await.unwrap_err();
+    }
+    reader.close().await.unwrap();
+}
+
+/// A user that may not make roles migrates all the same; once an administrator has made the role, it is let in.
+#[tokio::test]
+async fn the_role_can_come_later() {
+    let name = format!("late_{}", fastrand::u64(..));
+    let url = shared().create_database(&name).await;
+    shared()
+        .execute("postgres", &format!("CREATE ROLE \"{name}\" LOGIN; ALTER DATABASE \"{name}\" OWNER TO \"{name}\""))
+        .await;
+    let section = nutritionfacts::config::sections::Store {
+        url: Some(url.replace("postgres://postgres", &format!("postgres://{name}")).into()),
+        ..Default::default()
+    };
+    let store = nutritionfacts::store::Store::open(&section).await.unwrap();
+    store.migrate(chrono::Utc::now()).await.unwrap();
+    let mut owner = shared().connect(&name).await;
+    owner.execute(sqlx::AssertSqlSafe(format!("SET ROLE \"{name}\""))).await.unwrap();
+    owner.execute("SELECT reporting.grant_to_readers()").await.unwrap();
+    assert!(store.roll_up(soon()).await.unwrap());
+}

@@ -1,0 +1,53 @@
+//! A database with a made-up fleet in it.
+
+use chrono::{TimeDelta, Utc};
+use nutritionfacts::{
+    config::{secret::Secret, sections},
+    domain::Timestamp,
+    store::Store,
+};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+
+use crate::support::postgres::shared;
+
+pub struct Fleet {
+    pub store: Store,
+    pub connection: PgConnection,
+    pub database: String,
+}
+
+impl Fleet {
+    /// An empty database with the schema.
+    pub async fn empty() -> Self {
+        let database = format!("fleet_{}", fastrand::u64(..));
+        let url = shared().create_database(&database).await;
+        let section = sections::Store { url: Some(Secret::from(url)), ..sections::Store::default() };
+        let store = Store::open(&section).await.unwrap();
+        store.migrate(Utc::now()).await.unwrap();
+        Self { store, connection: shared().connect(&database).await, database }
+    }
+
+    /// With so many installations that each pinged so often on average.
+    pub async fn of(installations: u32, pings: u32) -> Self {
+        let mut fleet = Self::empty().await;
+        let sql = include_str!("fleet.sql");
+        let sql = sql.replace(":installations", &installations.to_string()).replace(":pings", &pings.to_string());
+        fleet.run(&sql).await;
+        fleet
+    }
+
+    pub async fn run(&mut self, sql: &str) {
+        self.connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+
+    /// One value as text.
+    pub async fn text(&mut self, sql: &str) -> String {
+        let sql = format!("SELECT (({sql})::text)");
+        self.connection.fetch_one(AssertSqlSafe(sql)).await.unwrap().get(0)
+    }
+}
+
+/// So late that the youngest ping is read as well: the last minutes are left for later.
+pub fn soon() -> Timestamp {
+    Utc::now() + TimeDelta::minutes(15)
+}

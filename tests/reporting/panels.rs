@@ -1,0 +1,125 @@
+//! The panels of the Installations dashboard against a plain reading of the rows.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    fleet::{Fleet, soon},
+    support::grafana,
+};
+
+/// Panels that say more than can be said plainly, and who looks at them.
+const ELSEWHERE: [(u32, &str); 2] = [(14, "half_of_all"), (35, "everybody_has_an_age")];
+
+fn naive() -> BTreeMap<u32, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reporting/naive.sql");
+    let text = fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("\n-- 1\n").unwrap();
+    let mut all = BTreeMap::new();
+    for part in format!("1\n{rest}").split("\n-- ") {
+        let (id, sql) = part.split_once('\n').unwrap();
+        all.insert(id.parse().unwrap(), format!("{before}\n{}", months(sql)));
+    }
+    all
+}
+
+/// `share(n)`: of a cohort, n months later.
+fn months(sql: &str) -> String {
+    [1, 2, 3, 6, 9, 12].iter().fold(sql.to_owned(), |sql, n| {
+        let active = format!("count(DISTINCT instance_id) FILTER (WHERE month = cohort + interval '{n} months' AND month + interval '1 month' <= now() AT TIME ZONE 'UTC')");
+        sql.replace(&format!("share({n})"), &format!("nullif({active}, 0)::numeric / count(DISTINCT instance_id)"))
+    })
+}
+
+/// Rows as objects, in an order of their own.
+async fn rows(fleet: &mut Fleet, sql: &str) -> Vec<Value> {
+    let text = fleet.text(&format!("SELECT coalesce(jsonb_agg(t), '[]') FROM ({sql}) AS t")).await;
+    let mut rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    rows.sort_by_key(|row| key(row));
+    rows
+}
+
+/// Numbers by their value: `0.5` and `0.500` are one.
+fn key(row: &Value) -> Vec<String> {
+    let object = row.as_object().unwrap();
+    object
+        .iter()
+        .map(|(name, value)| match value.as_f64() {
+            Some(number) => format!("{name}={number:.6}"),
+            None => format!("{name}={value}"),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn numbers_are_those_of_the_rows() {
+    let mut fleet = Fleet::of(1200, 20).await;
+    fleet.store.roll_up(soon()).await.unwrap();
+    // Of one moment, whatever the clock does meanwhile.
+    fleet.run("BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE FUNCTION pg_temp.since() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT now() - interval '365 days' $$").await;
+    let variables = grafana::all_of(&mut fleet.connection, &[("ordinary", &["true"])]).await;
+    let naive = naive();
+    let mut failures = Vec::new();
+    for panel in grafana::panels("installations") {
+        if ELSEWHERE.iter().any(|(id, _)| *id == panel.id) {
+            continue;
+        }
+        let expected =
+            naive.get(&panel.id).unwrap_or_else(|| panic!("tests/reporting/naive.sql lacks panel {}", panel.id));
+        for sql in &panel.queries {
+            let sql = grafana::fill(sql, &variables, ("now() - interval '365 days'", "now()"));
+            let said: Vec<_> = rows(&mut fleet, &sql).await.iter().map(key).collect();
+            let is: Vec<_> =
+                rows(&mut fleet, &expected.replace("since()", "pg_temp.since()")).await.iter().map(key).collect();
+            assert!(!is.is_empty(), "the fleet has nothing for panel {} ({})", panel.id, panel.title);
+            // A list that is cut has the first of all.
+            let is_cut = sql.contains("LIMIT") && is.len() > said.len() && said.len() >= 20;
+            let equal = if is_cut { said.iter().all(|row| is.contains(row)) } else { said == is };
+            if !equal {
+                failures.push(format!(
+                    "{} {}:\n  said {:?}\n  is   {:?}",
+                    panel.id,
+                    panel.title,
+                    &said[..said.len().min(3)],
+                    &is[..is.len().min(3)]
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn half_of_all() {
+    let mut fleet = Fleet::empty().await;
+    // Two weeks of 0.15 alone, then 0.16 with a quarter, then with half, then 0.17 takes over from it.
+    fleet
+        .run(
+            "INSERT INTO rollup_activity SELECT 'week', begins::date, true, release, 'release', 'linux', '', instances, 0, instances
+            FROM (VALUES ('2026-01-05', '0.15', 100), ('2026-01-12', '0.15', 75), ('2026-01-12', '0.16', 25), ('2026-01-19', '0.15', 50), ('2026-01-19', '0.16', 50),
+                ('2026-01-26', '0.15', 50), ('2026-01-26', '0.16', 10), ('2026-01-26', '0.17', 40)) AS _ (begins, release, instances)",
+        )
+        .await;
+    let sql = "SELECT string_agg(concat_ws(' ', release, first_week, coalesce(days_to_half::text, 'never')), ', ' ORDER BY release) FROM reporting.adoption";
+    assert_eq!(fleet.text(sql).await, "0.15 2026-01-05 0, 0.16 2026-01-12 7, 0.17 2026-01-26 never");
+}
+
+#[tokio::test]
+async fn everybody_has_an_age() {
+    let mut fleet = Fleet::empty().await;
+    for (z, below) in [("0", "0.5000"), ("1.96", "0.9750"), ("-1", "0.1587"), ("-40", "0.0000"), ("40", "1.0000")] {
+        assert_eq!(fleet.text(&format!("SELECT round(reporting.normal_below({z})::numeric, 4)")).await, below, "{z}");
+    }
+    // Of a thousand, born 20 years before the report with a deviation of 5: 34.5 % are younger than 18, and so on.
+    fleet
+        .run(
+            "INSERT INTO rollup_facilities SELECT 'f', true, '', '', now(), '2026-06-01', 1000, 5, 0, 0, 0, 0, 0, '{}',
+            '{\"bys\": {\"a\": 2006, \"sd\": 5, \"ts\": 1000}, \"gc\": {\"FEMALE\": 9, \"MALE\": 991, \"OTHER\": 50}}', '{\"bys\": {\"a\": 1980, \"sd\": 0, \"ts\": 9}}'",
+        )
+        .await;
+    let sql = "SELECT string_agg(people || ' ' || age || ' ' || number, ', ' ORDER BY age) FROM reporting.ages";
+    assert_eq!(fleet.text(sql).await, "learners 0–17 345, learners 18–24 497, learners 25–34 157");
+    let sql = "SELECT string_agg(people || ' ' || gender || ' ' || number, ', ') FROM reporting.genders";
+    assert_eq!(fleet.text(sql).await, "learners MALE 991");
+}

@@ -107,7 +107,7 @@ fn datasource_variable(of: Datasource) -> Value {
     let (name, label, plugin) = identity(of);
     json!({
         "name": name, "label": label, "type": "datasource", "query": plugin, "refresh": 1, "regex": "", "hide": 0,
-        "includeAll": false, "multi": false, "options": [], "current": {},
+        "includeAll": false, "multi": false, "options": [], "current": {"text": "", "value": ""},
     })
 }
 
@@ -115,7 +115,8 @@ fn variable(variable: &Variable) -> Value {
     let current = match (variable.all, variable.multi) {
         (true, true) => json!({"text": ["All"], "value": ["$__all"]}),
         (true, false) => json!({"text": "All", "value": "$__all"}),
-        (false, _) => json!({}),
+        // Grafana takes the first.
+        (false, _) => json!({"text": "", "value": ""}),
     };
     let mut made = json!({
         "name": variable.name, "label": variable.label, "multi": variable.multi, "includeAll": variable.all,

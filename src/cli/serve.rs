@@ -107,7 +107,9 @@ impl Options {
         let (looked, first_look) = oneshot::channel();
         // Only ConfigMaps can make the first look find anything else than the start did.
         let first_look = (!config.kubernetes.config_maps.is_empty()).then_some(first_look);
-        let keep = keep_store(store.clone(), health, messages, first_look, leadership, lifecycle.clone());
+        let maintenance = maintenance::run(store.clone(), SystemClock, metrics.clone());
+        let duties = async { tokio::join!(leadership, maintenance) };
+        let keep = keep_store(store.clone(), health, messages, first_look, duties, lifecycle.clone());
         lifecycle.spawn_essential("store", keep);
         let (sender, outcomes) = mpsc::channel(1);
         let read = move || {
@@ -172,13 +174,13 @@ fn listener(
     Ok(Listener { name, socket, routes, deadlines, max_connections, traces: Traces::default() })
 }
 
-/// Migrates, however long the database is away; then probes it and prepares its months, until the stop.
+/// Migrates, however long the database is away; then probes it and does the duties, until the stop.
 async fn keep_store(
     store: Store,
     health: Health,
     mut messages: Messages,
     first_look: Option<oneshot::Receiver<()>>,
-    leadership: impl Future<Output = ()> + Send,
+    duties: impl Future<Output = ((), ())> + Send,
     lifecycle: Lifecycle,
 ) {
     let work = async {
@@ -203,8 +205,7 @@ async fn keep_store(
         health.set(true, "");
         lifecycle.set_started();
         tracing::info!(store = store.kind(), "ready");
-        let maintenance = maintenance::run(store.clone(), SystemClock);
-        tokio::join!(health.probe(store.clone()), maintenance, messages.follow(), leadership);
+        tokio::join!(health.probe(store.clone()), messages.follow(), duties);
     };
     // Migrations make it a large future, which runs once.
     until_stop(lifecycle.clone(), Box::pin(work)).await;

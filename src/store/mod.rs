@@ -8,13 +8,17 @@ mod postgres;
 mod server;
 mod sqlite;
 mod tally;
+mod volume;
 
-use std::{borrow::Borrow, path::Path, sync::Arc};
+use std::{borrow::Borrow, io, path::Path, sync::Arc};
 
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use self::error::{MigrationError, OpenError, StoreError};
+pub use self::{
+    error::{MigrationError, OpenError, StoreError},
+    volume::Volume,
+};
 use self::{postgres::Postgres, server::Server, sqlite::Sqlite};
 use crate::{
     config::{secret::Secret, sections},
@@ -270,6 +274,39 @@ impl Store {
             Self::Postgres(store) => store.prepare_months(now).await,
             Self::Sqlite(_) => Ok(()),
         }
+    }
+
+    /// How many whole months after the present one are made, without a hole; none where there are no months.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn months_ahead(&self, now: Timestamp) -> Result<Option<usize>, StoreError> {
+        match self {
+            Self::Postgres(store) => store.months_ahead(now).await.map(Some),
+            Self::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Brings up to `now` what the views of the schema `reporting` read; false if there is none, or another process is at it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Rejected`: what is done is done, and the rest is for the next time.
+    pub async fn roll_up(&self, now: Timestamp) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(store) => store.roll_up(now).await,
+            Self::Sqlite(_) => Ok(false),
+        }
+    }
+
+    /// The volume that an embedded store is on.
+    ///
+    /// # Errors
+    ///
+    /// As of the operating system.
+    pub fn volume(&self) -> io::Result<Option<Volume>> {
+        self.folder().map(Volume::of).transpose()
     }
 
     /// Whether the store would take a row now: a round trip to it.

@@ -80,10 +80,7 @@ pub(super) async fn make(
 
 /// The same within the caller's transaction, which holds the lock.
 pub(super) async fn make_missing(connection: &mut PgConnection, months: &BTreeSet<Month>) -> Result<(), sqlx::Error> {
-    const PRESENT: &str = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
-        WHERE inhparent = 'pingbacks'::regclass";
-    let rows = sqlx::raw_sql(PRESENT).fetch_all(&mut *connection).await?;
-    let present: HashSet<String> = rows.iter().map(|row| sqlx::Row::try_get(row, 0)).collect::<Result<_, _>>()?;
+    let present = present(connection).await?;
     for month in months {
         let name = month.name();
         let Some(next) = month.next().filter(|_| !present.contains(&name)) else { continue };
@@ -97,6 +94,20 @@ pub(super) async fn make_missing(connection: &mut PgConnection, months: &BTreeSe
         connection.execute(AssertSqlSafe(sql)).await?;
     }
     Ok(())
+}
+
+/// How many of the months after the present one are made, up to the first that is not.
+pub(super) async fn ahead(connection: &mut PgConnection, now: Timestamp) -> Result<usize, sqlx::Error> {
+    let present = present(connection).await?;
+    let after = Month::of(now).and_then(Month::next);
+    Ok(std::iter::successors(after, |month| month.next()).take_while(|month| present.contains(&month.name())).count())
+}
+
+async fn present(connection: &mut PgConnection) -> Result<HashSet<String>, sqlx::Error> {
+    const PRESENT: &str = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid \
+        WHERE inhparent = 'pingbacks'::regclass";
+    let rows = sqlx::raw_sql(PRESENT).fetch_all(connection).await?;
+    rows.iter().map(|row| sqlx::Row::try_get(row, 0)).collect()
 }
 
 #[cfg(test)]

@@ -123,6 +123,14 @@ metrics! {
     store_up: IntGaugeVec ["store"],
     /// Connections to the database, `idle` or `used`, as the last probe found them.
     store_connections: IntGaugeVec ["state"],
+    /// Whole months after the present one that have their partition; PostgreSQL only.
+    store_months_ahead: IntGaugeVec ["store"],
+    /// Free bytes of the volume that the embedded store is on.
+    store_volume_free_bytes: IntGaugeVec ["store"],
+    /// Size of the volume that the embedded store is on.
+    store_volume_size_bytes: IntGaugeVec ["store"],
+    /// When this process last brought up to date what the reporting views read; seconds since 1970. PostgreSQL only.
+    reporting_last_success_timestamp_seconds: IntGaugeVec ["store"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
     /// Whether the last change of the configuration was taken over; if not, the last good one is in force.

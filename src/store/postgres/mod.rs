@@ -2,6 +2,7 @@
 
 mod counting;
 mod leadership;
+mod rollups;
 
 use std::sync::LazyLock;
 
@@ -152,6 +153,12 @@ impl Postgres {
         let mut lease = self.connections.lease().await?;
         let months = partitions::around(now);
         let outcome = timeout(self.connections.limit(), partitions::make(&mut lease, &months, false)).await;
+        lease.settle(outcome)
+    }
+
+    pub(super) async fn months_ahead(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let mut lease = self.connections.lease().await?;
+        let outcome = timeout(self.connections.limit(), partitions::ahead(&mut lease, now)).await;
         lease.settle(outcome)
     }
 

@@ -21,9 +21,18 @@ pub const FIRST_ROW: usize = 1000;
 pub struct Expressions<'a> {
     matchers: String,
     named: &'a BTreeMap<String, String>,
+    snippets: &'a BTreeMap<String, String>,
 }
 
 impl Expressions<'_> {
+    pub fn sql(&self, sql: &str) -> String {
+        let replace =
+            |sql: String, (name, text): (&String, &String)| sql.replace(&format!("{{{{{name}}}}}"), text.trim());
+        let sql = self.snippets.iter().fold(sql.trim().to_owned(), replace);
+        assert!(!sql.contains("{{"), "there is no such snippet: {sql}");
+        sql
+    }
+
     pub fn expand(&self, expr: &str) -> String {
         let mut expr = expr.trim().to_owned();
         while let Some((before, rest)) = expr.split_once('@') {
@@ -39,7 +48,8 @@ impl Expressions<'_> {
 
 pub fn dashboard(source: &Source, shared: &Shared) -> Value {
     let matchers: Vec<_> = source.scope.iter().map(|name| format!("{name}=~\"${name}\"")).collect();
-    let expressions = Expressions { matchers: matchers.join(", "), named: &shared.expressions };
+    let expressions =
+        Expressions { matchers: matchers.join(", "), named: &shared.expressions, snippets: &source.snippets };
     let mut annotations = vec![built_in()];
     if !source.scope.is_empty() {
         annotations.extend(shared.annotations.iter().map(|annotation| annotated(annotation, &expressions)));
@@ -112,11 +122,20 @@ fn datasource_variable(of: Datasource) -> Value {
 }
 
 fn variable(variable: &Variable) -> Value {
-    let current = match (variable.all, variable.multi) {
-        (true, true) => json!({"text": ["All"], "value": ["$__all"]}),
-        (true, false) => json!({"text": "All", "value": "$__all"}),
-        // Grafana takes the first.
-        (false, _) => json!({"text": "", "value": ""}),
+    let mut chosen: Vec<(&str, &str)> = Vec::new();
+    for value in &variable.default {
+        let shown = variable.values.iter().find(|(_, of)| *of == value);
+        chosen.push((shown.map_or(value, |(text, _)| text), value));
+    }
+    if variable.all && chosen.is_empty() {
+        chosen.push(("All", "$__all"));
+    }
+    let (texts, values): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+    let current = if variable.multi {
+        json!({"text": texts, "value": values})
+    } else {
+        // Of none, Grafana takes the first.
+        json!({"text": texts.first().unwrap_or(&""), "value": values.first().unwrap_or(&"")})
     };
     let mut made = json!({
         "name": variable.name, "label": variable.label, "multi": variable.multi, "includeAll": variable.all,
@@ -140,7 +159,8 @@ fn variable(variable: &Variable) -> Value {
         (made["refresh"], made["regex"], made["sort"]) = (2.into(), "".into(), 1.into());
     } else {
         made["type"] = "custom".into();
-        made["query"] = variable.values.join(",").into();
+        let values: Vec<_> = variable.values.iter().map(|(text, value)| format!("{text} : {value}")).collect();
+        made["query"] = values.join(",").into();
     }
     made
 }

@@ -28,6 +28,9 @@ pub struct Source {
     pub scope: Vec<String>,
     #[serde(default)]
     pub variables: Vec<Variable>,
+    /// `{{name}}` in SQL stands for one of these.
+    #[serde(default)]
+    pub snippets: BTreeMap<String, String>,
     pub rows: Vec<Row>,
 }
 
@@ -59,9 +62,12 @@ pub struct Variable {
     pub query: Option<String>,
     /// Of PostgreSQL.
     pub sql: Option<String>,
-    /// A fixed list; `text : value` shows another text.
+    /// A fixed list: what is shown, and what it stands for.
     #[serde(default)]
-    pub values: Vec<String>,
+    pub values: BTreeMap<String, String>,
+    /// What is chosen at first, of these.
+    #[serde(default)]
+    pub default: Vec<String>,
     #[serde(default)]
     pub multi: bool,
     #[serde(default)]

@@ -25,6 +25,14 @@ pub struct Expressions<'a> {
 }
 
 impl Expressions<'_> {
+    pub fn sql(&self, sql: &str) -> String {
+        let replace =
+            |sql: String, (name, text): (&String, &String)| sql.replace(&format!("{{{{{name}}}}}"), text.trim());
+        let sql = self.snippets.iter().fold(sql.trim().to_owned(), replace);
+        assert!(!sql.contains("{{"), "there is no such snippet: {sql}");
+        sql
+    }
+
     pub fn expand(&self, expr: &str) -> String {
         let mut expr = expr.trim().to_owned();
         while let Some((before, rest)) = expr.split_once('@') {
@@ -35,14 +43,6 @@ impl Expressions<'_> {
         }
         assert!(!expr.contains("$where") || !self.matchers.is_empty(), "`$where` needs a scope: {expr}");
         expr.replace("$where", &self.matchers)
-    }
-
-    pub fn expand_sql(&self, sql: &str) -> String {
-        let insert =
-            |sql: String, (name, text): (&String, &String)| sql.replace(&format!("{{{{{name}}}}}"), text.trim());
-        let sql = self.snippets.iter().fold(sql.trim().to_owned(), insert);
-        assert!(!sql.contains("{{"), "no such snippet: {sql}");
-        sql
     }
 }
 
@@ -117,17 +117,25 @@ fn datasource_variable(of: Datasource) -> Value {
     let (name, label, plugin) = identity(of);
     json!({
         "name": name, "label": label, "type": "datasource", "query": plugin, "refresh": 1, "regex": "", "hide": 0,
-        "includeAll": false, "multi": false, "options": [], "current": {},
+        "includeAll": false, "multi": false, "options": [], "current": {"text": "", "value": ""},
     })
 }
 
 fn variable(variable: &Variable) -> Value {
-    let current = match (&variable.first, variable.all, variable.multi) {
-        (Some((text, value)), _, true) => json!({"text": [text], "value": [value]}),
-        (Some((text, value)), _, false) => json!({"text": text, "value": value}),
-        (None, true, true) => json!({"text": ["All"], "value": ["$__all"]}),
-        (None, true, false) => json!({"text": "All", "value": "$__all"}),
-        (None, false, _) => json!({}),
+    let mut chosen: Vec<(&str, &str)> = Vec::new();
+    for value in &variable.default {
+        let shown = variable.values.iter().find(|(_, of)| *of == value);
+        chosen.push((shown.map_or(value, |(text, _)| text), value));
+    }
+    if variable.all && chosen.is_empty() {
+        chosen.push(("All", "$__all"));
+    }
+    let (texts, values): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+    let current = if variable.multi {
+        json!({"text": texts, "value": values})
+    } else {
+        // Of none, Grafana takes the first.
+        json!({"text": texts.first().unwrap_or(&""), "value": values.first().unwrap_or(&"")})
     };
     let mut made = json!({
         "name": variable.name, "label": variable.label, "multi": variable.multi, "includeAll": variable.all,
@@ -151,7 +159,8 @@ fn variable(variable: &Variable) -> Value {
         (made["refresh"], made["regex"], made["sort"]) = (2.into(), "".into(), 1.into());
     } else {
         made["type"] = "custom".into();
-        made["query"] = variable.values.join(",").into();
+        let values: Vec<_> = variable.values.iter().map(|(text, value)| format!("{text} : {value}")).collect();
+        made["query"] = values.join(",").into();
     }
     made
 }

@@ -25,7 +25,9 @@ pub fn options(panel: &Panel) -> Value {
     let legend = json!({"showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": []});
     let no_legend = json!({"showLegend": false, "displayMode": "list", "placement": "bottom", "calcs": []});
     let tooltip = json!({"mode": "multi", "sort": "desc", "hideZeros": false});
-    let last = json!({"calcs": ["lastNotNull"], "fields": "", "values": false});
+    // Of a table each row is a value, of a series the last one.
+    let of_table = panel.queries.iter().any(|query| query.sql.is_some()) && panel.kind != Kind::Stat;
+    let last = json!({"calcs": ["lastNotNull"], "fields": "", "values": of_table});
     let mut options = match panel.kind {
         Kind::Barchart => json!({
             "barRadius": 0, "barWidth": 0.8, "fullHighlight": false, "groupWidth": 0.8, "legend": legend,

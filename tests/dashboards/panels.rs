@@ -40,9 +40,8 @@ fn target(query: &Query, id: char, source: Datasource, expressions: &Expressions
     let format = match query.format {
         Some(Format::Heatmap) => "heatmap",
         Some(Format::Table) => "table",
-        Some(Format::TimeSeries) => "time_series",
         None if source == Datasource::Postgres => "table",
-        None => "time_series",
+        Some(Format::TimeSeries) | None => "time_series",
     };
     let mut target =
         json!({"refId": id.to_string(), "datasource": datasource(source), "editorMode": "code", "format": format});
@@ -55,7 +54,7 @@ fn target(query: &Query, id: char, source: Datasource, expressions: &Expressions
         }
         (Datasource::Postgres, None, Some(sql)) => {
             target["rawQuery"] = true.into();
-            target["rawSql"] = expressions.expand_sql(sql).into();
+            target["rawSql"] = expressions.sql(sql).into();
         }
         _ => panic!("a query is either an `expr` of Prometheus or `sql` of PostgreSQL, as the panel's datasource"),
     }

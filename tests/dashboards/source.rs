@@ -62,15 +62,16 @@ pub struct Variable {
     pub query: Option<String>,
     /// Of PostgreSQL.
     pub sql: Option<String>,
-    /// A fixed list; `text : value` shows another text.
+    /// A fixed list: what is shown, and what it stands for.
     #[serde(default)]
-    pub values: Vec<String>,
+    pub values: BTreeMap<String, String>,
+    /// What is chosen at first, of these.
+    #[serde(default)]
+    pub default: Vec<String>,
     #[serde(default)]
     pub multi: bool,
     #[serde(default)]
     pub all: bool,
-    /// What is chosen at first, of a fixed list: one of its texts, and its value.
-    pub first: Option<(String, String)>,
     /// What stands for all of them; without it, it is the list of all.
     pub all_value: Option<String>,
 }

@@ -39,6 +39,9 @@ LEFT JOIN rollup_periods AS period USING (grain, begins)
 WHERE counted_at IS NULL OR counted_at < least((ends + interval '1 day') AT TIME ZONE 'UTC', $1 - interval '1 hour')
 ORDER BY begins DESC, grain LIMIT 1";
 
+const COUNTED: &str = "INSERT INTO rollup_periods (grain, begins, counted_at) VALUES ($1, $2, $3)
+    ON CONFLICT (grain, begins) DO UPDATE SET counted_at = excluded.counted_at";
+
 /// A day, week or month.
 struct Period {
     grain: String,
@@ -116,8 +119,6 @@ async fn count_one(transaction: &mut Transaction<'_, Db>, now: Timestamp) -> Res
         let query = sqlx::query(sql).bind(&period.grain).bind(period.begins).bind(period.ends);
         query.persistent(false).execute(&mut **transaction).await?;
     }
-    const COUNTED: &str = "INSERT INTO rollup_periods (grain, begins, counted_at) VALUES ($1, $2, $3)
-        ON CONFLICT (grain, begins) DO UPDATE SET counted_at = excluded.counted_at";
     let query = sqlx::query(COUNTED).bind(&period.grain).bind(period.begins).bind(now);
     query.persistent(false).execute(&mut **transaction).await?;
     Ok(true)

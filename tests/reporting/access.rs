@@ -3,7 +3,7 @@
 use sqlx::{Connection, Executor, Row};
 
 use crate::{
-    fleet::{Fleet, soon},
+    fleet::{Fleet, now, soon},
     support::postgres::shared,
 };
 
@@ -52,7 +52,7 @@ async fn the_role_can_come_later() {
         ..Default::default()
     };
     let store = nutritionfacts::store::Store::open(&section).await.unwrap();
-    store.migrate(chrono::Utc::now()).await.unwrap();
+    store.migrate(now()).await.unwrap();
     let mut owner = shared().connect(&name).await;
     owner.execute(sqlx::AssertSqlSafe(format!("SET ROLE \"{name}\""))).await.unwrap();
     owner.execute("SELECT reporting.grant_to_readers()").await.unwrap();

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test --test alerts` makes the chart's copy anew.
 
+#[path = "../support/runbooks.rs"]
+mod pages;
 mod promtool;
 mod runbooks;
 

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod render;
 pub mod rows;
+pub mod runbooks;
 pub mod server;
 
 use std::{

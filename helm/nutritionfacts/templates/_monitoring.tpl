@@ -26,12 +26,15 @@ through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
 {{- $rules := list -}}
 {{- range $rule := $group.rules -}}
 {{- $change := get ($.Values.prometheusRule.alerts | default dict) ($rule.alert | default "") | default dict -}}
-{{- $_ := set $rule "labels" (mergeOverwrite (deepCopy ($rule.labels | default dict)) ($change.labels | default dict)) -}}
-{{- with $change.severity -}}
-{{- $_ := set $rule.labels "severity" . -}}
+{{- if or $change.labels $change.severity -}}
+{{- $severity := $change.severity | empty | ternary dict (dict "severity" $change.severity) -}}
+{{- $_ := set $rule "labels" (mergeOverwrite (deepCopy ($rule.labels | default dict)) ($change.labels | default dict) $severity) -}}
 {{- end -}}
 {{- with $change.annotations -}}
 {{- $_ := set $rule "annotations" (mergeOverwrite (deepCopy ($rule.annotations | default dict)) .) -}}
+{{- end -}}
+{{- if not (kindIs "invalid" $change.threshold) -}}
+{{- $_ := set $rule "expr" (regexReplaceAll (include "nutritionfacts.threshold" .) $rule.expr (printf "${1}%v" $change.threshold)) -}}
 {{- end -}}
 {{- $rule = mergeOverwrite (deepCopy $rule) (pick $change "for" "expr") -}}
 {{- if ne (toString $change.enabled) "false" -}}
@@ -56,5 +59,20 @@ through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
 {{- end -}}
 {{- range $name := keys (.Values.prometheusRule.alerts | default dict) | sortAlpha -}}
 {{- if not (has $name $known) }} {{ $name }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the threshold of an expression stands: in the comparison that it ends in. */}}
+{{- define "nutritionfacts.threshold" -}}
+([<>] )[0-9.]+\s*$
+{{- end -}}
+
+{{/* Alerts whose threshold is set, but which have none. */}}
+{{- define "nutritionfacts.withoutThreshold" -}}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- range .rules -}}
+{{- $change := get ($.Values.prometheusRule.alerts | default dict) (.alert | default "") | default dict -}}
+{{- if and (not (kindIs "invalid" $change.threshold)) (not (regexMatch (include "nutritionfacts.threshold" .) .expr)) }} {{ .alert }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -63,6 +63,9 @@
 {{- with include "nutritionfacts.unknownAlerts" . }}
 - `prometheusRule.alerts` names what is no alert of this chart:{{ . }}.
 {{- end }}
+{{- with include "nutritionfacts.withoutThreshold" . }}
+- `prometheusRule.alerts` sets the threshold of what has none, where `expr` could be set:{{ . }}.
+{{- end }}
 {{- end }}
 {{- if and $values.ingress.enabled (not $values.ingress.hosts) }}
 - `ingress.hosts` is empty: `[{host: telemetry.example.org}]`.

@@ -1,0 +1,125 @@
+//! Alerts: the rules themselves, their tests by `promtool`, and a runbook for each that somebody can follow.
+//!
+//! `UPDATE=1 cargo test --test alerts` makes the chart's copy anew.
+
+mod promtool;
+mod runbooks;
+
+use std::{collections::BTreeSet, env, fs, path::Path};
+
+use nutritionfacts::telemetry::metrics::Metrics;
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const RULES: &str = "dashboards/alerts.yaml";
+const COPY: &str = "helm/nutritionfacts/files/alerts.yaml";
+/// Metrics that are not ours.
+const FOREIGN: [&str; 2] = ["kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"];
+/// Metrics that are still to come; a test fails when one has come.
+const TO_COME: [&str; 4] = [
+    "nutritionfacts_reporting_last_success_timestamp_seconds",
+    "nutritionfacts_store_months_ahead",
+    "nutritionfacts_store_volume_free_bytes",
+    "nutritionfacts_store_volume_size_bytes",
+];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All rules, of all groups.
+fn rules() -> Vec<Value> {
+    let file = yaml(RULES);
+    let groups = file["groups"].as_array().unwrap();
+    groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).cloned().collect()
+}
+
+/// The alerts by their names.
+fn alerts() -> Vec<(String, Value)> {
+    let named = rules().into_iter().filter_map(|rule| Some((rule["alert"].as_str()?.to_owned(), rule)));
+    let alerts: Vec<_> = named.collect();
+    assert!(!alerts.is_empty(), "there are no alerts");
+    alerts
+}
+
+/// What looks like a name of a metric of ours, of a recording rule or of the kubelet.
+fn metrics_of(expression: &str) -> BTreeSet<&str> {
+    let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && !"_:".contains(letter));
+    words.filter(|word| ["nutritionfacts", "kubelet"].iter().any(|of| word.starts_with(of) && *word != *of)).collect()
+}
+
+/// The names in Prometheus of a metric of ours: a histogram has three.
+fn is_ours(name: &str) -> bool {
+    Metrics::ALL.iter().any(|(ours, kind, ..)| {
+        let suffix = name.strip_prefix(ours);
+        suffix.is_some_and(|rest| match *kind {
+            "histogram" => ["_bucket", "_count", "_sum"].contains(&rest),
+            _ => rest.is_empty(),
+        })
+    })
+}
+
+/// A metric that an expression may name.
+fn is_known(name: &str) -> bool {
+    let recorded = || rules().iter().any(|rule| rule["record"] == name);
+    is_ours(name) || FOREIGN.contains(&name) || TO_COME.contains(&name) || recorded()
+}
+
+/// A chart cannot reach beyond its folder.
+#[test]
+fn the_copy_of_the_chart_is_fresh() {
+    let rules = read(RULES);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(Path::new(ROOT).join(COPY), &rules).unwrap();
+    }
+    assert!(read(COPY) == rules, "{COPY} is stale; run `UPDATE=1 cargo test --test alerts`");
+}
+
+#[test]
+fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
+    for (name, rule) in alerts() {
+        assert!(name.starts_with("Nutritionfacts"), "{name}: of what?");
+        let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
+        assert!(["critical", "warning", "info"].contains(&severity), "{name}: {severity}");
+        let annotation = |key: &str| rule["annotations"][key].as_str().unwrap_or_default().to_owned();
+        for key in ["summary", "description"] {
+            assert!(!annotation(key).is_empty(), "{name} lacks {key}");
+        }
+        let runbook = format!("https://github.com/learningequality/nutritionfacts/blob/main/docs/runbooks/{name}.md");
+        assert_eq!(annotation("runbook_url"), runbook, "{name}");
+        let dashboard = annotation("dashboard_url");
+        let (uid, panel) = dashboard.split_once("?viewPanel=panel-").unwrap_or_default();
+        let is_panel = panel.parse::<u32>().is_ok() && uid.starts_with("/d/nutritionfacts-");
+        assert!(is_panel, "{name}: {dashboard:?} is no panel");
+    }
+}
+
+#[test]
+fn every_alert_has_a_name_of_its_own() {
+    let names: Vec<_> = alerts().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+}
+
+#[test]
+fn expressions_name_metrics_that_there_are() {
+    assert_eq!(
+        metrics_of("sum(rate(kubelet_a{b=\"c\"}[5m])) / nutritionfacts:d_e"),
+        ["kubelet_a", "nutritionfacts:d_e"].into()
+    );
+    for rule in rules() {
+        let expression = rule["expr"].as_str().unwrap();
+        let unknown: Vec<_> = metrics_of(expression).into_iter().filter(|name| !is_known(name)).collect();
+        assert_eq!(unknown, Vec::<&str>::new(), "{}{}", rule["alert"], rule["record"]);
+        assert!(!metrics_of(expression).is_empty(), "{expression} names none");
+    }
+}
+
+#[test]
+fn what_is_to_come_has_not_come_yet() {
+    let come: Vec<_> = TO_COME.into_iter().filter(|name| is_ours(name)).collect();
+    assert!(come.is_empty(), "these are there, so take them out of TO_COME: {come:?}");
+}

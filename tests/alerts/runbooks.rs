@@ -1,0 +1,120 @@
+//! Runbooks: one for each alert, with the four headings, and commands that a shell and Prometheus would take.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use super::{ROOT, alerts, promtool, read};
+
+const FOLDER: &str = "docs/runbooks";
+const HEADINGS: [&str; 4] = ["Meaning", "Impact", "Diagnosis", "Mitigation"];
+/// What a block may be: looks at a cluster, changes it, or is for PostgreSQL or Prometheus.
+const LANGUAGES: [&str; 4] = ["sh", "sh change", "sql", "promql"];
+
+/// A page, by its name without `.md`, and its text.
+fn pages() -> Vec<(String, String)> {
+    let entries = fs::read_dir(Path::new(ROOT).join(FOLDER)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .map(|name| (name.strip_suffix(".md").expect("it is a page").to_owned(), read(&format!("{FOLDER}/{name}"))))
+        .collect()
+}
+
+/// Fenced blocks of all pages: the page, the language, the text.
+fn blocks() -> Vec<(String, String, String)> {
+    let mut blocks = vec![];
+    for (page, text) in pages() {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(language) = line.trim_start().strip_prefix("```") else { continue };
+            let block: Vec<_> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
+            blocks.push((page.clone(), language.to_owned(), block.join("\n")));
+        }
+    }
+    blocks
+}
+
+/// Those of a language, which must be there.
+fn of_language(language: &str) -> Vec<(String, String)> {
+    let all = blocks().into_iter().filter(|(_, of, _)| of == language);
+    let blocks: Vec<_> = all.map(|(page, _, text)| (page, text)).collect();
+    assert!(!blocks.is_empty(), "no block is {language}");
+    blocks
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+    let of_alerts: BTreeSet<_> = alerts().into_iter().map(|(name, _)| name).collect();
+    let mut of_pages: BTreeSet<_> = pages().into_iter().map(|(name, _)| name).collect();
+    assert!(of_pages.remove("README"), "there is an entrance");
+    assert_eq!(of_pages, of_alerts);
+}
+
+#[test]
+fn every_runbook_has_the_four_headings() {
+    for (page, text) in pages().into_iter().filter(|(name, _)| name != "README") {
+        assert_eq!(text.lines().next(), Some(format!("# {page}").as_str()));
+        let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, HEADINGS, "{page}");
+        let parts = text.split("\n## ").skip(1).map(|part| part.split_once('\n').unwrap_or_default());
+        let empty: Vec<_> = parts.filter(|(_, said)| said.trim().is_empty()).map(|(heading, _)| heading).collect();
+        assert!(empty.is_empty(), "{page} says nothing under {empty:?}");
+    }
+}
+
+#[test]
+fn the_table_tells_the_severity_of_every_alert() {
+    let table = read(&format!("{FOLDER}/README.md"));
+    for (name, rule) in alerts() {
+        let row = format!("| [{name}]({name}.md) | {} |", rule["labels"]["severity"].as_str().unwrap());
+        assert!(table.contains(&row), "the table of {FOLDER}/README.md lacks {row}");
+    }
+}
+
+#[test]
+fn blocks_are_of_a_language_that_tests_know() {
+    for (page, language, text) in blocks() {
+        assert!(LANGUAGES.contains(&language.as_str()), "{page}: {language:?}: {text}");
+        assert!(!text.trim().is_empty(), "{page}: an empty block");
+    }
+}
+
+#[test]
+fn a_shell_takes_the_commands() {
+    for (page, text) in of_language("sh").into_iter().chain(of_language("sh change")) {
+        let output = Command::new("bash").args(["-n", "-c", &text]).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run `bash`: {error}; install the package `bash`"));
+        assert!(output.status.success(), "{page}: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn prometheus_takes_the_queries() {
+    let blocks = of_language("promql");
+    let queries: Vec<_> = blocks.iter().map(|(_, text)| text.clone()).collect();
+    if promtool::check(&queries).is_err() {
+        for (page, query) in blocks {
+            promtool::check(std::slice::from_ref(&query))
+                .unwrap_or_else(|complaint| panic!("{page}: {query}\n{complaint}"));
+        }
+    }
+}
+
+#[test]
+fn queries_name_metrics_that_there_are() {
+    for (page, query) in of_language("promql") {
+        for name in super::metrics_of(&query) {
+            assert!(super::is_known(name), "{page}: {name}");
+        }
+    }
+}
+
+/// A page within the project that a runbook leads to.
+#[test]
+fn links_lead_somewhere() {
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_there = file.starts_with("https://") || Path::new(ROOT).join(FOLDER).join(file).exists();
+            assert!(is_there, "{page}: {link} leads nowhere");
+        }
+    }
+}

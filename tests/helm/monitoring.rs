@@ -1,7 +1,7 @@
 //! Dashboards and alerts: they reach Grafana and Prometheus as they are in the chart's files, and name nothing that is
 //! elsewhere of another name.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -106,7 +106,74 @@ fn an_alert_reaches_prometheus_as_it_is_or_as_values_change_it() {
     let rules = items(&changed[0]["rules"]);
     assert_eq!(rules.len(), 1);
     assert_eq!((&rules[0]["for"], &rules[0]["labels"]["severity"]), (&json!("9m"), &json!("page")));
+    let cut = of(json!({"Other": {"expr": "up > 2"}}));
+    assert_eq!(cut[0]["rules"][1]["expr"], "up > 2");
     let values = json!({"prometheusRule": {"alerts": {"Sme": {}}}});
     let refusal = Helm::Three.template(chart.path().to_str().unwrap(), &case.arguments, &values).unwrap_err();
     assert!(refusal.contains("no alert of this chart: Sme"), "{refusal}");
+}
+
+/// Those of the chart itself, by their names, as values change them.
+fn alerts(changes: &Value) -> BTreeMap<String, Value> {
+    let values = json!({"prometheusRule": {"alerts": changes}});
+    let rendered =
+        Case::named("profile-production").try_render(&values).unwrap_or_else(|refusal| panic!("{changes}: {refusal}"));
+    let groups = groups(&Release::of(rendered));
+    let rules = items(&groups).iter().flat_map(|group| items(&group["rules"]));
+    rules.filter_map(|rule| Some((rule["alert"].as_str()?.to_owned(), rule.clone()))).collect()
+}
+
+fn shipped() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts.yaml");
+    serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Recording rules too, which have no name that a value could change.
+#[test]
+fn all_rules_reach_prometheus() {
+    assert_eq!(groups(Release::named("profile-production")), shipped()["groups"]);
+}
+
+#[test]
+fn each_alert_can_be_switched_off_and_tuned() {
+    let plain = alerts(&json!({}));
+    assert!(!plain.is_empty());
+    let each = |change: Value| plain.keys().map(|name| (name.clone(), change.clone())).collect::<Value>();
+    assert!(alerts(&each(json!({"enabled": false}))).is_empty());
+    let change =
+        json!({"severity": "page", "for": "9h", "expr": "vector(1)", "labels": {"a": "b"}, "annotations": {"c": "d"}});
+    for (name, rule) in alerts(&each(change)) {
+        assert_eq!((&rule["for"], &rule["expr"]), (&json!("9h"), &json!("vector(1)")), "{name}");
+        assert_eq!(rule["labels"], json!({"a": "b", "severity": "page"}), "{name}");
+        assert_eq!(rule["annotations"]["c"], "d", "{name}");
+        assert_eq!(rule["annotations"]["summary"], plain[&name]["annotations"]["summary"], "{name}");
+    }
+    let all_but_one = alerts(&json!({"NutritionfactsStoreDown": {"enabled": false}}));
+    assert_eq!(all_but_one.len() + 1, plain.len());
+}
+
+/// The number that an expression ends in; where there is none, a value that would change nothing is refused.
+#[test]
+fn a_threshold_can_be_set_where_there_is_one() {
+    let plain = alerts(&json!({}));
+    let ends_in_one = |rule: &&Value| {
+        let expression = rule["expr"].as_str().unwrap().trim_end();
+        let mut words = expression.rsplitn(3, ' ');
+        words.next().is_some_and(|end| end.parse::<f64>().is_ok())
+            && words.next().is_some_and(|sign| "<>".contains(sign))
+    };
+    let (with, without): (Vec<_>, Vec<_>) = plain.iter().partition(|(_, rule)| ends_in_one(rule));
+    assert!(with.len() > 5 && without.len() > 5, "{} and {}", with.len(), without.len());
+    let all: Value = with.iter().map(|(name, _)| ((*name).clone(), json!({"threshold": 0.125}))).collect();
+    let changed = alerts(&all);
+    for (name, rule) in with {
+        let (before, after) = (rule["expr"].as_str().unwrap().trim_end(), changed[name]["expr"].as_str().unwrap());
+        let (head, _) = before.rsplit_once(' ').unwrap();
+        assert_eq!(after, format!("{head} 0.125"), "{name}");
+    }
+    for (name, _) in without {
+        let values = json!({"prometheusRule": {"alerts": {name: {"threshold": 1}}}});
+        let refusal = Case::named("profile-production").try_render(&values).expect_err(name);
+        assert!(refusal.contains(&format!("`expr` could be set: {name}.")), "{refusal}");
+    }
 }

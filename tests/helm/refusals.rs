@@ -107,6 +107,7 @@ fn table() -> Vec<(&'static str, Value)> {
         ("serviceMonitor.interval", json!("thirty")),
         ("serviceMonitor.metricRelabelings.0.source_labels", json!([])),
         ("prometheusRule.alerts.Some.severty", json!("page")),
+        ("prometheusRule.alerts.Some.threshold", json!("high")),
         ("prometheusRule.additionalGroups.0.rules.0.exp", json!("1")),
         ("grafanaDashboards.label", json!({})),
         ("extraObjects.0", json!(5)),

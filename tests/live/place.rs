@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -15,7 +14,7 @@ use crate::{
     support::{
         eventually,
         postgres::Cluster,
-        prometheus::{Job, Prometheus},
+        prometheus::{Job, Prometheus, now},
         server::{Server, Setup},
     },
 };
@@ -26,6 +25,7 @@ pub const POSTGRES: &str = "postgres";
 pub const EMBEDDED: &str = "embedded";
 
 const MINUTE: i64 = 60;
+const DAY: i64 = 24 * 60 * MINUTE;
 const ROLLED_UP: &str = "nutritionfacts_reporting_last_success_timestamp_seconds{store=\"postgres\"}";
 
 pub struct Place {
@@ -79,7 +79,7 @@ impl Place {
         };
         jobs.push(job(POSTGRES, &replicas, json!({"namespace": "kolibri", "pod": "nutritionfacts"})));
         jobs.push(job(EMBEDDED, std::slice::from_ref(&embedded), json!({})));
-        let begun = Utc::now().timestamp();
+        let begun = now();
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts.yaml");
         let prometheus = Prometheus::start(&jobs, &rules, &history());
         let targets = jobs.iter().map(|job| job.targets.len()).sum();
@@ -104,26 +104,22 @@ pub fn message(id: &str) -> String {
 
 /// Yesterday and a week ago at this hour, which some alerts compare with: both jobs were there and had ten pings a minute.
 fn history() -> String {
-    let mut text = String::from("# TYPE nutritionfacts_build_info gauge\n");
-    let of = |series: &str, value: &dyn Fn(i64) -> i64| {
-        let mut lines = String::new();
-        for (job, labels) in [(POSTGRES, ",namespace=\"kolibri\""), (EMBEDDED, "")] {
-            for days in [7, 1] {
-                let now = (Utc::now() - TimeDelta::days(days)).timestamp();
-                // Also of the minutes that the test takes.
-                for minute in -70..20 {
-                    let (value, moment) = (value(minute), now + minute * MINUTE);
-                    let labels = format!("job=\"{job}\"{labels},instance=\"history\",outcome=\"stored\"");
-                    lines += &format!("{series}{{{labels}}} {value} {moment}\n");
-                }
-            }
-        }
-        lines
+    let now = now();
+    let of = |series: &str, value: fn(i64) -> i64| -> String {
+        let jobs = [(POSTGRES, "namespace=\"kolibri\","), (EMBEDDED, "")];
+        // The minutes after are those that the test takes.
+        let moments = [7, 1].map(|days| (-70..20).map(move |minute| (days, minute))).into_iter().flatten();
+        let lines = jobs.iter().flat_map(|(job, labels)| {
+            moments.clone().map(move |(days, minute)| {
+                let (value, moment) = (value(minute), now - days * DAY + minute * MINUTE);
+                format!("{series}{{{labels}job=\"{job}\",instance=\"history\",outcome=\"stored\"}} {value} {moment}\n")
+            })
+        });
+        lines.collect()
     };
-    text += &of("nutritionfacts_build_info", &|_| 1);
-    text += "# TYPE nutritionfacts_pingbacks counter\n";
-    text += &of("nutritionfacts_pingbacks_total", &|minute| 1000 + 10 * minute);
-    text + "# EOF\n"
+    let info = of("nutritionfacts_build_info", |_| 1);
+    let pings = of("nutritionfacts_pingbacks_total", |minute| 1000 + 10 * minute);
+    format!("# TYPE nutritionfacts_build_info gauge\n{info}# TYPE nutritionfacts_pingbacks counter\n{pings}# EOF\n")
 }
 
 /// Of a cluster whose API server is away.

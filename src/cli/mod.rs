@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod ping;
 mod privacy_key;
 mod reconfigure;
+pub mod report;
 pub mod serve;
 
 use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
@@ -40,6 +41,8 @@ enum Command {
     Migrate(With<migrate::Options>),
     /// Send one ping to a server, and see that it is kept
     Ping(ping::Options),
+    /// Tell which installations were active in a period, by system, version, country and language
+    Report(With<report::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
     /// Check the messages for administrators
@@ -243,6 +246,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         }
         Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load_to_serve()?)),
         Command::Ping(options) => block_on(options.run()),
+        Command::Report(with) => block_on(with.options.run(shared.and(with.shared).load_to_serve()?)),
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),

@@ -8,6 +8,7 @@ pub mod pingback;
 pub mod platform;
 pub mod privacy;
 pub mod statistics;
+pub mod survey;
 pub mod text;
 pub mod version;
 pub mod wording;

@@ -5,6 +5,7 @@ mod error;
 mod instances;
 mod partitions;
 mod postgres;
+mod reader;
 mod server;
 mod sqlite;
 mod tally;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 pub use self::{
     error::{MigrationError, OpenError, StoreError},
+    reader::{ReadError, Reader},
     volume::Volume,
 };
 use self::{postgres::Postgres, server::Server, sqlite::Sqlite};

@@ -1,44 +1,16 @@
 //! Runbooks: one for each alert, with the four headings, and commands that a shell and Prometheus would take.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
-use super::{ROOT, alerts, promtool, read};
+use super::{
+    ROOT, alerts,
+    pages::{blocks, of_language, pages},
+    promtool, read,
+};
 
-const FOLDER: &str = "docs/runbooks";
 const HEADINGS: [&str; 4] = ["Meaning", "Impact", "Diagnosis", "Mitigation"];
 /// What a block may be: looks at a cluster, changes it, or is for PostgreSQL or Prometheus.
 const LANGUAGES: [&str; 4] = ["sh", "sh change", "sql", "promql"];
-
-/// A page, by its name without `.md`, and its text.
-fn pages() -> Vec<(String, String)> {
-    let entries = fs::read_dir(Path::new(ROOT).join(FOLDER)).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names
-        .map(|name| (name.strip_suffix(".md").expect("it is a page").to_owned(), read(&format!("{FOLDER}/{name}"))))
-        .collect()
-}
-
-/// Fenced blocks of all pages: the page, the language, the text.
-fn blocks() -> Vec<(String, String, String)> {
-    let mut blocks = vec![];
-    for (page, text) in pages() {
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            let Some(language) = line.trim_start().strip_prefix("```") else { continue };
-            let block: Vec<_> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
-            blocks.push((page.clone(), language.to_owned(), block.join("\n")));
-        }
-    }
-    blocks
-}
-
-/// Those of a language, which must be there.
-fn of_language(language: &str) -> Vec<(String, String)> {
-    let all = blocks().into_iter().filter(|(_, of, _)| of == language);
-    let blocks: Vec<_> = all.map(|(page, _, text)| (page, text)).collect();
-    assert!(!blocks.is_empty(), "no block is {language}");
-    blocks
-}
 
 #[test]
 fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
@@ -62,10 +34,10 @@ fn every_runbook_has_the_four_headings() {
 
 #[test]
 fn the_table_tells_the_severity_of_every_alert() {
-    let table = read(&format!("{FOLDER}/README.md"));
+    let table = read("docs/runbooks/README.md");
     for (name, rule) in alerts() {
         let row = format!("| [{name}]({name}.md) | {} |", rule["labels"]["severity"].as_str().unwrap());
-        assert!(table.contains(&row), "the table of {FOLDER}/README.md lacks {row}");
+        assert!(table.contains(&row), "the table of docs/runbooks/README.md lacks {row}");
     }
 }
 
@@ -113,7 +85,7 @@ fn links_lead_somewhere() {
     for (page, text) in pages() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
-            let is_there = file.starts_with("https://") || Path::new(ROOT).join(FOLDER).join(file).exists();
+            let is_there = file.starts_with("https://") || Path::new(ROOT).join("docs/runbooks").join(file).exists();
             assert!(is_there, "{page}: {link} leads nowhere");
         }
     }

@@ -17,3 +17,4 @@ mod live;
 mod load;
 mod release;
 mod rollout;
+mod runbooks;

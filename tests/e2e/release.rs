@@ -69,11 +69,16 @@ impl Release {
 
     /// Installs or upgrades, and waits until all is ready.
     pub fn helm_upgrade(&self, chart: &str, options: &[&str]) {
+        self.helm_upgrade_as(NAME, chart, options);
+    }
+
+    /// Likewise, as a release of another name.
+    pub fn helm_upgrade_as(&self, name: &str, chart: &str, options: &[&str]) {
         let image = image();
         let (registry, rest) = image.split_once('/').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let (repository, tag) = rest.rsplit_once(':').expect("E2E_IMAGE is REGISTRY/NAME:TAG");
         let image = format!("image.registry={registry},image.repository={repository},image.tag={tag}");
-        let fixed = ["upgrade", "--install", NAME, chart, "--set", &image, "--wait", "--timeout=5m"];
+        let fixed = ["upgrade", "--install", name, chart, "--set", &image, "--wait", "--timeout=5m"];
         self.helm(&[&fixed, options].concat());
     }
 

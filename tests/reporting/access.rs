@@ -3,7 +3,7 @@
 use sqlx::{Connection, Executor, Row};
 
 use crate::{
-    fleet::{Fleet, soon},
+    fleet::{Fleet, now, soon},
     support::postgres::shared,
 };
 
@@ -52,9 +52,44 @@ async fn the_role_can_come_later() {
         ..Default::default()
     };
     let store = nutritionfacts::store::Store::open(&section).await.unwrap();
-    store.migrate(chrono::Utc::now()).await.unwrap();
+    store.migrate(now()).await.unwrap();
     let mut owner = shared().connect(&name).await;
     owner.execute(sqlx::AssertSqlSafe(format!("SET ROLE \"{name}\""))).await.unwrap();
     owner.execute("SELECT reporting.grant_to_readers()").await.unwrap();
     assert!(store.roll_up(soon()).await.unwrap());
+}
+
+/// The page has all views with all their columns, and no others.
+#[tokio::test]
+async fn every_column_is_documented() {
+    let mut fleet = Fleet::empty().await;
+    let sql = "SELECT string_agg(view || '.' || name, ' ' ORDER BY view, name) FROM (
+            SELECT table_name AS view, column_name AS name FROM information_schema.columns WHERE table_schema = 'reporting'
+            UNION ALL SELECT routine_name, parameter_name FROM information_schema.routines JOIN information_schema.parameters USING (specific_schema, specific_name)
+            WHERE specific_schema = 'reporting' AND routine_name = 'new_by_network' AND parameter_mode = 'OUT') AS columns (view, name)";
+    let is = fleet.text(sql).await;
+    let page = include_str!("../../docs/data.md");
+    let mut said = Vec::new();
+    for section in page.split("\n### ").skip(1) {
+        let (title, body) = section.split_once('\n').unwrap();
+        let views: Vec<_> = title
+            .split('`')
+            .filter_map(|part| part.strip_prefix("reporting."))
+            .map(|name| name.split('(').next().unwrap())
+            .collect();
+        for line in body.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| `")) {
+            for column in line.split(" | ").next().unwrap().split('`').skip(1).step_by(2) {
+                for view in &views {
+                    // The two views that share a table differ in one column.
+                    if !matches!((*view, column), ("genders", "age") | ("ages", "gender")) {
+                        said.push(format!("{view}.{column}"));
+                    }
+                }
+            }
+        }
+    }
+    said.sort();
+    let mut is: Vec<_> = is.split(' ').map(ToOwned::to_owned).collect();
+    is.sort();
+    assert_eq!(said, is);
 }

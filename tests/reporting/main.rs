@@ -6,4 +6,5 @@ mod support;
 mod access;
 mod fleet;
 mod panels;
+mod report;
 mod rollups;

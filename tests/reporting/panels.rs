@@ -36,7 +36,7 @@ fn months(sql: &str) -> String {
 async fn rows(fleet: &mut Fleet, sql: &str) -> Vec<Value> {
     let text = fleet.text(&format!("SELECT coalesce(jsonb_agg(t), '[]') FROM ({sql}) AS t")).await;
     let mut rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    rows.sort_by_key(|row| key(row));
+    rows.sort_by_key(key);
     rows
 }
 

@@ -1,8 +1,8 @@
 //! The rollups, however they come about.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
-use crate::fleet::{Fleet, soon};
+use crate::fleet::{Fleet, now, soon};
 
 const TABLES: [&str; 7] = [
     "rollup_activity",
@@ -32,7 +32,7 @@ async fn many_rounds_come_to_the_same_as_one() {
         for (from, to) in [("later", "pingbacks"), ("reports", "statistics")] {
             fleet.run(&format!("WITH moved AS (DELETE FROM {from} WHERE received_at < {until} RETURNING *) INSERT INTO {to} SELECT * FROM moved")).await;
         }
-        assert!(fleet.store.roll_up(Utc::now() - TimeDelta::days(30 * months)).await.unwrap());
+        assert!(fleet.store.roll_up(now() - TimeDelta::days(30 * months)).await.unwrap());
     }
     assert!(fleet.store.roll_up(soon()).await.unwrap());
     let mut rounds = Vec::new();
@@ -64,17 +64,17 @@ async fn one_process_at_a_time() {
 #[tokio::test]
 async fn a_period_that_lasts_is_counted_again_after_an_hour() {
     let mut fleet = Fleet::of(20, 5).await;
-    let now = Utc::now();
-    assert!(fleet.store.roll_up(now).await.unwrap());
+    let begin = now();
+    assert!(fleet.store.roll_up(begin).await.unwrap());
     let counted = "SELECT max(counted_at) FROM rollup_periods";
     let first = fleet.text(counted).await;
-    assert!(fleet.store.roll_up(now + TimeDelta::minutes(50)).await.unwrap());
+    assert!(fleet.store.roll_up(begin + TimeDelta::minutes(50)).await.unwrap());
     assert_eq!(fleet.text(counted).await, first);
-    assert!(fleet.store.roll_up(now + TimeDelta::minutes(70)).await.unwrap());
+    assert!(fleet.store.roll_up(begin + TimeDelta::minutes(70)).await.unwrap());
     assert_ne!(fleet.text(counted).await, first);
     // A period that has been over for a day is not looked at again.
     let settled = "SELECT count(*) FROM rollup_periods WHERE grain = 'day' AND begins < now() - interval '3 days' AND counted_at > ";
-    assert_eq!(fleet.text(&format!("{settled} '{now}'")).await, "0");
+    assert_eq!(fleet.text(&format!("{settled} '{begin}'")).await, "0");
 }
 
 /// An empty database has nothing to count, and says so without an error.

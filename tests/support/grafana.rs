@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 pub struct Panel {
     pub id: u32,
     pub title: String,
-    /// SQL or `PromQL`, as in the file.
+    /// As in the file, of PostgreSQL or Prometheus.
     pub queries: Vec<String>,
     /// How each of them is asked.
     pub targets: Vec<Value>,

@@ -14,6 +14,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod render;
 pub mod rows;
+pub mod runbooks;
 pub mod server;
 
 use std::{

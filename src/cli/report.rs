@@ -1,0 +1,194 @@
+//! `nutritionfacts report`: the survey of installations, for people without Grafana.
+
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{Failure, clock::SystemClock, config::print};
+use crate::{
+    config::Loaded,
+    domain::{
+        Clock, Timestamp,
+        survey::{Findings, Group, Survey},
+    },
+    store::{ReadError, Reader},
+};
+
+/// Longest list of a table in the terminal; JSON has all.
+const LINES: usize = 15;
+
+/// Which period, and how to tell.
+#[derive(Args)]
+pub struct Options {
+    /// First day of the period, in UTC; 30 days before its end if not given
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    since: Option<NaiveDate>,
+    /// The day after the last; now if not given
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    until: Option<NaiveDate>,
+    /// Also those of developers, testers, demonstrations and staff (with a mode)
+    #[arg(long)]
+    all: bool,
+    /// How to tell
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// For programs; see docs/data.md.
+    Json,
+}
+
+#[derive(Serialize)]
+struct Report {
+    since: Timestamp,
+    until: Timestamp,
+    #[serde(flatten)]
+    findings: Findings,
+}
+
+impl Options {
+    /// Reads the store, beside a server that may be running, and prints.
+    ///
+    /// # Errors
+    ///
+    /// The period is empty, or the store cannot be read.
+    pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
+        let day = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+        let now = SystemClock.now();
+        let until = self.until.map_or(now, day);
+        let since = self.since.map_or(until - TimeDelta::days(30), day);
+        if since >= until {
+            return Err(Failure::Unchecked(format!("--since {since} is not before --until {until}")));
+        }
+        let mut reader = Reader::open(&loaded.store).await.map_err(|error| match error {
+            ReadError::Open(error) => Failure::of_store(&loaded, error),
+            other => Failure::running(other),
+        })?;
+        let mut survey = Survey::new(self.all);
+        let mut progress = Progress::new((until - since).num_days() + 1);
+        // Day by day and forwards, so that the last ping of an installation is the one that stays.
+        let mut from = since;
+        while from < until {
+            let to = (from + TimeDelta::days(1)).min(until);
+            reader.survey((from, to), self.all, &mut survey).await.map_err(Failure::running)?;
+            progress.step(from);
+            from = to;
+        }
+        progress.end();
+        let report = Report { since, until, findings: survey.findings() };
+        print(&match self.format {
+            Format::Table => table(&report, self.all),
+            Format::Json => {
+                let mut text = serde_json::to_string_pretty(&report).map_err(Failure::running)?;
+                text.push('\n');
+                text
+            }
+        })
+    }
+}
+
+fn table(report: &Report, all: bool) -> String {
+    let Report { since, until, findings } = report;
+    let days = |moment: &Timestamp| moment.format("%Y-%m-%d %H:%M").to_string();
+    let who = if all { "installations" } else { "ordinary installations" };
+    let mut text = format!(
+        "{} to {} UTC\n{} {who} pinged; {} facilities reported {} learners\n",
+        days(since),
+        days(until),
+        findings.installations,
+        findings.facilities,
+        findings.learners
+    );
+    let parts = [
+        ("operating system", &findings.os),
+        ("version", &findings.version),
+        ("country", &findings.country),
+        ("language", &findings.language),
+    ];
+    for (name, groups) in parts {
+        part(&mut text, name, groups, findings.installations);
+    }
+    text
+}
+
+/// One table: what is too much for a terminal is summed up in its last line.
+fn part(text: &mut String, name: &str, groups: &[Group], of: u64) {
+    let shown = if groups.len() > LINES + 1 { LINES } else { groups.len() };
+    let rest: u64 = groups[shown..].iter().map(|group| group.installations).sum();
+    let more = (shown < groups.len()).then(|| format!("{} more", groups.len() - shown));
+    let lines = groups[..shown].iter().map(|group| (plain(&group.value), group.installations));
+    let lines: Vec<_> = lines.chain(more.map(|more| (more, rest))).collect();
+    let width = lines.iter().map(|(value, _)| value.chars().count()).chain([name.len()]).max().unwrap_or(0);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "\n{name:<width$}  installations   share");
+    for (value, installations) in lines {
+        // Good to a tenth of a percent; tens of millions are far below where a float loses one.
+        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+        let share = 100.0 * installations as f64 / of.max(1) as f64;
+        let _ = writeln!(text, "{value:<width$}  {installations:>13}  {share:>5.1}%");
+    }
+}
+
+/// What senders wrote, without what would move the cursor or break a line.
+fn plain(value: &str) -> String {
+    value.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).take(60).collect()
+}
+
+/// Says on standard error how far it is, when it takes long: in one line of a terminal, elsewhere now and then.
+struct Progress {
+    days: i64,
+    done: i64,
+    said: Instant,
+    pause: Duration,
+    is_terminal: bool,
+    has_said: bool,
+}
+
+impl Progress {
+    fn new(days: i64) -> Self {
+        let is_terminal = stderr().is_terminal();
+        let pause = if is_terminal { Duration::from_millis(500) } else { Duration::from_secs(10) };
+        Self { days, done: 0, said: Instant::now(), pause, is_terminal, has_said: false }
+    }
+
+    fn step(&mut self, day: Timestamp) {
+        self.done += 1;
+        if self.said.elapsed() < self.pause {
+            return;
+        }
+        (self.said, self.has_said) = (Instant::now(), true);
+        let line = format!("read {} ({} of {} days)", day.format("%Y-%m-%d"), self.done, self.days);
+        if self.is_terminal { eprint!("\r{line}\x1b[K") } else { eprintln!("{line}") }
+    }
+
+    fn end(&self) {
+        if self.is_terminal && self.has_said {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_ends_with_the_rest_and_nothing_moves_the_cursor() {
+        let group = |n: u64| Group { value: format!("v{n}\u{1b}[2J\n"), installations: 100 - n };
+        let mut text = String::new();
+        part(&mut text, "version", &(0..20).map(group).collect::<Vec<_>>(), 1810);
+        assert_eq!(text.lines().count(), 2 + LINES + 1);
+        assert!(text.ends_with("5 more                   415   22.9%\n"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,197 @@
+//! The survey that the first specification asks for: who is out there, by what it runs.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+/// Groups of fewer are not told apart (PRIVACY.md).
+pub const SMALLEST: u64 = 10;
+
+/// The last ping of an installation in some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Not empty.
+    pub instance_id: String,
+    /// Empty for an ordinary installation.
+    pub mode: String,
+    /// What it said of itself.
+    pub traits: Traits,
+}
+
+/// What installations are grouped by; empty where it is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Traits {
+    /// As in the column `os`.
+    pub os: String,
+    /// Of Kolibri.
+    pub version: String,
+    /// As in the column `country`.
+    pub country: String,
+    /// As in the column `language`.
+    pub language: String,
+}
+
+/// What has been seen so far: each installation once, by its last ping.
+#[derive(Debug, Default)]
+pub struct Survey {
+    others_too: bool,
+    /// Those of each installation, or none if it is no ordinary one now.
+    installations: HashMap<String, Option<usize>>,
+    /// There are few combinations, and many installations of each.
+    traits: Vec<Traits>,
+    known: HashMap<Traits, usize>,
+    facilities: HashMap<String, u64>,
+}
+
+/// What the survey says.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// That pinged.
+    pub installations: u64,
+    /// That reported.
+    pub facilities: u64,
+    /// Of each facility the largest number that it reported, in all.
+    pub learners: u64,
+    /// By operating system.
+    pub os: Vec<Group>,
+    /// By version of Kolibri.
+    pub version: Vec<Group>,
+    /// By country.
+    pub country: Vec<Group>,
+    /// By language.
+    pub language: Vec<Group>,
+}
+
+/// Installations that have something in common.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// `unknown` where nobody says; `others` for all that are too few.
+    pub value: String,
+    /// How many.
+    pub installations: u64,
+}
+
+impl Survey {
+    /// Of ordinary installations; of all with `others_too`.
+    #[must_use]
+    pub fn new(others_too: bool) -> Self {
+        Self { others_too, ..Self::default() }
+    }
+
+    /// Takes in a sighting that is later than all of this installation before.
+    pub fn see(&mut self, sighting: Sighting) {
+        let counts = self.others_too || sighting.mode.is_empty();
+        let traits = counts.then(|| {
+            *self.known.entry(sighting.traits).or_insert_with_key(|traits| {
+                self.traits.push(traits.clone());
+                self.traits.len() - 1
+            })
+        });
+        self.installations.insert(sighting.instance_id, traits);
+    }
+
+    /// Takes in how many learners a facility reported.
+    pub fn hear(&mut self, facility: String, learners: u64) {
+        let most = self.facilities.entry(facility).or_default();
+        *most = learners.max(*most);
+    }
+
+    /// What there is to say.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        let mut counts = vec![0; self.traits.len()];
+        for place in self.installations.values().flatten() {
+            counts[*place] += 1;
+        }
+        let by = |of: fn(&Traits) -> &str| groups(self.traits.iter().map(of).zip(counts.iter().copied()));
+        Findings {
+            installations: counts.iter().sum(),
+            facilities: self.facilities.len() as u64,
+            learners: self.facilities.values().fold(0, |sum, learners| sum.saturating_add(*learners)),
+            os: by(|traits| &traits.os),
+            version: by(|traits| &traits.version),
+            country: by(|traits| &traits.country),
+            language: by(|traits| &traits.language),
+        }
+    }
+}
+
+/// The largest first, and at the end those that are too few to be told apart.
+fn groups<'a>(counted: impl Iterator<Item = (&'a str, u64)>) -> Vec<Group> {
+    let mut sums = HashMap::<&str, u64>::new();
+    for (value, count) in counted {
+        *sums.entry(if value.is_empty() { "unknown" } else { value }).or_default() += count;
+    }
+    let few: u64 = sums.values().filter(|count| **count < SMALLEST).sum();
+    let mut groups: Vec<_> = sums
+        .into_iter()
+        .filter(|(_, count)| *count >= SMALLEST)
+        .map(|(value, installations)| Group { value: value.to_owned(), installations })
+        .collect();
+    groups.sort_by(|a, b| b.installations.cmp(&a.installations).then_with(|| a.value.cmp(&b.value)));
+    if few > 0 {
+        groups.push(Group { value: "others".to_owned(), installations: few });
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sighting(id: usize, mode: &str, os: &str) -> Sighting {
+        let traits = Traits { os: os.into(), version: "0.19.0".into(), country: String::new(), language: "en".into() };
+        Sighting { instance_id: id.to_string(), mode: mode.into(), traits }
+    }
+
+    fn group(value: &str, installations: u64) -> Group {
+        Group { value: value.into(), installations }
+    }
+
+    #[test]
+    fn each_installation_counts_once_by_its_last_ping() {
+        let mut survey = Survey::new(false);
+        for id in 0..30 {
+            survey.see(sighting(id, "", "windows"));
+        }
+        for id in 0..12 {
+            survey.see(sighting(id, "", "linux"));
+        }
+        survey.see(sighting(40, "demo", "linux"));
+        // One becomes a demonstration.
+        survey.see(sighting(0, "demo", "linux"));
+        let findings = survey.findings();
+        assert_eq!(findings.installations, 29);
+        assert_eq!(findings.os, [group("windows", 18), group("linux", 11)]);
+        assert_eq!(findings.country, [group("unknown", 29)]);
+    }
+
+    #[test]
+    fn the_few_are_not_told_apart() {
+        let mut survey = Survey::new(true);
+        for id in 0..25 {
+            survey.see(sighting(
+                id,
+                "demo",
+                if id < 10 {
+                    "linux"
+                } else if id < 19 {
+                    "android"
+                } else {
+                    "macos"
+                },
+            ));
+        }
+        assert_eq!(survey.findings().os, [group("linux", 10), group("others", 15)]);
+    }
+
+    #[test]
+    fn learners_are_the_most_that_each_facility_said() {
+        let mut survey = Survey::new(false);
+        for (facility, learners) in [("a", 5), ("b", 7), ("a", 9), ("a", 2), ("c", u64::MAX)] {
+            survey.hear(facility.into(), learners);
+        }
+        let findings = survey.findings();
+        assert_eq!((findings.facilities, findings.learners), (3, u64::MAX));
+    }
+}

@@ -1,0 +1,141 @@
+//! A store that is only read, beside the server that writes it: for the survey.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::TryStreamExt;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, FromRow, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
+use thiserror::Error;
+
+use super::{EMBEDDED, MigrationError, OpenError, StoreError, error::classify, server::Server, sqlite};
+use crate::{
+    config::{secret::Secret, sections},
+    domain::{
+        Timestamp, new_id,
+        survey::{Sighting, Survey, Traits},
+    },
+};
+
+/// A connection that reads.
+#[derive(Debug)]
+pub enum Reader {
+    /// To a server.
+    Postgres(Box<PgConnection>),
+    /// To the file of a server that may be running.
+    Sqlite(Box<SqliteConnection>),
+}
+
+/// Why it cannot be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// What the configuration says of the store is wrong.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A server that cannot be reached.
+    #[error(transparent)]
+    Server(#[from] MigrationError),
+    /// There is no database yet.
+    #[error("there is no database at {}", .0.display())]
+    Missing(PathBuf),
+    /// While reading.
+    #[error("cannot read the store (is its schema of this version?)")]
+    Store(#[source] StoreError),
+}
+
+/// Of the last ping of each installation within two ids. SQLite takes the columns from the row of the greatest id.
+const POSTGRES_SIGHTINGS: &str =
+    "SELECT DISTINCT ON (instance_id) instance_id, mode, os, kolibri_version, country, language
+    FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' ORDER BY instance_id, id DESC";
+const SQLITE_SIGHTINGS: &str = "SELECT instance_id, mode, os, kolibri_version, country, language, max(id)
+    FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' GROUP BY instance_id";
+
+/// What facilities of ordinary installations (or of all, by $3) reported within two ids. A number that no facility can have is
+/// left out, as in the rollups.
+const LEARNERS: &str = "SELECT facility_id, max(learners) FROM facility_statistics
+    JOIN statistics ON statistics.id = statistics_id LEFT JOIN pingbacks ON pingbacks.id = pingback_id
+    WHERE statistics.id >= $1 AND statistics.id < $2 AND facility_id <> '' AND learners <= 1000000 AND (coalesce(mode, '') = '' OR $3)
+    GROUP BY facility_id";
+
+impl Reader {
+    /// Connects; nothing is made or changed.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub async fn open(store: &sections::Store) -> Result<Self, ReadError> {
+        let url = store.url.as_ref().map(Secret::expose);
+        let file = match url {
+            None if store.host.is_none() => Path::new(EMBEDDED),
+            Some(url) if url.starts_with("sqlite:") => sqlite::path_of(url)?,
+            _ => {
+                let mut connection = Server::new(store)?.connect("0").await?;
+                let only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection).await;
+                only.map_err(|error| ReadError::Store(classify(&error)))?;
+                return Ok(Self::Postgres(Box::new(connection)));
+            }
+        };
+        if !file.exists() {
+            return Err(ReadError::Missing(file.to_owned()));
+        }
+        let options = SqliteConnectOptions::new().filename(file).read_only(true).disable_statement_logging();
+        let connection = SqliteConnection::connect_with(&options).await;
+        Ok(Self::Sqlite(Box::new(connection.map_err(|error| ReadError::Store(classify(&error)))?)))
+    }
+
+    /// Reads into the survey what pinged and reported from one moment to before another.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn survey(
+        &mut self,
+        (since, until): (Timestamp, Timestamp),
+        others_too: bool,
+        survey: &mut Survey,
+    ) -> Result<(), ReadError> {
+        // The smallest ids of their moments.
+        let (first, end) = (new_id(since, 0), new_id(until, 0));
+        let read = async {
+            match self {
+                Self::Postgres(connection) => {
+                    let mut rows = sqlx::query(POSTGRES_SIGHTINGS).bind(first).bind(end).fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await? {
+                        survey.see(sighting(FromRow::from_row(&row)?));
+                    }
+                    drop(rows);
+                    let query = sqlx::query(LEARNERS).bind(first).bind(end).bind(others_too);
+                    let mut rows = query.fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await? {
+                        hear(survey, FromRow::from_row(&row)?);
+                    }
+                }
+                Self::Sqlite(connection) => {
+                    let (first, end) = (first.to_string(), end.to_string());
+                    let mut rows = sqlx::query(SQLITE_SIGHTINGS).bind(&first).bind(&end).fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await? {
+                        survey.see(sighting(FromRow::from_row(&row)?));
+                    }
+                    drop(rows);
+                    let query = sqlx::query(AssertSqlSafe(LEARNERS)).bind(&first).bind(&end).bind(others_too);
+                    let mut rows = query.fetch(&mut **connection);
+                    while let Some(row) = rows.try_next().await? {
+                        hear(survey, FromRow::from_row(&row)?);
+                    }
+                }
+            }
+            Ok(())
+        };
+        read.await.map_err(|error: sqlx::Error| ReadError::Store(classify(&error)))
+    }
+}
+
+fn sighting(
+    (instance_id, mode, os, version, country, language): (String, String, String, String, String, String),
+) -> Sighting {
+    Sighting { instance_id, mode, traits: Traits { os, version, country, language } }
+}
+
+fn hear(survey: &mut Survey, (facility, learners): (String, i64)) {
+    survey.hear(facility, u64::try_from(learners).unwrap_or(0));
+}

@@ -1,0 +1,98 @@
+//! `nutritionfacts report`, on both stores, against the rows.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{
+    fleet::Fleet,
+    support::{
+        http::{PINGBACK, post},
+        postgres::shared,
+        server::Setup,
+    },
+};
+
+fn report(store: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
+    command.env_clear().env("DATABASE_URL", store).env("NUTRITIONFACTS__PRIVACY__KEY", "k".repeat(40));
+    command.arg("report").args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn it_says_what_the_rows_say() {
+    let mut fleet = Fleet::of(400, 15).await;
+    let url = shared().url(&fleet.database);
+    let said = json(&report(&url, &["--since", "2026-01-10", "--until", "2026-08-01", "--format", "json"]));
+    let of = |what: &str| {
+        format!(
+            "SELECT {what} FROM (SELECT DISTINCT ON (instance_id) * FROM pingbacks
+                WHERE received_at >= '2026-01-10Z' AND received_at < '2026-08-01Z' ORDER BY instance_id, id DESC) AS latest WHERE mode = ''"
+        )
+    };
+    assert_eq!(said["installations"].to_string(), fleet.text(&of("count(*)")).await);
+    for (key, column) in
+        [("os", "os"), ("version", "kolibri_version"), ("country", "country"), ("language", "language")]
+    {
+        let value = format!("CASE {column} WHEN '' THEN 'unknown' ELSE {column} END");
+        let groups = of(&format!("{value} AS value, count(*) AS installations"));
+        let sql = format!(
+            "SELECT coalesce(jsonb_agg(t ORDER BY installations DESC, value COLLATE \"C\"), '[]') FROM ({groups} GROUP BY 1 HAVING count(*) >= 10) AS t"
+        );
+        let expected: Value = fleet.text(&sql).await.parse().unwrap();
+        let few = |group: &&Value| group["value"] != "others";
+        let told: Vec<_> = said[key].as_array().unwrap().iter().filter(few).cloned().collect();
+        assert_eq!(Value::from(told), expected, "{key}");
+        let sum: u64 = said[key].as_array().unwrap().iter().map(|group| group["installations"].as_u64().unwrap()).sum();
+        assert_eq!(said["installations"], sum, "{key}");
+    }
+    let learners = "SELECT sum(most) FROM (SELECT max(learners) AS most FROM facility_statistics JOIN statistics ON statistics.id = statistics_id
+        JOIN pingbacks ON pingbacks.id = pingback_id WHERE mode = '' AND statistics.received_at >= '2026-01-10Z' AND statistics.received_at < '2026-08-01Z'
+        GROUP BY facility_id) AS _";
+    assert_eq!(said["learners"].to_string(), fleet.text(learners).await);
+
+    let all = json(&report(&url, &["--since", "2026-01-10", "--until", "2026-08-01", "--all", "--format", "json"]));
+    assert!(all["installations"].as_u64() > said["installations"].as_u64());
+}
+
+#[test]
+fn it_reads_an_embedded_store_beside_its_server() {
+    let setup = Setup::sqlite();
+    let server = setup.start();
+    for id in 0..12 {
+        let body = format!(
+            r#"{{"instance_id": "i{}", "version": "0.17.{}", "platform": "Linux", "language": "en"}}"#,
+            id % 11,
+            id % 11
+        );
+        assert_eq!(server.ask(&post(PINGBACK, body.as_bytes())).status, 200);
+    }
+    let url = format!("sqlite://{}/nutritionfacts.db", server.data_folder().display());
+    let said = json(&report(&url, &["--format", "json"]));
+    assert_eq!(said["installations"], 11);
+    assert_eq!(said["language"], serde_json::json!([{"value": "en", "installations": 11}]));
+    // Groups of fewer than ten are one.
+    assert_eq!(said["version"], serde_json::json!([{"value": "others", "installations": 11}]));
+
+    let table = String::from_utf8(report(&url, &[]).stdout).unwrap();
+    assert!(table.contains("11 ordinary installations pinged"), "{table}");
+    assert!(table.contains("language  installations   share\nen                   11  100.0%"), "{table}");
+    server.assert_well();
+}
+
+#[test]
+fn it_says_what_is_wrong() {
+    let output = report("sqlite:///nowhere/at-all.db", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "nutritionfacts: there is no database at /nowhere/at-all.db\n");
+    let output = report("sqlite:///nowhere/at-all.db", &["--since", "2026-02-01", "--until", "2026-01-01"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not before"));
+    let output = report("sqlite:///nowhere/at-all.db", &["--since", "yesterday"]);
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -35,6 +35,8 @@ fn two_servers_under_load() {
     for server in &servers {
         server.wait_until_ready();
     }
+    let rolled_up = r#"nutritionfacts_reporting_last_success_timestamp_seconds{store="postgres"}"#;
+    eventually("the rollups are made as well", || servers.iter().find_map(|server| server.metric(rolled_up)));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     // The month of the next ping is made on its way.
     runtime.block_on(cluster.execute(name, FORGET_MONTHS));

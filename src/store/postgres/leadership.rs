@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tokio::time::timeout;
 
 use super::Postgres;
-use crate::store::{MigrationError, StoreError, error::classify};
+use crate::store::{StoreError, error::classify};
 
 /// Key of the advisory lock that the leader holds: "nutr" and a number.
 const LEADER_LOCK: i64 = 0x6e75_7472_0000_0003;
@@ -24,10 +24,7 @@ pub struct Candidate {
 impl Postgres {
     /// On a connection of its own, which ends with it, and with that the leadership.
     pub(in crate::store) async fn candidate(&self) -> Result<Candidate, StoreError> {
-        let connection = self.connections.single().await.map_err(|error| match error {
-            MigrationError::Store(error) => error,
-            other => StoreError::unavailable(other.to_string()),
-        })?;
+        let connection = self.spare_connection().await?;
         let mut candidate = Candidate { connection, pooled: self.connections.server.pooled, leads: false };
         if !candidate.pooled {
             let kept = sqlx::raw_sql(KEEPALIVE).execute(&mut candidate.connection).await;

@@ -183,6 +183,14 @@ impl Postgres {
         self.connections.close().await;
     }
 
+    /// Beside those that pings share, and without a limit of time.
+    async fn spare_connection(&self) -> Result<PgConnection, StoreError> {
+        self.connections.single().await.map_err(|error| match error {
+            MigrationError::Store(error) => error,
+            other => StoreError::unavailable(other.to_string()),
+        })
+    }
+
     /// Runs one statement, which commits itself.
     async fn execute(&self, query: Query<'_, Db, PgArguments>) -> Result<(), StoreError> {
         let pooled = self.connections.server.pooled;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Postgres;
 use crate::{
     domain::Timestamp,
-    store::{MigrationError, StoreError, error::classify},
+    store::{StoreError, error::classify},
 };
 
 /// Key of the advisory lock under which a step is taken: "nutr" and a number.
@@ -52,10 +52,7 @@ struct Period {
 impl Postgres {
     /// Brings the rollups up to `now`; false if another process is at it.
     pub(in crate::store) async fn roll_up(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let mut connection = self.connections.single().await.map_err(|error| match error {
-            MigrationError::Store(error) => error,
-            other => StoreError::unavailable(other.to_string()),
-        })?;
+        let mut connection = self.spare_connection().await?;
         loop {
             let step = timeout(LONGEST, step(&mut connection, now)).await;
             match step.map_err(|_| StoreError::timeout("a rollup", LONGEST))?.map_err(|error| classify(&error))? {

@@ -46,13 +46,10 @@ class Sources:
         self.since = self.until - since
         self.variables = {}
         for variable in dashboard["templating"]["list"]:
-            chosen = variable.get("current", {}).get("value")
-            sql = variable.get("query", {}) if variable.get("datasource", {}).get("type", "").endswith("postgresql-datasource") else None
-            if sql:
-                text = sql if isinstance(sql, str) else sql.get("rawSql") or sql["query"]
-                self.variables[variable["name"]] = [row[0] for row in self._sql(text).rows]
-            elif variable["type"] == "custom":
-                self.variables[variable["name"]] = chosen
+            if variable["type"] == "custom":
+                self.variables[variable["name"]] = variable["current"]["value"]
+            elif variable["type"] == "query" and variable["datasource"]["type"] != "prometheus":
+                self.variables[variable["name"]] = [row[0] for row in self._sql(variable["query"]).rows]
 
     def of(self, panel):
         """Lists of series and tables, one of each query."""
@@ -97,6 +94,8 @@ class Sources:
                 return json.load(reply)["data"]["result"]
         except urllib.error.HTTPError as error:
             sys.exit(f"scripts/pictures: Prometheus says {error.read().decode()} to {parameters['query']}")
+        except urllib.error.URLError as error:
+            sys.exit(f"scripts/pictures: Prometheus does not answer: {error.reason}")
 
     def _sql_series(self, target):
         table = self._sql(self._fill_sql(target["rawSql"]))

@@ -68,4 +68,4 @@ def draw(dashboard, sources, file):
     page.figure.savefig(file, dpi=DPI, facecolor=page.figure.get_facecolor())
     plt.close(page.figure)
     # A few colours are enough, and make a small file.
-    Image.open(file).convert("RGB").quantize(96).save(file, optimize=True)
+    Image.open(file).convert("RGB").quantize(192).save(file, optimize=True)

@@ -11,6 +11,8 @@ pub struct Panel {
     pub title: String,
     /// As in the file, of PostgreSQL or Prometheus.
     pub queries: Vec<String>,
+    /// How each of them is asked.
+    pub targets: Vec<Value>,
 }
 
 pub fn dashboard(name: &str) -> Value {
@@ -33,6 +35,7 @@ pub fn panels(name: &str) -> Vec<Panel> {
             id: u32::try_from(panel["id"].as_u64().unwrap()).unwrap(),
             title: panel["title"].as_str().unwrap().to_owned(),
             queries: list(&panel["targets"]).iter().map(text).collect(),
+            targets: list(&panel["targets"]),
         })
         .collect()
 }

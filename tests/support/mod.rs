@@ -10,6 +10,7 @@ pub mod line;
 pub mod mount;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod prometheus;
 pub mod proxy;
 pub mod render;
 pub mod rows;

@@ -1,0 +1,131 @@
+"""Asks as Grafana does: variables and macros are filled in, and all of each variable is chosen."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+POINTS = 240
+
+
+def seconds(text):
+    found = re.fullmatch(r"(\d+)([smhdwy])", text)
+    if not found:
+        sys.exit(f"scripts/pictures: {text!r} is no time such as 30m, 6h, 7d or 1y")
+    return int(found[1]) * UNITS[found[2]]
+
+
+@dataclass
+class Series:
+    name: str
+    labels: dict = field(default_factory=dict)
+    times: list = field(default_factory=list)
+    values: list = field(default_factory=list)
+
+
+@dataclass
+class Table:
+    columns: list
+    rows: list
+
+
+class Sources:
+    def __init__(self, prometheus, postgres, since, dashboard):
+        self.prometheus, self.postgres = prometheus, postgres
+        self.until = time.time()
+        self.since = self.until - since
+        self.variables = {}
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "custom":
+                self.variables[variable["name"]] = variable["current"]["value"]
+            elif variable["type"] == "query" and variable["datasource"]["type"] != "prometheus":
+                self.variables[variable["name"]] = [row[0] for row in self._sql(variable["query"]).rows]
+
+    def of(self, panel):
+        """Lists of series and tables, one of each query."""
+        return [self._one(target, panel) for target in panel["targets"]]
+
+    def _one(self, target, panel):
+        if "expr" not in target:
+            return self._sql_series(target)
+        if target.get("instant"):
+            found = self._prometheus("query", query=self._fill(target["expr"], 60), time=self.until)
+            for one in found:
+                one["values"] = [one.pop("value")]
+        else:
+            step = max((self.until - self.since) / POINTS, 5)
+            found = self._prometheus("query_range", query=self._fill(target["expr"], step), start=self.since, end=self.until, step=step)
+        if target.get("format") == "table":
+            names = sorted({name for one in found for name in one["metric"] if name != "__name__"})
+            columns = ["Time", *names, "Value"]
+            rows = [[one["values"][-1][0], *(one["metric"].get(name, "") for name in names), one["values"][-1][1]] for one in found]
+            return Table(columns, rows)
+        return [
+            Series(self._legend(target, one["metric"]), one["metric"], [point[0] for point in one["values"]], [float(point[1]) for point in one["values"]])
+            for one in found
+        ]
+
+    def _legend(self, target, labels):
+        name = re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), target.get("legendFormat") or "")
+        return " ".join(name.split()) or "Value"
+
+    def _fill(self, expr, step):
+        step = max(int(step), 5)
+        for name, value in [("$__rate_interval", f"{max(step, 60)}s"), ("$__interval", f"{step}s"), ("$__range", f"{int(self.until - self.since)}s")]:
+            expr = expr.replace(name, value)
+        return re.sub(r"\$(namespace|job|instance)\b", ".*", expr)
+
+    def _prometheus(self, what, **parameters):
+        if not self.prometheus:
+            sys.exit("scripts/pictures: this dashboard asks Prometheus: --prometheus URL")
+        url = f"{self.prometheus.rstrip('/')}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url) as reply:
+                return json.load(reply)["data"]["result"]
+        except urllib.error.HTTPError as error:
+            sys.exit(f"scripts/pictures: Prometheus says {error.read().decode()} to {parameters['query']}")
+        except urllib.error.URLError as error:
+            sys.exit(f"scripts/pictures: Prometheus does not answer: {error.reason}")
+
+    def _sql_series(self, target):
+        table = self._sql(self._fill_sql(target["rawSql"]))
+        if target.get("format") != "time_series":
+            return table
+        series = {}
+        for row in table.rows:
+            cells = dict(zip(table.columns, row))
+            moment, metric = datetime.fromisoformat(cells.pop("time")).timestamp(), cells.pop("metric", None)
+            for column, value in cells.items():
+                one = series.setdefault(metric or column, Series(metric or column))
+                one.times.append(moment)
+                one.values.append(float(value) if value else 0.0)
+        return list(series.values())
+
+    def _fill_sql(self, sql):
+        moment = lambda seconds: "'" + datetime.fromtimestamp(seconds, timezone.utc).isoformat() + "'"
+        sql = sql.replace("$__timeFrom()", moment(self.since)).replace("$__timeTo()", moment(self.until))
+        sql = re.sub(r"\$__timeFilter\(([^)]*)\)", lambda found: f"{found[1]} BETWEEN {moment(self.since)} AND {moment(self.until)}", sql)
+        quote = lambda values: ",".join("'" + value.replace("'", "''") + "'" for value in values)
+        return re.sub(r"\$\{(\w+):sqlstring\}", lambda found: quote(self.variables[found[1]]), sql)
+
+    def _sql(self, sql):
+        if not self.postgres:
+            sys.exit("scripts/pictures: this dashboard asks PostgreSQL: --postgres URL")
+        if not shutil.which("psql"):
+            sys.exit("scripts/pictures: psql is missing (Debian: apt-get install postgresql-client)")
+        command = ["psql", "--no-psqlrc", "--csv", "-v", "ON_ERROR_STOP=1", "-c", "SET TIME ZONE 'UTC'", "-c", sql, self.postgres]
+        done = subprocess.run([*command, "--quiet"], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"scripts/pictures: PostgreSQL says {done.stderr}")
+        columns, *rows = csv.reader(io.StringIO(done.stdout))
+        return Table(columns, rows)

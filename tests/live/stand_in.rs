@@ -1,0 +1,53 @@
+//! What cannot be had in minutes: a real server's metrics with something replaced, as it would be then.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener},
+    thread,
+};
+
+use crate::support::{http::Connection, prometheus::Job};
+
+/// What a server says, and what it would say then.
+type Change = fn(&str) -> String;
+
+/// By the job that each is scraped as: a second build would have to be compiled, partitions go missing after months of failures,
+/// and rollups are old after hours of them.
+pub const CHANGES: [(&str, Change); 3] = [
+    ("another-build", |line| line.replacen("version=\"", "version=\"9.", 1)),
+    ("months-missing", |line| valued(line, "nutritionfacts_store_months_ahead", "1")),
+    ("rollups-old", |line| valued(line, "nutritionfacts_reporting_last_success_timestamp_seconds", "1700000000")),
+];
+
+fn valued(line: &str, series: &str, value: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((name, _)) if line.starts_with(series) => format!("{name} {value}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// It is away when the server is.
+pub fn job((name, change): (&str, Change), server: SocketAddr) -> Job {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut request = BufReader::new(client.try_clone().unwrap()).lines();
+            while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let Ok(mut server) = Connection::try_open(server) else { continue };
+            if server.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() {
+                continue;
+            }
+            let Ok(reply) = server.read(true) else { continue };
+            let lines: Vec<_> = reply.text().lines().map(change).collect();
+            let body = lines.join("\n") + "\n";
+            // Prometheus may have given up.
+            let _ = write!(
+                client,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    Job { name: name.to_owned(), targets: vec![address], labels: serde_json::json!({}) }
+}

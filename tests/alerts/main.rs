@@ -94,11 +94,12 @@ fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
 /// Whether an address within Grafana leads to a panel of ours.
 fn is_panel(address: &str) -> Option<bool> {
     let (name, panel) = address.strip_prefix("/d/nutritionfacts-")?.split_once("?viewPanel=panel-")?;
+    let panel: u64 = panel.parse().ok()?;
     let dashboard: Value = serde_json::from_str(&read(&format!("dashboards/{name}.json"))).unwrap();
     let panels = dashboard["panels"].as_array()?.iter();
     let mut all = panels.flat_map(|panel| panel["panels"].as_array().into_iter().flatten().chain([panel]));
     let has_its_name = dashboard["uid"] == format!("nutritionfacts-{name}");
-    Some(has_its_name && all.any(|of| of["type"] != "row" && of["id"].to_string() == panel))
+    Some(has_its_name && all.any(|of| of["type"] != "row" && of["id"] == panel))
 }
 
 #[test]

@@ -44,6 +44,9 @@ const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 /// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
 const CHECK_VIOLATION: &str = "23514";
 
+/// A month that another process has just made may be out of sight of a connection for a moment (seen in PostgreSQL 13).
+const MONTH_ATTEMPTS: usize = 3;
+
 static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks("", "VALUES ($24, $1)"));
 static REPLAYED_PINGBACKS: LazyLock<String> = LazyLock::new(|| {
     let inserted = "SELECT $24, array_agg(id) FROM inserted HAVING count(*) > 0";
@@ -102,7 +105,10 @@ impl Postgres {
         };
         let Some(batch) = rows.first().map(|row| new_id(row.received_at, fastrand::u128(..))) else { return Ok(()) };
         let mut result = self.execute(bind_pingbacks(sql, rows, batch)).await;
-        if matches!(&result, Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION) {
+        for _ in 0..MONTH_ATTEMPTS {
+            if !matches!(&result, Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION) {
+                break;
+            }
             self.make_months_of(rows.iter().map(|row| row.id)).await?;
             result = self.execute(bind_pingbacks(sql, rows, batch)).await;
         }

@@ -1,16 +1,17 @@
--- Facilities and channels from statistics reports. What no device can have seen is left out, so that nobody spoils a sum. $1 the moment to stop before, $2 how many reports.
+-- Facilities and channels from statistics reports. What no device can have seen is left out, so that nobody spoils a sum.
+-- `OFFSET 0` keeps the planner from reading whole tables for a few reports. $1 the moment to stop before, $2 how many reports.
 WITH chunk AS MATERIALIZED (
     SELECT id, received_at, pingback_id FROM statistics
     WHERE id > (SELECT id FROM rollup_cursors WHERE name = 'statistics') AND id < reporting.id_from($1)
     ORDER BY id LIMIT $2
 ), reports AS MATERIALIZED (
     SELECT chunk.id, chunk.received_at, pingbacks.instance_id, coalesce(mode, '') = '' AS ordinary, coalesce(country, '') AS country
-    FROM chunk LEFT JOIN pingbacks ON pingbacks.id = chunk.pingback_id
+    FROM chunk LEFT JOIN LATERAL (SELECT * FROM pingbacks WHERE pingbacks.id = chunk.pingback_id OFFSET 0) AS pingbacks ON true
 ), facilities AS (
     SELECT reports.received_at, ordinary, country, facility.*,
         -- Of each facility the largest report here, and the newest of equal ones.
         row_number() OVER (PARTITION BY facility_id ORDER BY learners DESC, reports.id DESC, position DESC) = 1 AS is_largest
-    FROM reports JOIN facility_statistics AS facility ON facility.statistics_id = reports.id
+    FROM reports CROSS JOIN LATERAL (SELECT * FROM facility_statistics WHERE statistics_id = reports.id OFFSET 0) AS facility
     WHERE facility_id <> '' AND learners <= 1000000 AND coaches <= 1000000
         AND greatest(learner_logins, user_sessions, anonymous_sessions, user_minutes, anonymous_minutes) <= 1000000000000
 ), told_facilities AS (
@@ -49,7 +50,7 @@ WITH chunk AS MATERIALIZED (
     INSERT INTO rollup_channels AS rollup
     SELECT DISTINCT ON (channel_id, instance_id) channel_id, instance_id, ordinary, country, reports.received_at, storage_mib,
         user_sessions, anonymous_sessions, user_minutes, anonymous_minutes
-    FROM reports JOIN channel_statistics AS channel ON channel.statistics_id = reports.id
+    FROM reports CROSS JOIN LATERAL (SELECT * FROM channel_statistics WHERE statistics_id = reports.id OFFSET 0) AS channel
     WHERE instance_id <> '' AND channel_id <> '' AND storage_mib BETWEEN 0 AND 1000000000
         AND greatest(user_sessions, anonymous_sessions, user_minutes, anonymous_minutes) <= 1000000000000
     ORDER BY channel_id, instance_id, reports.id DESC, position DESC

@@ -55,6 +55,8 @@ CREATE TABLE rollup_versions (
     changed_at timestamptz NOT NULL,
     from_version text NOT NULL,
     to_version text NOT NULL,
+    from_release text NOT NULL,
+    to_release text NOT NULL,
     ordinary boolean NOT NULL
 );
 CREATE INDEX rollup_versions_changed_at ON rollup_versions (changed_at);
@@ -86,7 +88,9 @@ CREATE TABLE rollup_facilities (
     sessions_by_kind jsonb NOT NULL,
     -- Null where the group is too small to be told.
     learner_demographics jsonb,
-    coach_demographics jsonb
+    coach_demographics jsonb,
+    learner_ages double precision[],
+    coach_ages double precision[]
 );
 
 -- A channel of an installation as its latest report has it.
@@ -139,6 +143,19 @@ $$ SELECT CASE WHEN z < 0 THEN tail ELSE 1 - tail END FROM (
 CREATE FUNCTION reporting.number_between(value jsonb, low numeric, high numeric) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN CASE WHEN value::numeric BETWEEN low AND high THEN value::double precision END END $$;
 
+-- Ages in a year as an estimate: birth years as a normal distribution with their mean and deviation, seven bins. Null if nobody says.
+CREATE FUNCTION reporting.ages_of(years jsonb, year double precision) RETURNS double precision[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_agg(number * (coalesce(reporting.normal_below((until - mean) / deviation), 1)
+        - coalesce(reporting.normal_below((since - mean) / deviation), 0)) ORDER BY bin)
+    FROM (
+        SELECT year - reporting.number_between(years -> 'a', 1850, 2150) AS mean,
+            greatest(reporting.number_between(years -> 'sd', 0, 200), 0.01) AS deviation,
+            reporting.number_between(years -> 'ts', 1, 1000000) AS number
+    ) AS told
+    CROSS JOIN (VALUES (1, NULL, 18), (2, 18, 25), (3, 25, 35), (4, 35, 45), (5, 45, 55), (6, 55, 65), (7, 65, NULL)) AS bins (bin, since, until)
+    WHERE mean IS NOT NULL AND years -> 'sd' IS NOT NULL AND number IS NOT NULL
+$$;
+
 CREATE VIEW reporting.activity AS
 SELECT grain, begins, (begins + ('1 ' || grain)::interval) <= now() AT TIME ZONE 'UTC' AS complete,
     ordinary, release, reporting.release_order(release) AS release_order, build,
@@ -155,13 +172,12 @@ SELECT instance_id, first_seen, last_seen, pings, mode = '' AS ordinary, mode, k
 FROM instances;
 
 CREATE VIEW reporting.version_changes AS
-SELECT instance_id, changed_at, from_version, to_version, reporting.release_of(from_version) AS from_release,
-    reporting.release_of(to_version) AS to_release, reporting.build_of(to_version) AS build, ordinary,
+SELECT instance_id, changed_at, from_version, to_version, from_release, to_release, reporting.build_of(to_version) AS build, ordinary,
     CASE
         WHEN from_version = '' THEN 'first'
-        WHEN reporting.release_order(reporting.release_of(to_version)) > reporting.release_order(reporting.release_of(from_version)) THEN 'upgrade'
-        WHEN reporting.release_order(reporting.release_of(to_version)) < reporting.release_order(reporting.release_of(from_version)) THEN 'downgrade'
-        ELSE 'same release'
+        WHEN from_release = to_release THEN 'same release'
+        WHEN reporting.release_order(to_release) > reporting.release_order(from_release) THEN 'upgrade'
+        ELSE 'downgrade'
     END AS kind
 FROM rollup_versions;
 
@@ -228,22 +244,18 @@ FROM (
 ) AS told
 GROUP BY 1, 2, 3 HAVING sum(number) >= 10;
 
--- Ages as an estimate: the birth years of a facility as a normal distribution with their mean and deviation.
 CREATE VIEW reporting.ages AS
-WITH told AS (
-    SELECT ordinary, people, extract(year FROM last_reported)::double precision - reporting.number_between(years -> 'a', 1850, 2150) AS mean,
-        greatest(reporting.number_between(years -> 'sd', 0, 200), 0.01) AS deviation, reporting.number_between(years -> 'ts', 1, 1000000) AS number
-    FROM rollup_facilities
-    CROSS JOIN LATERAL (VALUES ('learners', learner_demographics -> 'bys'), ('coaches', coach_demographics -> 'bys')) AS _ (people, years)
-), summed AS (
-    SELECT ordinary, people, age, round(sum(number * (coalesce(reporting.normal_below((until - mean) / deviation), 1)
-        - coalesce(reporting.normal_below((since - mean) / deviation), 0))))::bigint AS number
-    FROM (SELECT * FROM told WHERE mean IS NOT NULL AND deviation IS NOT NULL AND number IS NOT NULL) AS told
-    CROSS JOIN (VALUES ('0–17', NULL, 18), ('18–24', 18, 25), ('25–34', 25, 35), ('35–44', 35, 45), ('45–54', 45, 55),
-        ('55–64', 55, 65), ('65+', 65, NULL)) AS bins (age, since, until)
-    GROUP BY 1, 2, 3
+WITH summed AS (
+    SELECT ordinary,
+        ARRAY[sum(learner_ages[1]), sum(learner_ages[2]), sum(learner_ages[3]), sum(learner_ages[4]), sum(learner_ages[5]), sum(learner_ages[6]), sum(learner_ages[7])] AS learners,
+        ARRAY[sum(coach_ages[1]), sum(coach_ages[2]), sum(coach_ages[3]), sum(coach_ages[4]), sum(coach_ages[5]), sum(coach_ages[6]), sum(coach_ages[7])] AS coaches
+    FROM rollup_facilities GROUP BY 1
 )
-SELECT ordinary, people, age, number FROM summed WHERE number >= 10;
+SELECT ordinary, people, age, round(numbers[bin])::bigint AS number
+FROM summed
+CROSS JOIN LATERAL (VALUES ('learners', learners), ('coaches', coaches)) AS _ (people, numbers)
+CROSS JOIN (VALUES (1, '0–17'), (2, '18–24'), (3, '25–34'), (4, '35–44'), (5, '45–54'), (6, '55–64'), (7, '65+')) AS bins (bin, age)
+WHERE round(numbers[bin]) >= 10;
 
 -- New installations by network and day, with the middle of the times between them: a roll-out of cloned devices, or a loop.
 -- Networks (/24 and /48) also where addresses are kept as seen. With its owner's rights, as it reads pings.

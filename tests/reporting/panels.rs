@@ -114,10 +114,17 @@ async fn everybody_has_an_age() {
     // Of a thousand, born 20 years before the report with a deviation of 5: 34.5 % are younger than 18, and so on.
     fleet
         .run(
-            "INSERT INTO rollup_facilities SELECT 'f', true, '', '', now(), '2026-06-01', 1000, 5, 0, 0, 0, 0, 0, '{}',
-            '{\"bys\": {\"a\": 2006, \"sd\": 5, \"ts\": 1000}, \"gc\": {\"FEMALE\": 9, \"MALE\": 991, \"OTHER\": 50}}', '{\"bys\": {\"a\": 1980, \"sd\": 0, \"ts\": 9}}'",
+            "INSERT INTO rollup_facilities SELECT 'f', true, '', '', now(), '2026-06-01', 1000, 5, 0, 0, 0, 0, 0, '{}', told, '{}',
+                reporting.ages_of(told -> 'bys', 2026), reporting.ages_of('{\"a\": 1980, \"sd\": 0, \"ts\": 9}', 2026)
+            FROM (SELECT '{\"bys\": {\"a\": 2006, \"sd\": 5, \"ts\": 1000}, \"gc\": {\"FEMALE\": 9, \"MALE\": 991, \"OTHER\": 50}}'::jsonb AS told) AS _",
         )
         .await;
+    for strange in
+        ["null", "[]", "{}", "{\"a\": null, \"sd\": null, \"ts\": null}", "{\"a\": 1e300, \"sd\": 1, \"ts\": 5}"]
+    {
+        let ages = fleet.text(&format!("SELECT coalesce(reporting.ages_of('{strange}', 2026)::text, 'none')")).await;
+        assert_eq!(ages, "none", "{strange}");
+    }
     let sql = "SELECT string_agg(people || ' ' || age || ' ' || number, ', ' ORDER BY age) FROM reporting.ages";
     assert_eq!(fleet.text(sql).await, "learners 0–17 345, learners 18–24 497, learners 25–34 157");
     let sql = "SELECT string_agg(people || ' ' || gender || ' ' || number, ', ') FROM reporting.genders";

@@ -13,8 +13,10 @@ WITH chunk AS MATERIALIZED (
     FROM named
     LEFT JOIN rollup_installations AS installations ON before_at IS NULL AND installations.instance_id = named.instance_id
 ), changes AS (
-    INSERT INTO rollup_versions (instance_id, changed_at, from_version, to_version, ordinary)
-    SELECT instance_id, received_at, from_version, kolibri_version, ordinary FROM steps WHERE kolibri_version <> from_version
+    INSERT INTO rollup_versions (instance_id, changed_at, from_version, to_version, from_release, to_release, ordinary)
+    SELECT instance_id, received_at, from_version, kolibri_version, reporting.release_of(from_version),
+        reporting.release_of(kolibri_version), ordinary
+    FROM steps WHERE kolibri_version <> from_version
 ), gaps AS (
     INSERT INTO rollup_gaps AS rollup (day, ordinary, at_least, gaps)
     SELECT (received_at AT TIME ZONE 'UTC')::date, ordinary, at_least, count(*)

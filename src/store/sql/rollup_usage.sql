@@ -25,7 +25,9 @@ WITH chunk AS MATERIALIZED (
         max(learner_logins), max(user_sessions), max(anonymous_sessions), max(user_minutes), max(anonymous_minutes),
         (array_agg(sessions_by_kind ORDER BY user_sessions + anonymous_sessions DESC))[1],
         (array_agg(nullif(learner_demographics, '{}')) FILTER (WHERE is_largest))[1],
-        (array_agg(nullif(non_learner_demographics, '{}')) FILTER (WHERE is_largest))[1]
+        (array_agg(nullif(non_learner_demographics, '{}')) FILTER (WHERE is_largest))[1],
+        reporting.ages_of((array_agg(learner_demographics -> 'bys') FILTER (WHERE is_largest))[1], extract(year FROM max(received_at) FILTER (WHERE is_largest))::double precision),
+        reporting.ages_of((array_agg(non_learner_demographics -> 'bys') FILTER (WHERE is_largest))[1], extract(year FROM max(received_at) FILTER (WHERE is_largest))::double precision)
     FROM facilities
     GROUP BY facility_id
     ON CONFLICT (facility_id) DO UPDATE SET
@@ -37,6 +39,8 @@ WITH chunk AS MATERIALIZED (
         coaches = CASE WHEN excluded.learners >= rollup.learners THEN excluded.coaches ELSE rollup.coaches END,
         learner_demographics = CASE WHEN excluded.learners >= rollup.learners THEN excluded.learner_demographics ELSE rollup.learner_demographics END,
         coach_demographics = CASE WHEN excluded.learners >= rollup.learners THEN excluded.coach_demographics ELSE rollup.coach_demographics END,
+        learner_ages = CASE WHEN excluded.learners >= rollup.learners THEN excluded.learner_ages ELSE rollup.learner_ages END,
+        coach_ages = CASE WHEN excluded.learners >= rollup.learners THEN excluded.coach_ages ELSE rollup.coach_ages END,
         sessions_by_kind = CASE
             WHEN excluded.user_sessions + excluded.anonymous_sessions >= rollup.user_sessions + rollup.anonymous_sessions
             THEN excluded.sessions_by_kind ELSE rollup.sessions_by_kind END,

@@ -6,6 +6,8 @@
 mod pages;
 mod promtool;
 mod runbooks;
+#[path = "../support/promtool.rs"]
+mod tool;
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 

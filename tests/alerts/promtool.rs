@@ -1,40 +1,21 @@
 //! `promtool`: is it a query, and does each alert fire when it must and only then?
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{ROOT, RULES, alerts, yaml};
+use super::{ROOT, RULES, alerts, tool, yaml};
 
 const TESTS: [&str; 2] = ["dashboards/alerts.test.yaml", "dashboards/alerts.long.test.yaml"];
 
-/// Runs it: its complaint, if it has one.
-///
-/// # Panics
-/// Without `promtool`, with how to install it.
 fn promtool(arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new("promtool").current_dir(ROOT).args(arguments).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("cannot run `promtool`: {error}; install the package `prometheus` of Debian, or https://prometheus.io/download")
-    });
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(()) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
-}
-
-/// Complaints about expressions.
-pub fn check(expressions: &[String]) -> Result<(), String> {
-    let record = |(number, expr): (usize, &String)| json!({"record": format!("number_{number}"), "expr": expr});
-    let rules: Vec<_> = expressions.iter().enumerate().map(record).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rules.yaml");
-    fs::write(&file, json!({"groups": [{"name": "a", "rules": rules}]}).to_string()).unwrap();
-    promtool(&["check", "rules", file.to_str().unwrap()])
+    tool::promtool(Path::new(ROOT), arguments)
 }
 
 #[test]
 fn the_rules_are_rules() {
     promtool(&["check", "rules", RULES]).unwrap_or_else(|complaint| panic!("{complaint}"));
-    assert!(check(&["sum(".to_owned()]).is_err(), "it would be found out");
+    assert!(tool::check(&["sum(".to_owned()]).is_err(), "it would be found out");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use super::{
     ROOT, alerts,
     pages::{blocks, of_language, pages},
-    promtool, read,
+    read, tool,
 };
 
 const HEADINGS: [&str; 4] = ["Meaning", "Impact", "Diagnosis", "Mitigation"];
@@ -62,9 +62,9 @@ fn a_shell_takes_the_commands() {
 fn prometheus_takes_the_queries() {
     let blocks = of_language("promql");
     let queries: Vec<_> = blocks.iter().map(|(_, text)| text.clone()).collect();
-    if promtool::check(&queries).is_err() {
+    if tool::check(&queries).is_err() {
         for (page, query) in blocks {
-            promtool::check(std::slice::from_ref(&query))
+            tool::check(std::slice::from_ref(&query))
                 .unwrap_or_else(|complaint| panic!("{page}: {query}\n{complaint}"));
         }
     }

@@ -1,11 +1,14 @@
 //! Expressions of Prometheus: they can be read, name metrics that exist, and leave none out.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::collections::BTreeSet;
 
 use nutritionfacts::telemetry::metrics::Metrics;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::rules::{dashboards, list, panels};
+use super::{
+    promtool::check,
+    rules::{dashboards, list, panels},
+};
 
 /// What Grafana fills in, with something that can stand in its place. The longer of two names comes first.
 const FILLED_IN: [(&str, &str); 6] = [
@@ -58,33 +61,17 @@ fn a_renamed_metric_is_seen() {
     assert_eq!(metrics("nutritionfacts_leader_count"), ["nutritionfacts_leader_count".into()].into());
 }
 
-/// What `promtool check rules` says of expressions.
-fn promtool(exprs: &[String]) -> Result<(), String> {
-    let rule = |(index, expr): (usize, &String)| json!({"record": format!("expression:number:{index}"), "expr": expr});
-    let rules: Vec<_> = exprs.iter().enumerate().map(rule).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rules.yaml");
-    // JSON is YAML.
-    fs::write(&file, json!({"groups": [{"name": "dashboards", "rules": rules}]}).to_string()).unwrap();
-    let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("cannot run `promtool`: {error}; install Prometheus (https://prometheus.io/download; apt-get install prometheus)")
-    });
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(said) }
-}
-
 #[test]
 fn prometheus_can_read_all_of_them() {
     let exprs: Vec<_> = dashboards().values().flat_map(expressions).collect();
     assert!(exprs.len() > 50, "{}", exprs.len());
     assert!(exprs.iter().all(|expr| !expr.contains('$')), "not filled in: {exprs:#?}");
-    promtool(&exprs).unwrap_or_else(|said| panic!("{said}"));
+    check(&exprs).unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]
 fn what_prometheus_cannot_read_is_seen() {
-    assert!(promtool(&["sum(rate(a[5m]))".into()]).is_ok());
-    let said = promtool(&["sum(rate(a[5m])".into()]).unwrap_err();
+    assert!(check(&["sum(rate(a[5m]))".into()]).is_ok());
+    let said = check(&["sum(rate(a[5m])".into()]).unwrap_err();
     assert!(said.contains("parse"), "{said}");
 }

@@ -8,5 +8,7 @@ mod fresh;
 mod kinds;
 mod layout;
 mod panels;
+#[path = "../support/promtool.rs"]
+mod promtool;
 mod rules;
 mod source;

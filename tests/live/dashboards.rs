@@ -41,8 +41,8 @@ pub fn without_data(place: &Place) -> Vec<String> {
 fn panels(place: &Place, name: &str) -> Vec<String> {
     let mut empty = Vec::new();
     for panel in grafana::panels(name) {
-        for (expr, target) in panel.queries.iter().zip(&panel.targets) {
-            let expr = fill(expr);
+        for target in &panel.targets {
+            let expr = fill(grafana::query(target));
             let series = if target["instant"] == true {
                 place.prometheus.query(&expr)
             } else {

@@ -67,7 +67,7 @@ async fn numbers_are_those_of_the_rows() {
         }
         let expected =
             naive.get(&panel.id).unwrap_or_else(|| panic!("tests/reporting/naive.sql lacks panel {}", panel.id));
-        for sql in &panel.queries {
+        for sql in panel.targets.iter().map(grafana::query) {
             let sql = grafana::fill(sql, &variables, ("now() - interval '365 days'", "now()"));
             let said: Vec<_> = rows(&mut fleet, &sql).await.iter().map(key).collect();
             let is: Vec<_> =

@@ -9,9 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 pub struct Panel {
     pub id: u32,
     pub title: String,
-    /// As in the file, of PostgreSQL or Prometheus.
-    pub queries: Vec<String>,
-    /// How each of them is asked.
+    /// As in the file, of PostgreSQL or Prometheus; [`query`] is what each asks.
     pub targets: Vec<Value>,
 }
 
@@ -29,15 +27,18 @@ pub fn panels(name: &str) -> Vec<Panel> {
         inner.push(panel);
         inner
     });
-    let text = |target: &Value| target["rawSql"].as_str().or(target["expr"].as_str()).unwrap().to_owned();
     all.filter(|panel| panel["type"] != "row")
         .map(|panel| Panel {
             id: u32::try_from(panel["id"].as_u64().unwrap()).unwrap(),
             title: panel["title"].as_str().unwrap().to_owned(),
-            queries: list(&panel["targets"]).iter().map(text).collect(),
             targets: list(&panel["targets"]),
         })
         .collect()
+}
+
+/// The SQL or the expression of a target.
+pub fn query(target: &Value) -> &str {
+    target["rawSql"].as_str().or(target["expr"].as_str()).unwrap()
 }
 
 /// The values of the variables of the Installations dashboard: those given, and of the others all that there are.

@@ -39,6 +39,8 @@ LEFT JOIN rollup_periods AS period USING (grain, begins)
 WHERE counted_at IS NULL OR counted_at < least((ends + interval '1 day') AT TIME ZONE 'UTC', $1 - interval '1 hour')
 ORDER BY begins DESC, grain LIMIT 1";
 
+const FORGET: &str = "WITH retention AS (DELETE FROM rollup_retention WHERE $1 = 'month' AND month = $2)
+    DELETE FROM rollup_activity WHERE grain = $1 AND begins = $2";
 const COUNTED: &str = "INSERT INTO rollup_periods (grain, begins, counted_at) VALUES ($1, $2, $3)
     ON CONFLICT (grain, begins) DO UPDATE SET counted_at = excluded.counted_at";
 
@@ -104,19 +106,9 @@ async fn count_one(transaction: &mut Transaction<'_, Db>, now: Timestamp) -> Res
     let due = sqlx::query(DUE).bind(now).persistent(false).fetch_optional(&mut **transaction).await?;
     let Some(row) = due else { return Ok(false) };
     let period = Period { grain: row.try_get(0)?, begins: row.try_get(1)?, ends: row.try_get(2)? };
-    let mut statements = vec![
-        "DELETE FROM rollup_activity WHERE grain = $1 AND begins = $2 AND $3 > $2",
-        include_str!("../sql/rollup_activity.sql"),
-    ];
-    if period.grain == "month" {
-        statements.push("DELETE FROM rollup_retention WHERE $1 = 'month' AND month = $2 AND $3 > $2");
-        statements.push(include_str!("../sql/rollup_retention.sql"));
-    }
-    for sql in statements {
-        let query = sqlx::query(sql).bind(&period.grain).bind(period.begins).bind(period.ends);
-        query.persistent(false).execute(&mut **transaction).await?;
-    }
-    let query = sqlx::query(COUNTED).bind(&period.grain).bind(period.begins).bind(now);
-    query.persistent(false).execute(&mut **transaction).await?;
+    let of_period = |sql| sqlx::query(sql).bind(&period.grain).bind(period.begins).persistent(false);
+    of_period(FORGET).execute(&mut **transaction).await?;
+    of_period(include_str!("../sql/rollup_period.sql")).bind(period.ends).execute(&mut **transaction).await?;
+    of_period(COUNTED).bind(now).execute(&mut **transaction).await?;
     Ok(true)
 }

@@ -28,7 +28,7 @@ use tokio::{
 /// One row takes half a millisecond, one after the other.
 const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF random() < 0.1 THEN PERFORM pg_sleep(0.0049); END IF; RETURN NEW; END $$;
-    CREATE TRIGGER slow BEFORE INSERT ON pingbacks FOR EACH ROW EXECUTE FUNCTION slow()";
+    CREATE TRIGGER slow BEFORE INSERT ON pings FOR EACH ROW EXECUTE FUNCTION slow()";
 const SECONDS: u64 = 15;
 const OFFERED: u64 = 6_000;
 

@@ -1,4 +1,4 @@
-//! From a body to its row, beside what a general parser takes for the same text.
+//! From a body to its rows, beside what a general parser takes for the same text.
 //!
 //! `cargo bench --bench reading`; ratios within one run are what counts.
 
@@ -9,6 +9,7 @@ use nutritionfacts::domain::{
     Timestamp, new_id,
     pingback::{Arrival, Pingback},
     privacy::{Key, Privacy},
+    profile::Profile,
     statistics::Envelope,
     version::Version,
 };
@@ -34,8 +35,19 @@ fn pingback(c: &mut Criterion) {
         b.iter(|| serde_json::from_str::<serde_json::Value>(black_box(&body)));
     });
     group.bench_function("read", |b| b.iter(|| Pingback::read(black_box(&body))));
-    group.bench_function("read and make the row", |b| {
-        b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_row(arrival, &rules)));
+    // As of an installation that nothing is remembered of.
+    group.bench_function("read and make the rows", |b| {
+        b.iter(|| Pingback::read(black_box(&body)).map(|pingback| pingback.into_rows(arrival, &rules)));
+    });
+    // As of one that says what it said before.
+    let description = |body| Pingback::read(body).expect("a pingback").description;
+    let (joined, profile) = (description(&body).joined(), Profile::read(&description(&body)).into_profile(&rules));
+    group.bench_function("read, recognise and make the ping", |b| {
+        b.iter(|| {
+            let pingback = Pingback::read(black_box(&body)).expect("a pingback");
+            assert!(pingback.description.is(&joined));
+            pingback.into_ping(arrival, profile.described(), &rules)
+        });
     });
     group.bench_function("version", |b| {
         b.iter(|| Version::read(black_box("0.16.0a21")).as_ref().map(Version::takes_json));

@@ -16,6 +16,8 @@
 //!
 //! ```text
 //! bytes ─ http/body ─ domain::pingback ─ ingest ─ writer queue ─ one statement ─ COMMIT ─ reply
+//!                                        known          pings, new profiles,  └─ digest ─ what is derived, periods to count
+//!                                       profile?          row of the outbox
 //! ```
 
 pub mod cli;

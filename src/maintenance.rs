@@ -1,26 +1,31 @@
-//! What must be done now and then: the months that pings will fall into are made ahead, what other processes left uncounted
-//! is counted, and what the reporting views read is brought up to date.
+//! What must be done now and then: the months that pings will fall into are made ahead, days, weeks and months in which something
+//! has changed are counted, and the state of the store is looked at.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{domain::Clock, store::Store, telemetry::metrics::Metrics};
+use crate::{
+    domain::{Clock, period::Grain},
+    store::Store,
+    telemetry::metrics::Metrics,
+};
 
 /// Between two rounds; months are made three ahead, so a day of failures harms nothing.
 const MONTHS: Duration = Duration::from_hours(1);
-/// Between two looks for what nobody counts, and at the volume.
-const LEFT: Duration = Duration::from_mins(1);
-/// So old nothing is of a process that will still count it. Taken from a living one by mistake it is counted once too.
-const OLD: Duration = Duration::from_mins(5);
-/// Between two rounds of the rollups, of which most find nothing to do: what lasts is counted once an hour.
-const ROLLUPS: Duration = Duration::from_mins(10);
+/// Between two looks for periods that are due; the store says when they are.
+const PERIODS: Duration = Duration::from_secs(15);
+/// Between two looks at the outbox, the clocks and the volume.
+const LOOKS: Duration = Duration::from_secs(30);
+/// From so many seconds on a clock that differs from the database's is worth a warning.
+const CLOCKS_DIFFER: i64 = 120;
 
 /// Runs for ever.
 pub async fn run(store: Store, clock: impl Clock, metrics: Arc<Metrics>) {
     tokio::join!(
         prepare_months(&store, &clock, &metrics),
-        count_left(&store, &clock),
-        roll_up(&store, &clock, &metrics),
-        watch_volume(&store, &metrics),
+        count_periods(&store, &metrics, Grain::Day),
+        count_periods(&store, &metrics, Grain::Week),
+        count_periods(&store, &metrics, Grain::Month),
+        look_at_store(&store, &clock, &metrics),
     );
 }
 
@@ -38,39 +43,49 @@ async fn prepare_months(store: &Store, clock: &impl Clock, metrics: &Metrics) {
     }
 }
 
-/// At the start all: most of it is what this process left when it ended last time.
-async fn count_left(store: &Store, clock: &impl Clock) {
-    let mut all = true;
+/// Each grain by itself: a month that takes long must not keep the days waiting.
+async fn count_periods(store: &Store, metrics: &Metrics, grain: Grain) {
+    let count = |result| metrics.periods_counted_total.with_label_values(&[grain.name(), result]).inc();
     loop {
-        match store.count_left((!all).then(|| clock.now() - OLD)).await {
-            Ok(()) => all = false,
-            Err(error) => tracing::warn!(%error, "cannot count what was left uncounted"),
-        }
-        pause(LEFT).await;
-    }
-}
-
-async fn roll_up(store: &Store, clock: &impl Clock, metrics: &Metrics) {
-    loop {
-        match store.roll_up(clock.now()).await {
-            Ok(true) => {
-                let gauge = metrics.reporting_last_success_timestamp_seconds.with_label_values(&[store.kind()]);
-                gauge.set(clock.now().timestamp());
+        match store.count_period(grain).await {
+            Ok(Some(_)) => {
+                count("counted");
+                continue;
             }
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "cannot bring the rollups up to date"),
+            Ok(None) => {}
+            Err(error) => {
+                count("failed");
+                tracing::warn!(%error, grain = grain.name(), "cannot count a period: it is tried again later");
+            }
         }
-        pause(ROLLUPS).await;
+        pause(PERIODS).await;
     }
 }
 
-async fn watch_volume(store: &Store, metrics: &Metrics) {
-    let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-    // Where there is none, none will come.
-    while let Ok(Some(volume)) = store.volume() {
-        metrics.store_volume_size_bytes.with_label_values(&[store.kind()]).set(bytes(volume.size));
-        metrics.store_volume_free_bytes.with_label_values(&[store.kind()]).set(bytes(volume.free));
-        pause(LEFT).await;
+async fn look_at_store(store: &Store, clock: &impl Clock, metrics: &Metrics) {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut differs = false;
+    loop {
+        let kind = &[store.kind()];
+        if let Ok((batches, age)) = store.outbox().await {
+            metrics.digest_waiting_batches.with_label_values(kind).set(batches);
+            metrics.digest_oldest_age_seconds.with_label_values(kind).set(number(age.as_secs()));
+        }
+        if let Ok(ahead) = store.clock_ahead(|| clock.now()).await {
+            metrics.store_clock_ahead_seconds.with_label_values(kind).set(ahead);
+            let now = ahead.abs() > CLOCKS_DIFFER;
+            if now && !differs {
+                tracing::warn!(seconds = ahead, "this process's clock is ahead of the database's: pings get its time");
+            } else if differs && !now {
+                tracing::info!("this process's clock agrees with the database's again");
+            }
+            differs = now;
+        }
+        if let Ok(Some(volume)) = store.volume() {
+            metrics.store_volume_size_bytes.with_label_values(kind).set(number(volume.size));
+            metrics.store_volume_free_bytes.with_label_values(kind).set(number(volume.free));
+        }
+        pause(LOOKS).await;
     }
 }
 

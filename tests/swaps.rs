@@ -81,7 +81,7 @@ async fn every_reply_holds_one_whole_state() {
     let health = Health::new(&store, &metrics);
     health.set(true, "");
     let (_config, config) = watch::channel(loaded);
-    let (_privacy, privacy) = watch::channel(Privacy::None);
+    let (_privacy, privacy) = watch::channel(Arc::new(Privacy::None));
     let ingest = Ingest::start(&store, WallClock, config.clone(), privacy, health.clone(), &metrics, &lifecycle);
     let catalogue = watch::Sender::new(state(0));
     let state_of_server = Arc::new(AppState {

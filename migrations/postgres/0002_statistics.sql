@@ -1,10 +1,12 @@
+-- Months, as those of pings; the server makes them together.
 CREATE TABLE statistics (
-    id uuid PRIMARY KEY,
+    id uuid NOT NULL,
     received_at timestamptz NOT NULL,
-    -- Null if pi names no pingback. No foreign key: months of pingbacks are dropped.
+    -- Null if pi names no ping. No foreign key: months are dropped.
     pingback_id uuid,
-    pi text NOT NULL
-);
+    pi text NOT NULL,
+    PRIMARY KEY (id)
+) PARTITION BY RANGE (id);
 CREATE INDEX statistics_pingback ON statistics (pingback_id);
 CREATE INDEX statistics_received_at ON statistics USING brin (received_at);
 
@@ -30,7 +32,7 @@ CREATE TABLE channel_statistics (
     visitors bigint NOT NULL,
     anonymous_sessions_without_visitor bigint NOT NULL,
     PRIMARY KEY (statistics_id, position)
-);
+) PARTITION BY RANGE (statistics_id);
 
 CREATE TABLE facility_statistics (
     statistics_id uuid NOT NULL,
@@ -65,4 +67,4 @@ CREATE TABLE facility_statistics (
     visitors bigint NOT NULL,
     anonymous_sessions_without_visitor bigint NOT NULL,
     PRIMARY KEY (statistics_id, position)
-);
+) PARTITION BY RANGE (statistics_id);

@@ -6,6 +6,7 @@ use std::{
     io::{self, Read, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use crate::{
@@ -62,32 +63,48 @@ pub fn prepare(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<(),
 pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Privacy, RulesError> {
     Ok(match privacy.identifiers {
         Identifiers::None => Privacy::None,
-        Identifiers::Raw => Privacy::Raw { notice_version: privacy.notice_version.clone().unwrap_or_default() },
+        Identifiers::Raw => {
+            let key = key(privacy, folder)?.map_or_else(key_of_this_process, |key| Ok(Key::new(key.expose())?))?;
+            Privacy::Raw { notice_version: privacy.notice_version.clone().unwrap_or_default(), key }
+        }
+        // The loader refuses PostgreSQL without a key.
         Identifiers::Pseudonymous => {
-            let key = match (privacy.read_key()?, folder) {
-                (Some(key), _) => key,
-                (None, Some(folder)) => {
-                    let path = folder.join(FILE);
-                    let key = fs::read_to_string(&path).map_err(|source| RulesError::Own { path, source })?;
-                    Secret::from(key)
-                }
-                // The loader refuses PostgreSQL without a key.
-                (None, None) => return Err(KeyTooShort.into()),
-            };
-            Privacy::Pseudonymous(Key::new(key.expose())?)
+            Privacy::Pseudonymous(Key::new(key(privacy, folder)?.ok_or(KeyTooShort)?.expose())?)
         }
     })
 }
 
+/// The configured key, else that of the embedded store.
+fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Secret>, RulesError> {
+    let own = |folder: &Path| {
+        let path = folder.join(FILE);
+        fs::read_to_string(&path).map(Secret::from).map_err(|source| RulesError::Own { path, source })
+    };
+    Ok(match privacy.read_key()? {
+        Some(key) => Some(key),
+        None => folder.map(own).transpose()?,
+    })
+}
+
+/// Raw identifiers need no key to be stored; the identity of what an installation says of itself is hashed with one all the
+/// same. Without a configured one each process has its own, so that each stores that once more.
+fn key_of_this_process() -> Result<Key, RulesError> {
+    static KEY: OnceLock<Key> = OnceLock::new();
+    if let Some(key) = KEY.get() {
+        return Ok(key.clone());
+    }
+    let source = Path::new("/dev/urandom");
+    let key = random_key().map_err(|error| RulesError::Own { path: source.into(), source: error })?;
+    Ok(KEY.get_or_init(|| key).clone())
+}
+
+fn random_key() -> io::Result<Key> {
+    Key::new(&random_hex()?).map_err(io::Error::other)
+}
+
 /// The key is on disk before the first pseudonym is made with it.
 fn make(path: &Path) -> io::Result<()> {
-    let mut random = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let key = random.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let key = random_hex()?;
     let draft = path.with_extension("key.new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(key.as_bytes())?;
@@ -95,6 +112,16 @@ fn make(path: &Path) -> io::Result<()> {
     fs::rename(&draft, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+fn random_hex() -> io::Result<String> {
+    let mut random = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub struct Reconfigure {
     /// Published by `config::live`.
     pub running: watch::Receiver<Loaded>,
     /// The rules that the ingest uses.
-    pub privacy: watch::Sender<Privacy>,
+    pub privacy: watch::Sender<Arc<Privacy>>,
     /// Of the embedded store.
     pub folder: Option<PathBuf>,
     /// Logs and traces of the process.
@@ -73,7 +73,14 @@ impl Reconfigure {
             match rules {
                 Err(_) => {}
                 Ok(Ok(rules)) => {
-                    self.privacy.send_replace(rules);
+                    // Known profiles rest on these very rules.
+                    self.privacy.send_if_modified(|known| {
+                        let is_new = **known != rules;
+                        if is_new {
+                            *known = Arc::new(rules);
+                        }
+                        is_new
+                    });
                     said.clear();
                 }
                 // The same problem once; the last good key stays.

@@ -62,11 +62,12 @@ impl Options {
 
         let lifecycle = Lifecycle::default();
         let store = Store::open(&config.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
+        metrics.begin_store(store.kind());
         let folder = store.folder().map(PathBuf::from);
         privacy_key::prepare(&config.privacy, folder.as_deref()).map_err(Failure::running)?;
         let rules = privacy_key::rules(&config.privacy, folder.as_deref());
         let rules = rules.map_err(|error| Failure::of_rules(&loaded, error))?;
-        let privacy = watch::Sender::new(rules);
+        let privacy = watch::Sender::new(Arc::new(rules));
         let (running, loaded) = watch::channel(loaded);
         let health = Health::new(&store, &metrics);
         let ingest = Ingest::start(

@@ -125,7 +125,13 @@ impl sections::Store {
 
 impl Default for sections::Ingest {
     fn default() -> Self {
-        Self { max_batch: 500, queue_capacity: 10_000, lanes: 1, mode_rules: Vec::new() }
+        Self {
+            max_batch: 500,
+            queue_capacity: 10_000,
+            lanes: 1,
+            profile_cache: ByteSize::mib(32),
+            mode_rules: Vec::new(),
+        }
     }
 }
 

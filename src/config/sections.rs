@@ -163,6 +163,10 @@ pub struct Ingest {
     /// Writers at work side by side (PostgreSQL).
     #[schemars(range(min = 1, max = 16))]
     pub lanes: usize,
+    /// Memory for what installations said of themselves, of which known ones cost less; about 800 bytes each.
+    #[serde(serialize_with = "units::serialize_size")]
+    #[schemars(schema_with = "units::memory")]
+    pub profile_cache: ByteSize,
     /// Modes for installations that do not send one: the first rule that matches.
     #[schemars(extend("x-live" = true))]
     pub mode_rules: Vec<ModeRule>,

@@ -18,16 +18,25 @@ pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The cap of a body: all statistics together have 48 MiB, and a body needs room for its text and its rows.
-pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
+fn size(most: &str, example: &str) -> Schema {
     json_schema!({
         "type": ["string", "integer"],
         "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgG][iI]?)?[bB]?$",
-        "examples": ["16 MiB"],
+        "examples": [example],
         "x-kind": "a size",
         "x-min": "1 KiB",
-        "x-max": "32 MiB",
+        "x-max": most,
     })
+}
+
+/// Memory for something that is worth it.
+pub(super) fn memory(_: &mut SchemaGenerator) -> Schema {
+    size("64 GiB", "128 MiB")
+}
+
+/// The cap of a body: all statistics together have 48 MiB, and a body needs room for its text and its rows.
+pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
+    size("32 MiB", "16 MiB")
 }
 
 /// A time that may be zero. Longer ones than a day are mistakes, and far longer ones overflow the clock.

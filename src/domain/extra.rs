@@ -19,7 +19,7 @@ const MAX_DROPPED: usize = 64;
 const MAX_NAME: usize = 100;
 
 /// Collects unknown keys, first come, the last value of equal ones.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Unknown<'a> {
     kept: Vec<(Cow<'a, str>, Raw<'a>)>,
     dropped: Vec<String>,

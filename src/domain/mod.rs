@@ -1,12 +1,15 @@
 //! The words of the service and its pure rules: no async, no I/O, no database, web or cluster library.
 
+pub mod digest;
 pub mod extra;
 pub mod json;
 pub mod message;
 pub mod mode;
+pub mod period;
 pub mod pingback;
 pub mod platform;
 pub mod privacy;
+pub mod profile;
 pub mod statistics;
 pub mod survey;
 pub mod text;
@@ -33,14 +36,36 @@ pub fn fingerprint(text: &str) -> String {
     format!("{number:016x}")
 }
 
-/// A UUIDv7 (RFC 9562, 5.7) of the given moment: 48 bits of milliseconds, 74 random bits.
+/// A UUIDv7 (RFC 9562, 5.7) of the given moment: 48 bits of milliseconds, 10 of the microseconds within (6.2, method 3), 64 random
+/// bits. Ids sort as their moments do, and with 0 for the random bits it is the smallest id of its moment.
 ///
-/// Pingbacks are partitioned by this id, so its time must be that of `received_at`.
+/// Pings are partitioned by this id, so its time must be that of `received_at`.
 #[must_use]
 pub fn new_id(now: Timestamp, random: u128) -> Uuid {
     let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-    let random = random.to_be_bytes();
-    let mut tail = [0; 10];
-    tail.copy_from_slice(&random[..10]);
-    uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid()
+    let micros = now.timestamp_subsec_micros() % 1_000;
+    // 12 bits that follow the version: the microseconds, and two random ones.
+    let first = u128::from(micros << 2) | (random >> 62) & 0b11;
+    let tail = (first << 64 | random & u128::from(u64::MAX)).to_be_bytes();
+    let mut last_10 = [0; 10];
+    last_10.copy_from_slice(&tail[6..]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &last_10).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_as_their_moments_do() {
+        let begin = Timestamp::from_timestamp_micros(1_790_000_000_000_000).unwrap();
+        let mut last = Uuid::nil();
+        for micros in (0..3_000).chain([999_999, 1_000_000, 60_000_000]) {
+            let moment = begin + chrono::TimeDelta::microseconds(micros);
+            let (from, to) = (new_id(moment, 0), new_id(moment, u128::MAX));
+            assert!(last < from && from < to, "{micros}");
+            assert_eq!((from.get_version_num(), to.get_variant()), (7, uuid::Variant::RFC4122));
+            last = to;
+        }
+    }
 }

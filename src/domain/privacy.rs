@@ -1,6 +1,10 @@
 //! What of a device's identity is kept (PRIVACY.md).
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt, iter,
+    net::{IpAddr, SocketAddr},
+    sync::LazyLock,
+};
 
 use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
@@ -8,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use uuid::Uuid;
 
 /// `privacy.identifiers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,7 +31,7 @@ pub enum Identifiers {
 pub const MIN_KEY_LENGTH: usize = 32;
 
 /// The rules of one mode, with what it needs.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Privacy {
     /// Keyed hashes and networks.
     Pseudonymous(Key),
@@ -34,14 +39,26 @@ pub enum Privacy {
     Raw {
         /// Stored with each row.
         notice_version: String,
+        /// Keys the hash of a profile only: with it nobody can guess an identifier that was erased.
+        key: Key,
     },
     /// Nothing.
     None,
 }
 
-/// The key of the pseudonyms, ready to use.
+/// A secret key, ready to use; two are equal if they were made from the same text.
 #[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
+pub struct Key {
+    mac: Hmac<Sha256>,
+    /// A hash made with the key, by which keys are compared.
+    check: [u8; 16],
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.check == other.check
+    }
+}
 
 impl Key {
     /// From the text of the secret; white space around it does not count.
@@ -53,17 +70,33 @@ impl Key {
         if text.chars().count() < MIN_KEY_LENGTH {
             return Err(KeyTooShort);
         }
-        Hmac::new_from_slice(text.as_bytes()).map(Self).map_err(|_| KeyTooShort)
+        Ok(Self::of(text.as_bytes()))
+    }
+
+    fn of(secret: &[u8]) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+        let mut key = Self { mac, check: [0; 16] };
+        key.check = key.hash(["check"]);
+        key
+    }
+
+    /// The first 16 bytes of HMAC-SHA-256 over the texts, each with its length before it.
+    fn hash<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> [u8; 16] {
+        let mut mac = self.mac.clone();
+        for text in texts {
+            mac.update(&text.len().to_le_bytes());
+            mac.update(text.as_bytes());
+        }
+        first_16(&mac.finalize().into_bytes())
     }
 
     /// The first 16 bytes of HMAC-SHA-256 over `<column>:<value>`, as lower-case hex.
     fn pseudonym(&self, column: &str, value: &str) -> String {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         mac.update(column.as_bytes());
         mac.update(b":");
         mac.update(value.as_bytes());
-        let digest = mac.finalize().into_bytes();
-        digest[..16].iter().fold(String::with_capacity(32), |mut hex, byte| {
+        first_16(&mac.finalize().into_bytes()).iter().fold(String::with_capacity(32), |mut hex, byte| {
             for nibble in [byte >> 4, byte & 15] {
                 hex.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
             }
@@ -72,10 +105,27 @@ impl Key {
     }
 }
 
+fn first_16(digest: &[u8]) -> [u8; 16] {
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    first
+}
+
 /// A key of the pseudonyms must not be guessable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the privacy key needs at least {MIN_KEY_LENGTH} characters")]
 pub struct KeyTooShort;
+
+/// Never the key.
+impl fmt::Debug for Privacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pseudonymous(_) => "Pseudonymous",
+            Self::Raw { .. } => "Raw",
+            Self::None => "None",
+        })
+    }
+}
 
 impl Privacy {
     /// A hardware identifier: `value` is cleaned, but not cut; empty stays empty.
@@ -86,6 +136,19 @@ impl Privacy {
             Self::Raw { .. } => value,
             Self::Pseudonymous(_) | Self::None => String::new(),
         }
+    }
+
+    /// The identity of what an installation says of itself: a hash of all its texts, the identifiers among them as they
+    /// are stored. Nobody who has the hash and all other texts can try out identifiers: pseudonyms are not guessable
+    /// without their key, and raw ones are hashed with a key.
+    #[must_use]
+    pub fn profile<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Uuid {
+        static NO_KEY: LazyLock<Key> = LazyLock::new(|| Key::of(b"profiles without identifiers"));
+        let key = match self {
+            Self::Pseudonymous(key) | Self::Raw { key, .. } => key,
+            Self::None => &NO_KEY,
+        };
+        Uuid::from_bytes(key.hash(iter::once("profile").chain(texts)))
     }
 
     /// The sender's address: itself, its network (/24, /48), or nothing.
@@ -116,7 +179,7 @@ impl Privacy {
     #[must_use]
     pub fn notice_version(&self) -> &str {
         match self {
-            Self::Raw { notice_version } => notice_version,
+            Self::Raw { notice_version, .. } => notice_version,
             Self::Pseudonymous(_) | Self::None => "",
         }
     }
@@ -163,7 +226,7 @@ mod tests {
     }
 
     fn raw() -> Privacy {
-        Privacy::Raw { notice_version: "2".into() }
+        Privacy::Raw { notice_version: "2".into(), key: Key::new(KEY).unwrap() }
     }
 
     #[test]

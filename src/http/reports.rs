@@ -67,28 +67,28 @@ async fn keep_pingback(
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
     let mut share = state.budgets.pingbacks.share();
     let text = text(body, caps, &mut share).await?;
-    let mut pingback = Pingback::read(text.as_str())?;
-    let held = text.as_str().len();
-    drop(text);
-    share.shrink(held);
-    let version = Version::read(&pingback.version);
-    let (address, reply) = {
+    let pingback = Pingback::read(text.as_str())?;
+    let (address, reply, sender) = {
         let config = state.config.borrow();
         let address = client_ip(peer.0, headers, &config.http.trusted_proxies);
-        pingback.settle_mode(&config.ingest.mode_rules, address);
-        (address, config.api.reply)
+        let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, address);
+        (address, config.api.reply, sender)
     };
     // First, as before the store is up the messages are not known either, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
     // Chosen now, while the address is known.
-    let messages =
-        version.as_ref().filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
-            let sender = Sender { version, mode: &pingback.mode, instance_id: &pingback.instance_id, address };
-            state.messages.borrow().choose(sender, received_at.date_naive())
-        });
-    let arrival = Arrival { id, received_at, address };
-    let outcome = state.ingest.pingback(pingback, arrival, named, share.into_permit()).await?;
-    state.metrics.count_release(version.as_ref().and_then(Version::release_line));
+    let source = sender.source.clone();
+    let version = source.version.as_ref();
+    let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
+        let sender = Sender { version, mode: &source.mode, instance_id: &source.instance_id, address };
+        state.messages.borrow().choose(sender, received_at.date_naive())
+    });
+    let ping = sender.send(pingback, Arrival { id, received_at, address });
+    let held = text.as_str().len();
+    drop(text);
+    share.shrink(held);
+    let outcome = state.ingest.pingback(ping, named, share.into_permit()).await?;
+    state.metrics.count_release(version.and_then(Version::release_line));
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),
         None => Response::new(Body::empty()),

@@ -22,19 +22,19 @@ impl Health {
     /// Down until [`Self::set`] says otherwise: the store is not migrated yet.
     #[must_use]
     pub fn new(store: &Store, metrics: &Arc<Metrics>) -> Self {
-        let health = Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() };
-        health.metrics.store_up.with_label_values(&[health.store]).set(0);
-        // They are there before the first error, so that a rate sees it.
-        for class in ["unavailable", "rejected", "retried", "timeout"] {
-            health.metrics.store_errors_total.with_label_values(&[health.store, class]);
-        }
-        health
+        Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() }
     }
 
     /// Whether it is worth trying.
     #[must_use]
     pub fn up(&self) -> bool {
         *self.up.borrow()
+    }
+
+    /// Waits until it is.
+    pub async fn wait_until_up(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.up.subscribe().wait_for(|up| *up).await;
     }
 
     /// Takes note, and says a change once.

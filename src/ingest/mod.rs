@@ -1,11 +1,12 @@
 //! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
 
-mod counting;
+mod digest;
 pub mod health;
+mod profiles;
 mod row;
 mod writer;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::SubsecRound;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -15,16 +16,22 @@ use uuid::Uuid;
 use crate::{
     config::Loaded,
     domain::{
-        Clock, Timestamp, new_id,
-        pingback::{Arrival, Pingback, PingbackRow},
+        Clock, Timestamp,
+        mode::ModeRule,
+        new_id,
+        pingback::{Arrival, Pingback},
         privacy::Privacy,
+        profile::{Description, Profile},
         statistics::StatisticsReport,
     },
     lifecycle::Lifecycle,
     store::Store,
     telemetry::{metrics::Metrics, request::Named, storm::Storm},
 };
+use digest::{Committed, Digest};
 use health::Health;
+use profiles::{Profiles, Source};
+use row::PingRow;
 use writer::Writer;
 
 /// What became of a ping that was answered with success.
@@ -32,8 +39,10 @@ use writer::Writer;
 pub enum Outcome {
     /// Committed.
     Stored,
-    /// The store refuses this row: it was committed to `set_aside`. A sender cannot mend it, so it hears of nothing.
+    /// The store refuses this row: it was committed to `set_aside`. A client cannot fix it, so it is not told.
     SetAside,
+    /// So old that it would have been deleted by now: it was not stored.
+    Expired,
 }
 
 impl Outcome {
@@ -43,11 +52,12 @@ impl Outcome {
         match self {
             Self::Stored => "stored",
             Self::SetAside => "set_aside",
+            Self::Expired => "expired",
         }
     }
 }
 
-/// The ping could not be kept; the sender comes again in 15 minutes.
+/// The ping could not be kept; the client retries in 15 minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ping cannot be kept now")]
 pub struct Unavailable;
@@ -55,15 +65,35 @@ pub struct Unavailable;
 /// What the memory of a ping is counted against until it is committed.
 pub type Weight = Option<OwnedSemaphorePermit>;
 
+/// Who sends a ping.
+pub struct Sender {
+    /// What it says of itself.
+    pub source: Arc<Source>,
+    profile: Option<Box<Profile>>,
+}
+
+/// A ping of a sender, ready to be kept.
+pub struct Sent(PingRow);
+
+impl Sender {
+    /// Its ping. After this nothing holds an address that the rules do not allow.
+    #[must_use]
+    pub fn send(self, pingback: Pingback<'_>, arrival: Arrival) -> Sent {
+        let ping = pingback.into_ping(arrival, self.source.described(), self.source.privacy());
+        Sent(PingRow { ping, source: self.source, profile: self.profile })
+    }
+}
+
 /// Takes pings; cheap to clone.
 #[derive(Clone)]
 pub struct Ingest(Arc<Inner>);
 
 struct Inner {
     clock: Box<dyn Clock>,
-    privacy: watch::Receiver<Privacy>,
+    privacy: watch::Receiver<Arc<Privacy>>,
+    profiles: Profiles,
     health: Health,
-    pingbacks: Writer<PingbackRow>,
+    pingbacks: Writer<PingRow>,
     statistics: Writer<StatisticsReport>,
     /// Those that write.
     writers: TaskTracker,
@@ -75,12 +105,13 @@ impl Ingest {
         store: &Store,
         clock: impl Clock,
         config: watch::Receiver<Loaded>,
-        privacy: watch::Receiver<Privacy>,
+        privacy: watch::Receiver<Arc<Privacy>>,
         health: Health,
         metrics: &Arc<Metrics>,
         lifecycle: &Lifecycle,
     ) -> Self {
         let (capacity, grace) = (config.borrow().ingest.queue_capacity, config.borrow().shutdown.grace);
+        let profiles = Profiles::new(config.borrow().ingest.profile_cache.as_u64());
         metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
         let writing = writer::Writing {
             store: store.clone(),
@@ -89,14 +120,18 @@ impl Ingest {
             metrics: metrics.clone(),
             set_aside: Storm::default(),
             failed: Storm::default(),
+            committed: Committed::default(),
             writers: TaskTracker::new(),
         };
         // A quarter of the grace: the pings come first, and may arrive during half of it.
-        let counting = counting::run(store.clone(), writing.writers.clone(), grace / 4);
-        lifecycle.spawn_essential("counting", counting);
+        let (committed, failed) = (writing.committed.clone(), Storm::default());
+        let digest =
+            Digest { store: store.clone(), committed, health: health.clone(), metrics: metrics.clone(), failed };
+        lifecycle.spawn_essential("digest", digest.run(writing.writers.clone(), grace / 4));
         Self(Arc::new(Inner {
             clock: Box::new(clock),
             privacy,
+            profiles,
             health,
             pingbacks: Writer::start(&writing, lifecycle),
             statistics: Writer::start(&writing, lifecycle),
@@ -104,19 +139,19 @@ impl Ingest {
         }))
     }
 
-    /// Keeps a pingback whose mode is settled.
+    /// Who sends: what it says of itself, with the mode that the rules give it.
+    #[must_use]
+    pub fn recognise(&self, sent: &Description<'_>, rules: &[ModeRule], address: IpAddr) -> Sender {
+        let (source, profile) = self.0.profiles.of(sent, rules, address, &self.0.privacy.borrow());
+        Sender { source, profile }
+    }
+
+    /// Keeps a pingback.
     ///
     /// # Errors
     /// The store is away or the queue is full.
-    pub async fn pingback(
-        &self,
-        pingback: Pingback,
-        arrival: Arrival,
-        named: Named,
-        weight: Weight,
-    ) -> Result<Outcome, Unavailable> {
-        let row = pingback.into_row(arrival, &self.0.privacy.borrow());
-        self.0.pingbacks.write(row, named, weight).await
+    pub async fn pingback(&self, ping: Sent, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
+        self.0.pingbacks.write(ping.0, named, weight).await
     }
 
     /// Keeps a statistics report.
@@ -132,7 +167,7 @@ impl Ingest {
         self.0.statistics.write(report, named, weight).await
     }
 
-    /// Lets the writers finish what is queued, and end; then installations are counted for the last time.
+    /// Lets the writers finish what is queued, and end; then the last of them are digested.
     pub fn close(&self) {
         self.0.pingbacks.close();
         self.0.statistics.close();

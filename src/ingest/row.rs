@@ -1,9 +1,17 @@
 //! The two kinds of row that are queued and written alike.
 
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Outcome, profiles::Source};
 use crate::{
-    domain::{pingback::PingbackRow, statistics::StatisticsReport},
+    domain::{pingback::Ping, profile::Profile, statistics::StatisticsReport},
     store::{SetAside, Store, StoreError, Write},
 };
+
+/// A write that finds the store changed is repeated; more often than this it does not change for a good reason.
+const MOST_CHANGES: usize = 5;
 
 /// A kind of row that goes through a queue of its own.
 pub trait Row: Send + Sync + Sized + 'static {
@@ -16,33 +24,82 @@ pub trait Row: Send + Sync + Sized + 'static {
     /// What decides about the lane.
     fn key(&self) -> &str;
 
-    /// The store's operation.
-    fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// The store's operation, with what the store needs at present.
+    fn write_now(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What became of a row that was written.
+    fn outcome(&self, store: &Store) -> Outcome;
 
     /// The row as it is set aside.
     fn set_aside(&self, reason: String) -> SetAside;
+
+    /// The same as `write_now`, however often the store changes.
+    fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            for _ in 0..MOST_CHANGES {
+                match Self::write_now(store, rows, write).await {
+                    Err(StoreError::Stale) => {}
+                    result => return result,
+                }
+            }
+            Err(StoreError::Unavailable { reason: "it changes all the time".into(), timeout: false })
+        }
+    }
 }
 
-impl Row for PingbackRow {
+/// A ping, and whose it is.
+pub struct PingRow {
+    /// What changes from ping to ping.
+    pub ping: Ping,
+    /// What the installation says of itself.
+    pub source: Arc<Source>,
+    /// The same as a row, if it had to be made for this ping.
+    pub profile: Option<Box<Profile>>,
+}
+
+impl Row for PingRow {
     const NAME: &'static str = "pingback writer";
     const CAN_BE_TOO_LARGE: bool = false;
 
     fn key(&self) -> &str {
-        &self.instance_id
+        &self.ping.instance_id
     }
 
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_pingbacks(rows, write).await
+    async fn write_now(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
+        let epoch = store.epoch();
+        let kept = || rows.iter().filter(|row| !store.is_sealed(row.ping.received_at));
+        let pings: Vec<_> = kept().map(|row| &row.ping).collect();
+        let unknown = || kept().filter(|row| !row.source.is_stored(epoch));
+        let made: Vec<_> = unknown().filter(|row| row.profile.is_none()).map(|row| row.source.profile()).collect();
+        let profiles: Vec<_> = unknown().filter_map(|row| row.profile.as_deref()).chain(&made).collect();
+        store.write_pings(&pings, &profiles, write, epoch).await?;
+        for row in kept() {
+            row.source.set_stored(epoch);
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, store: &Store) -> Outcome {
+        if store.is_sealed(self.ping.received_at) { Outcome::Expired } else { Outcome::Stored }
     }
 
     fn set_aside(&self, reason: String) -> SetAside {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            ping: &'a Ping,
+            #[serde(flatten)]
+            profile: &'a Profile,
+        }
+        let profile = self.profile.as_deref().map_or_else(|| self.source.profile(), Clone::clone);
+        let whole = Whole { ping: &self.ping, profile: &profile };
         SetAside {
-            id: self.id,
-            received_at: self.received_at,
+            id: self.ping.id,
+            received_at: self.ping.received_at,
             kind: "pingback",
-            instance_id: self.instance_id.clone(),
+            instance_id: self.ping.instance_id.to_string(),
             reason,
-            row: serde_json::to_string(self).unwrap_or_default(),
+            row: serde_json::to_string(&whole).unwrap_or_default(),
         }
     }
 }
@@ -55,8 +112,14 @@ impl Row for StatisticsReport {
         &self.pi
     }
 
-    async fn write(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
-        store.write_statistics(rows, write).await
+    async fn write_now(store: &Store, rows: &[Self], write: Write) -> Result<(), StoreError> {
+        let epoch = store.epoch();
+        let kept: Vec<_> = rows.iter().filter(|report| !store.is_sealed(report.received_at)).collect();
+        store.write_statistics(&kept, write, epoch).await
+    }
+
+    fn outcome(&self, store: &Store) -> Outcome {
+        if store.is_sealed(self.received_at) { Outcome::Expired } else { Outcome::Stored }
     }
 
     fn set_aside(&self, reason: String) -> SetAside {

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Outcome, Unavailable, Weight, health::Health, row::Row};
+use super::{Outcome, Unavailable, Weight, digest::Committed, health::Health, row::Row};
 use crate::{
     config::Loaded,
     lifecycle::Lifecycle,
@@ -46,6 +46,8 @@ pub struct Writing {
     pub set_aside: Storm,
     /// Writes that are tried again.
     pub failed: Storm,
+    /// Whom commits are told.
+    pub committed: Committed,
     /// The tasks that write.
     pub writers: TaskTracker,
 }
@@ -229,8 +231,16 @@ impl Writing {
                     let named = waiting[part.start].as_ref().map(|waiting| &waiting.named);
                     self.set_aside(&batch[0], named, reason, deadline).await
                 }
-                Err(StoreError::Unavailable { .. }) => Err(Unavailable),
-                Ok(()) => Ok(Outcome::Stored),
+                Err(_) => Err(Unavailable),
+                Ok(()) => {
+                    for (row, waiting) in batch.iter().zip(&mut waiting[part]) {
+                        if let Some(waiting) = waiting.take() {
+                            waiting.answer(Ok(row.outcome(&self.store)));
+                        }
+                    }
+                    self.committed.tell();
+                    continue;
+                }
             };
             for waiting in waiting[part].iter_mut().filter_map(Option::take) {
                 waiting.answer(result);
@@ -268,7 +278,7 @@ impl Writing {
                 }
                 Err(StoreError::Unavailable { timeout: true, .. }) => "timeout",
                 Err(StoreError::Unavailable { .. }) if Instant::now() < deadline => "retried",
-                Err(StoreError::Unavailable { .. }) => "unavailable",
+                Err(StoreError::Unavailable { .. } | StoreError::Stale) => "unavailable",
             };
             self.metrics.store_errors_total.with_label_values(&[kind, class]).inc();
             *write = Write::Replay;

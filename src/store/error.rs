@@ -16,6 +16,9 @@ pub enum StoreError {
         /// A statement, or the wait for a connection, ran out of time.
         timeout: bool,
     },
+    /// What the writer knew of the store is no longer so; nothing was written. See [`super::Store::write_pings`].
+    #[error("the store has changed")]
+    Stale,
     /// The store refuses one of the rows; none was written.
     #[error("the store refuses a row ({reason})")]
     Rejected {
@@ -33,7 +36,7 @@ impl StoreError {
     /// The server answered and only this statement was at fault: its connection is as good as before.
     pub(super) fn spares_connection(&self) -> bool {
         match self {
-            Self::Rejected { .. } => true,
+            Self::Rejected { .. } | Self::Stale => true,
             Self::Unavailable { reason, .. } => reason == STATEMENT_TIMEOUT || self.is_conflict(),
         }
     }
@@ -144,10 +147,10 @@ impl From<MigrateError> for MigrationError {
             MigrateError::ExecuteMigration(error, version) => {
                 let lost = is_about_the_server(&error);
                 match classify(&error) {
-                    error if lost => Self::Store(error),
-                    StoreError::Unavailable { reason, .. } | StoreError::Rejected { reason } => {
+                    StoreError::Unavailable { reason, .. } | StoreError::Rejected { reason } if !lost => {
                         Self::Failed { version, reason }
                     }
+                    error => Self::Store(error),
                 }
             }
             MigrateError::VersionMissing(version) => Self::Newer { version },

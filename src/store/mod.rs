@@ -1,22 +1,26 @@
 //! Where rows rest: PostgreSQL or SQLite, the same operations on both.
 
 mod connections;
+mod digest;
 mod error;
-mod instances;
-mod partitions;
+mod fresh;
+mod months;
+mod neighbours;
+mod periods;
 mod postgres;
 mod reader;
 mod server;
 mod sqlite;
-mod tally;
+mod state;
 mod volume;
 
-use std::{borrow::Borrow, io, path::Path, sync::Arc};
+use std::{borrow::Borrow, io, path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::{
+    digest::{Digested, Whose},
     error::{MigrationError, OpenError, StoreError},
     reader::{ReadError, Reader},
     volume::Volume,
@@ -24,7 +28,13 @@ pub use self::{
 use self::{postgres::Postgres, server::Server, sqlite::Sqlite};
 use crate::{
     config::{secret::Secret, sections},
-    domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport},
+    domain::{
+        Timestamp,
+        period::{Grain, Period},
+        pingback::Ping,
+        profile::Profile,
+        statistics::StatisticsReport,
+    },
 };
 
 /// The embedded store's place when `store` names none.
@@ -132,56 +142,100 @@ impl Store {
         }
     }
 
-    /// Writes pings, all or none; `instances` follows ([`Self::count_own`]).
+    /// Writes pings, all or none, with those of their profiles that may not be there yet: all that were not written in this
+    /// epoch.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it may have happened nevertheless, so try again with [`Write::Replay`].
-    pub async fn write_pingbacks(
+    /// `Unavailable`: it may have happened nevertheless, so try again with [`Write::Replay`]. `Stale`: another epoch has begun;
+    /// try again with what is so in it.
+    pub async fn write_pings(
         &self,
-        rows: &[impl Borrow<PingbackRow> + Sync],
+        pings: &[&Ping],
+        profiles: &[&Profile],
         write: Write,
+        epoch: u32,
     ) -> Result<(), StoreError> {
-        let rows: Vec<&PingbackRow> = rows.iter().map(Borrow::borrow).collect();
-        if rows.is_empty() {
+        if pings.is_empty() {
             return Ok(());
         }
         match self {
-            Self::Postgres(store) => store.write_pingbacks(&rows, write).await,
-            Self::Sqlite(store) => store.write_pingbacks(&rows, write).await,
+            Self::Postgres(store) => store.write_pings(pings, profiles, write, epoch).await,
+            Self::Sqlite(store) => store.write_pings(pings, profiles, write, epoch).await,
         }
     }
 
-    /// Waits until there is something to count in `instances` and it is time: for calm, or for not being too far behind.
-    pub async fn count_due(&self) {
+    /// While it is the same, profiles that were written are there.
+    pub fn epoch(&self) -> u32 {
+        self.state().epoch()
+    }
+
+    /// Whether what arrived at this moment is not stored any more: a retention has deleted its month, or begun to.
+    pub fn is_sealed(&self, received_at: Timestamp) -> bool {
+        self.state().is_sealed(received_at)
+    }
+
+    fn state(&self) -> &state::Shared {
         match self {
-            Self::Postgres(store) => store.count_due().await,
-            Self::Sqlite(store) => store.count_due().await,
+            Self::Postgres(store) => store.state(),
+            Self::Sqlite(store) => store.state(),
         }
     }
 
-    /// Counts in `instances` what this process has written, while further pings are written.
+    /// Digests some of the batches that are in the outbox.
     ///
     /// # Errors
     ///
-    /// `Unavailable`; nothing is lost of it, whatever happened (docs/decisions/0015-instances-after-the-commit.md).
-    pub async fn count_own(&self) -> Result<(), StoreError> {
+    /// `Unavailable`; nothing is lost of it, whatever happened (docs/decisions/0015-one-outbox.md).
+    pub async fn digest(&self, whose: Whose) -> Result<Digested, StoreError> {
         match self {
-            Self::Postgres(store) => store.count_own().await,
-            Self::Sqlite(store) => store.count_own().await,
+            Self::Postgres(store) => store.digest(whose).await,
+            Self::Sqlite(store) => store.digest(whose).await,
         }
     }
 
-    /// Counts in `instances` what processes that are gone have left: of batches from before that moment (of an embedded
-    /// store: of any), once, however many do so.
+    /// Waits until much was written that is not digested.
+    pub async fn much_to_digest(&self) {
+        match self {
+            Self::Postgres(store) => store.much_to_digest().await,
+            Self::Sqlite(store) => store.much_to_digest().await,
+        }
+    }
+
+    /// How many batches are in the outbox, and for how long the oldest has been, by the database's clock.
     ///
     /// # Errors
     ///
-    /// As [`Self::count_own`].
-    pub async fn count_left(&self, before: Option<Timestamp>) -> Result<(), StoreError> {
+    /// `Unavailable`.
+    pub async fn outbox(&self) -> Result<(i64, Duration), StoreError> {
         match self {
-            Self::Postgres(store) => store.count_left(before).await,
-            Self::Sqlite(store) => store.count_left().await,
+            Self::Postgres(store) => store.outbox().await,
+            Self::Sqlite(store) => store.outbox().await,
+        }
+    }
+
+    /// Counts a period of this length in which something has changed, if one is due; which one it was.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Rejected`: others are counted first, then this one is tried again.
+    pub async fn count_period(&self, grain: Grain) -> Result<Option<Period>, StoreError> {
+        match self {
+            Self::Postgres(store) => store.count_period(grain).await,
+            Self::Sqlite(store) => store.count_period(grain).await,
+        }
+    }
+
+    /// How far this process's clock is ahead of the database's, in seconds.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn clock_ahead(&self, now: impl Fn() -> Timestamp + Send) -> Result<i64, StoreError> {
+        match self {
+            Self::Postgres(store) => store.clock_ahead(now).await,
+            // It has no clock of its own.
+            Self::Sqlite(_) => Ok(0),
         }
     }
 
@@ -189,19 +243,20 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Self::write_pingbacks`].
+    /// As [`Self::write_pings`].
     pub async fn write_statistics(
         &self,
         reports: &[impl Borrow<StatisticsReport> + Sync],
         write: Write,
+        epoch: u32,
     ) -> Result<(), StoreError> {
         let reports: Vec<&StatisticsReport> = reports.iter().map(Borrow::borrow).collect();
         if reports.is_empty() {
             return Ok(());
         }
         match self {
-            Self::Postgres(store) => store.write_statistics(&reports, write).await,
-            Self::Sqlite(store) => store.write_statistics(&reports, write).await,
+            Self::Postgres(store) => store.write_statistics(&reports, write, epoch).await,
+            Self::Sqlite(store) => store.write_statistics(&reports, write, epoch).await,
         }
     }
 
@@ -209,7 +264,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Self::write_pingbacks`].
+    /// As [`Self::write_pings`].
     pub async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
         match self {
             Self::Postgres(store) => store.set_aside(row).await,
@@ -221,7 +276,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Self::write_pingbacks`].
+    /// As [`Self::write_pings`].
     pub async fn save_message_snapshot(&self, catalogue: &str) -> Result<(), StoreError> {
         match self {
             Self::Postgres(store) => store.save_message_snapshot(catalogue).await,
@@ -287,18 +342,6 @@ impl Store {
         match self {
             Self::Postgres(store) => store.months_ahead(now).await.map(Some),
             Self::Sqlite(_) => Ok(None),
-        }
-    }
-
-    /// Brings up to `now` what the views of the schema `reporting` read; false if there is none, or another process is at it.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`, `Rejected`: what is done is done, and the rest is for the next time.
-    pub async fn roll_up(&self, now: Timestamp) -> Result<bool, StoreError> {
-        match self {
-            Self::Postgres(store) => store.roll_up(now).await,
-            Self::Sqlite(_) => Ok(false),
         }
     }
 

@@ -49,17 +49,14 @@ const SQLITE_SIGHTINGS: &str = "SELECT instance_id, mode, os, kolibri_version, c
     FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' GROUP BY instance_id";
 
 /// What facilities of ordinary installations (or of all, by $3) reported within two ids. A number that no facility can have is
-/// left out, as in the rollups.
-const SQLITE_LEARNERS: &str = "SELECT facility_id, max(learners) FROM facility_statistics
-    JOIN statistics ON statistics.id = statistics_id LEFT JOIN pingbacks ON pingbacks.id = pingback_id
-    WHERE statistics.id >= $1 AND statistics.id < $2 AND facility_id <> '' AND learners <= 1000000 AND (coalesce(mode, '') = '' OR $3)
-    GROUP BY facility_id";
-
-/// The same; `OFFSET 0` keeps PostgreSQL from joining whole tables.
-const POSTGRES_LEARNERS: &str = "SELECT facility_id, max(learners) FROM statistics
-    CROSS JOIN LATERAL (SELECT facility_id, learners FROM facility_statistics WHERE statistics_id = statistics.id OFFSET 0) AS facility
-    LEFT JOIN LATERAL (SELECT mode FROM pingbacks WHERE pingbacks.id = pingback_id OFFSET 0) AS ping ON true
-    WHERE statistics.id >= $1 AND statistics.id < $2 AND facility_id <> '' AND learners <= 1000000 AND (coalesce(mode, '') = '' OR $3)
+/// left out, as in the digest.
+const LEARNERS: &str = "SELECT facility_id, max(learners)
+    FROM facility_statistics AS facility
+    JOIN statistics ON statistics.id = facility.statistics_id
+    LEFT JOIN pings ON pings.id = statistics.pingback_id
+    LEFT JOIN profiles ON profiles.instance_id = pings.instance_id AND profiles.profile = pings.profile
+    WHERE statistics_id >= $1 AND statistics_id < $2 AND statistics.id >= $1 AND statistics.id < $2
+        AND facility_id <> '' AND learners <= 1000000 AND (coalesce(profiles.mode, '') = '' OR $3)
     GROUP BY facility_id";
 
 impl Reader {
@@ -109,7 +106,7 @@ impl Reader {
                         survey.see(sighting(FromRow::from_row(&row)?));
                     }
                     drop(rows);
-                    let query = sqlx::query(POSTGRES_LEARNERS).bind(first).bind(end).bind(others_too);
+                    let query = sqlx::query(LEARNERS).bind(first).bind(end).bind(others_too);
                     let mut rows = query.fetch(&mut **connection);
                     while let Some(row) = rows.try_next().await? {
                         hear(survey, FromRow::from_row(&row)?);
@@ -122,7 +119,7 @@ impl Reader {
                         survey.see(sighting(FromRow::from_row(&row)?));
                     }
                     drop(rows);
-                    let query = sqlx::query(SQLITE_LEARNERS).bind(&first).bind(&end).bind(others_too);
+                    let query = sqlx::query(LEARNERS).bind(&first).bind(&end).bind(others_too);
                     let mut rows = query.fetch(&mut **connection);
                     while let Some(row) = rows.try_next().await? {
                         hear(survey, FromRow::from_row(&row)?);

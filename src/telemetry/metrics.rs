@@ -9,6 +9,8 @@ use prometheus::{
     core::Collector,
 };
 
+use crate::domain::period::Grain;
+
 const PREFIX: &str = "nutritionfacts";
 
 /// From 100 µs to some seconds: a commit takes milliseconds, a client waits 60 s.
@@ -16,7 +18,7 @@ const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
 /// What becomes of a report.
-const OUTCOMES: [&str; 5] = ["stored", "set_aside", "invalid", "too_large", "unavailable"];
+const OUTCOMES: [&str; 6] = ["stored", "set_aside", "expired", "invalid", "too_large", "unavailable"];
 
 trait Metric: Sized + Clone + Collector + 'static {
     const TYPE: &str;
@@ -103,7 +105,7 @@ metrics! {
     http_request_duration_seconds: HistogramVec ["route"] {SECONDS},
     /// Open connections.
     http_connections: IntGaugeVec ["listener"],
-    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `invalid`, `too_large` or `unavailable` (503).
+    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `expired` (older than the retention, not stored), `invalid`, `too_large` or `unavailable` (503).
     pingbacks_total: IntCounterVec ["outcome"],
     /// Statistics reports by what became of them.
     statistics_total: IntCounterVec ["outcome"],
@@ -129,8 +131,16 @@ metrics! {
     store_volume_free_bytes: IntGaugeVec ["store"],
     /// Size of the volume that the embedded store is on.
     store_volume_size_bytes: IntGaugeVec ["store"],
-    /// When this process last brought up to date what the reporting views read; seconds since 1970. PostgreSQL only.
-    reporting_last_success_timestamp_seconds: IntGaugeVec ["store"],
+    /// How far this process's clock is ahead of the database's, in seconds; 0 with the embedded store.
+    store_clock_ahead_seconds: IntGaugeVec ["store"],
+    /// Rows that this process has digested: from them follow installations, versions, usage, and the periods to be counted.
+    digest_rows_total: IntCounterVec ["store"],
+    /// Batches of rows that are not digested yet, whoever wrote them.
+    digest_waiting_batches: IntGaugeVec ["store"],
+    /// For how long the oldest of them has been waiting, by the database's clock.
+    digest_oldest_age_seconds: IntGaugeVec ["store"],
+    /// Days, weeks and months counted by this process: `counted`, `failed` (tried again later).
+    periods_counted_total: IntCounterVec ["grain", "result"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
     /// Whether the last change of the configuration was taken over; if not, the last good one is in force.
@@ -162,12 +172,33 @@ impl Metrics {
             metrics.pingbacks_total.with_label_values(&[outcome]);
             metrics.statistics_total.with_label_values(&[outcome]);
         }
+        for grain in Grain::ALL {
+            for result in ["counted", "failed"] {
+                metrics.periods_counted_total.with_label_values(&[grain.name(), result]);
+            }
+        }
         for result in ["applied", "rejected", "restart_needed"] {
             for source in ["file", "config_map"] {
                 metrics.config_reloads_total.with_label_values(&[source, result]);
             }
         }
         Arc::new(metrics)
+    }
+
+    /// The same for the series of the store in use, by its kind.
+    pub fn begin_store(&self, kind: &str) {
+        for class in ["unavailable", "rejected", "retried", "timeout"] {
+            self.store_errors_total.with_label_values(&[kind, class]);
+        }
+        self.digest_rows_total.with_label_values(&[kind]);
+        for gauge in [
+            &self.store_up,
+            &self.store_clock_ahead_seconds,
+            &self.digest_waiting_batches,
+            &self.digest_oldest_age_seconds,
+        ] {
+            gauge.with_label_values(&[kind]).set(0);
+        }
     }
 
     /// Counts a pingback by its release line: `0.N`, else `other`.

@@ -10,7 +10,7 @@ use super::{
 
 const HEADINGS: [&str; 4] = ["Meaning", "Impact", "Diagnosis", "Mitigation"];
 /// What a block may be: looks at a cluster, changes it, or is for PostgreSQL or Prometheus.
-const LANGUAGES: [&str; 4] = ["sh", "sh change", "sql", "promql"];
+const LANGUAGES: [&str; 5] = ["sh", "sh change", "sql", "sql change", "promql"];
 
 #[test]
 fn every_alert_has_a_runbook_and_every_runbook_an_alert() {

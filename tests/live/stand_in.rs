@@ -6,17 +6,26 @@ use std::{
     thread,
 };
 
-use crate::support::{http::Connection, prometheus::Job};
+use crate::support::{
+    http::Connection,
+    prometheus::{Job, now},
+};
 
 /// What a server says, and what it would say then.
 type Change = fn(&str) -> String;
 
 /// By the job that each is scraped as: a second build would have to be compiled, partitions go missing after months of failures,
-/// and rollups are old after hours of them.
-pub const CHANGES: [(&str, Change); 3] = [
+/// a digest is behind and counts have failed after some minutes of them, and clocks are those of this machine.
+pub const CHANGES: [(&str, Change); 5] = [
     ("another-build", |line| line.replacen("version=\"", "version=\"9.", 1)),
     ("months-missing", |line| valued(line, "nutritionfacts_store_months_ahead", "1")),
-    ("rollups-old", |line| valued(line, "nutritionfacts_reporting_last_success_timestamp_seconds", "1700000000")),
+    ("digest-behind", |line| valued(line, "nutritionfacts_digest_oldest_age_seconds", "1200")),
+    ("counts-failing", |line| {
+        // One more each second.
+        let series = "nutritionfacts_periods_counted_total{grain=\"day\",result=\"failed\"}";
+        valued(line, series, &now().to_string())
+    }),
+    ("clock-differs", |line| valued(line, "nutritionfacts_store_clock_ahead_seconds", "-300")),
 ];
 
 fn valued(line: &str, series: &str, value: &str) -> String {

@@ -24,12 +24,14 @@ pub fn standing(place: &Place, alerts: &mut Alerts) {
     alerts.see(prometheus, "NutritionfactsNoPings", EMBEDDED);
     alerts.see(prometheus, "NutritionfactsVersionSkew", "another-build");
     alerts.see(prometheus, "NutritionfactsPartitionMissing", "months-missing");
-    alerts.see(prometheus, "NutritionfactsRollupsStale", "rollups-old");
+    alerts.see(prometheus, "NutritionfactsDigestBehind", "digest-behind");
+    alerts.see(prometheus, "NutritionfactsPeriodsNotCounted", "counts-failing");
+    alerts.see(prometheus, "NutritionfactsClockDiffers", "clock-differs");
     alerts.see_none_but(prometheus, &["NutritionfactsWatchDown", "NutritionfactsNoPings"], POSTGRES);
     alerts.see_none_but(prometheus, &["NutritionfactsNoPings"], EMBEDDED);
 }
 
-/// Leaves half a megabyte of eight. The server looks once a minute, so this is seen much later.
+/// Leaves half a megabyte of eight. The server looks twice a minute, so this is seen much later.
 pub fn fill_the_volume(place: &Place) {
     let free = place.embedded.metric("nutritionfacts_store_volume_free_bytes{store=\"sqlite\"}").unwrap();
     let size = free.parse::<usize>().unwrap() - 512 * 1024;
@@ -60,7 +62,7 @@ pub fn traffic(place: &Place, alerts: &mut Alerts) {
 
 /// A row that the database refuses.
 pub fn poison(place: &Place, alerts: &mut Alerts) {
-    place.execute("ALTER TABLE pingbacks ADD CONSTRAINT taste CHECK (mode <> 'poison')");
+    place.execute("ALTER TABLE profiles ADD CONSTRAINT taste CHECK (mode <> 'poison')");
     assert_eq!(ping(&place.replicas[0], 2, "poison"), 200);
     alerts.see(&place.prometheus, "NutritionfactsRowsSetAside", POSTGRES);
 }

@@ -1,10 +1,10 @@
 //! A database with a made-up fleet in it.
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use nutritionfacts::{
     config::{secret::Secret, sections},
-    domain::Timestamp,
-    store::Store,
+    domain::{Timestamp, period::Grain},
+    store::{Store, Whose},
 };
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
@@ -20,20 +20,28 @@ impl Fleet {
     /// An empty database with the schema.
     pub async fn empty() -> Self {
         let database = format!("fleet_{}", fastrand::u64(..));
-        let url = shared().create_database(&database).await;
+        let url = shared().create_icu_database(&database).await;
         let section = sections::Store { url: Some(Secret::from(url)), ..sections::Store::default() };
         let store = Store::open(&section).await.unwrap();
         store.migrate(now()).await.unwrap();
         Self { store, connection: shared().connect(&database).await, database }
     }
 
-    /// With so many installations that each pinged so often on average.
+    /// With so many installations that each pinged so often on average; nothing is derived from their pings.
     pub async fn of(installations: u32, pings: u32) -> Self {
         let mut fleet = Self::empty().await;
         let sql = include_str!("fleet.sql");
         let sql = sql.replace(":installations", &installations.to_string()).replace(":pings", &pings.to_string());
         fleet.run(&sql).await;
         fleet
+    }
+
+    /// Digests all that is in the outbox, and counts all periods.
+    pub async fn derive(&self) {
+        while self.store.digest(Whose::OTHERS).await.unwrap().batches > 0 {}
+        for grain in Grain::ALL {
+            while self.store.count_period(grain).await.unwrap().is_some() {}
+        }
     }
 
     pub async fn run(&mut self, sql: &str) {
@@ -51,9 +59,4 @@ impl Fleet {
 #[expect(clippy::disallowed_methods, reason = "the fleet ends now")]
 pub fn now() -> Timestamp {
     Utc::now()
-}
-
-/// So late that the youngest ping is read as well: the last minutes are left for later.
-pub fn soon() -> Timestamp {
-    now() + TimeDelta::minutes(15)
 }

@@ -1,6 +1,6 @@
 -- A made-up fleet: :installations that ping over the 25 months before now, each :pings times on average, and statistics of a
 -- part of them. The same numbers make the same fleet, but for its end, which is now. For psql (-v), and for tests, which put
--- the numbers in.
+-- the numbers in. Nothing is derived from them yet: a server that starts on this database does that.
 
 CREATE FUNCTION pg_temp.chance(text) RETURNS double precision LANGUAGE sql IMMUTABLE AS
 $$ SELECT (hashtextextended($1, 0) & 1048575) / 1048576.0::double precision $$;
@@ -11,15 +11,18 @@ $$ SELECT (lpad(to_hex(floor(extract(epoch FROM $1) * 1000)::bigint), 12, '0') |
 DO $$
 DECLARE
     month timestamptz := date_trunc('month', now() AT TIME ZONE 'UTC' - interval '26 months') AT TIME ZONE 'UTC';
+    parent text;
     name text;
 BEGIN
     SET LOCAL TimeZone = 'UTC';
     WHILE month < now() + interval '4 months' LOOP
-        name := 'pingbacks_' || to_char(month, 'YYYY_MM');
-        IF to_regclass(name) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I PARTITION OF pingbacks FOR VALUES FROM (%L) TO (%L)', name,
-                reporting.id_from(month), reporting.id_from(month + interval '1 month'));
-        END IF;
+        FOREACH parent IN ARRAY ARRAY['pings', 'statistics', 'channel_statistics', 'facility_statistics'] LOOP
+            name := parent || '_' || to_char(month, 'YYYY_MM');
+            IF to_regclass(name) IS NULL THEN
+                EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
+                    reporting.id_from(month), reporting.id_from(month + interval '1 month'));
+            END IF;
+        END LOOP;
         month := month + interval '1 month';
     END LOOP;
 END $$;
@@ -49,10 +52,9 @@ FROM (SELECT i, md5('installation ' || i) AS instance_id,
     md5('database ' || CASE WHEN pg_temp.chance('clone ' || i) < 0.1 THEN i / 7 ELSE i + 1000000000 END) AS database_id
 FROM generate_series(1, :installations) AS i) AS made;
 
-INSERT INTO pingbacks
-SELECT pg_temp.id_at(received_at, i || ' ' || k), received_at, instance_id, version, mode, os || '-made-up', os, '', python_version,
-    database_id, '', md5('node ' || i), language, 'UTC', 60, received_at, installer, '',
-    CASE WHEN i <= 40 THEN '10.99.99.0/24' ELSE '10.' || i % 90 || '.' || i % 251 || '.0/24' END, country, '', '', '{}'
+CREATE TEMP TABLE sent AS
+SELECT pg_temp.id_at(received_at, i || ' ' || k) AS id, received_at, i, version,
+    md5(concat_ws(' ', 'profile', version, mode, os, python_version, language, installer, database_id, i))::uuid AS profile
 FROM fleet
 -- Days apart, with some shorter and some much longer breaks.
 CROSS JOIN LATERAL (
@@ -65,17 +67,20 @@ CROSS JOIN LATERAL (
 ) AS runs
 WHERE received_at < now();
 
-INSERT INTO instances
-SELECT instance_id, first_seen, last_seen, pings, kolibri_version, mode, platform, os, sysversion, python_version, database_id,
-    language, timezone, installer, project, country, subdivision
-FROM (SELECT instance_id, min(received_at) AS first_seen, max(received_at) AS last_seen, count(*) AS pings, max(id::text)::uuid AS id
-    FROM pingbacks GROUP BY 1) AS spans
-JOIN pingbacks USING (instance_id, id);
+INSERT INTO profiles
+SELECT instance_id, profile, version, mode, os || '-made-up', os, '', python_version, database_id, '', md5('node ' || i), language, 'UTC',
+    installer, '', ''
+FROM (SELECT DISTINCT i, profile, version FROM sent) AS said JOIN fleet USING (i);
+
+INSERT INTO pings (id, received_at, instance_id, profile, uptime, client_time, ip, country, subdivision, extra)
+SELECT id, received_at, instance_id, profile, 60, received_at,
+    CASE WHEN i <= 40 THEN '10.99.99.0/24' ELSE '10.' || i % 90 || '.' || i % 251 || '.0/24' END, country, '', '{}'
+FROM sent JOIN fleet USING (i);
 
 -- Statistics with one ping in ten.
 INSERT INTO statistics
 SELECT pg_temp.id_at(received_at + interval '1 second', 'statistics ' || id), received_at + interval '1 second', id, id::text
-FROM pingbacks WHERE pg_temp.chance('statistics ' || id) < 0.1 AND received_at < now() - interval '1 hour';
+FROM pings WHERE pg_temp.chance('statistics ' || id) < 0.1 AND received_at < now() - interval '1 hour';
 
 INSERT INTO facility_statistics
 SELECT statistics.id, 0, substr(md5('facility ' || instance_id), 1, 10), jsonb_build_object('preset', preset), learners, learners * 9, 1 + learners / 15, learners,
@@ -84,7 +89,7 @@ SELECT statistics.id, 0, substr(md5('facility ' || instance_id), 1, 10), jsonb_b
     CASE WHEN learners < 10 THEN '{}'::jsonb ELSE jsonb_build_object('bys', jsonb_build_object('a', 2008 + learners % 7, 'sd', 2.5, 'ts', learners / 2, 'd', 0, 'ns', learners - learners / 2),
         'gc', jsonb_build_object('FEMALE', learners / 2, 'MALE', learners / 3, 'NOT_SPECIFIED', learners - learners / 2 - learners / 3)) END,
     '{}', learners, learners, 0
-FROM statistics JOIN pingbacks ON pingbacks.id = pingback_id
+FROM statistics JOIN pings ON pings.id = pingback_id
 CROSS JOIN LATERAL (SELECT floor(120 * pg_temp.chance('learners ' || instance_id) ^ 2 * (0.8 + 0.2 * pg_temp.chance(statistics.id::text)))::bigint AS learners,
     (ARRAY['formal', 'nonformal', 'informal'])[1 + floor(3 * pg_temp.chance('preset ' || instance_id))] AS preset,
     1 + extract(day FROM statistics.received_at - (now() - interval '800 days'))::bigint / 10 AS day) AS _;
@@ -92,5 +97,14 @@ CROSS JOIN LATERAL (SELECT floor(120 * pg_temp.chance('learners ' || instance_id
 INSERT INTO channel_statistics
 SELECT statistics.id, k, substr(md5('channel ' || floor(60 * pg_temp.chance('channel ' || k || instance_id) ^ 3)), 1, 10), 7, NULL, '[]', '[]',
     CASE WHEN pg_temp.chance('empty ' || k || instance_id) < 0.1 THEN 0 ELSE 350.5 END, 4, 2, '{"video": 3}', 3 * k, k, 40 * k, 9, '{}', '{}', 3, 4, 0
-FROM statistics JOIN pingbacks ON pingbacks.id = pingback_id
+FROM statistics JOIN pings ON pings.id = pingback_id
 CROSS JOIN generate_series(0, 2) AS k;
+
+-- As a server would have written them, in batches.
+INSERT INTO outbox (batch, kind, least_id, greatest_id, ids)
+SELECT (array_agg(id ORDER BY id))[1], kind, (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1], array_agg(id ORDER BY id)
+FROM (
+    SELECT id, 'pings' AS kind, (row_number() OVER (ORDER BY id)) / 500 AS batch FROM pings
+    UNION ALL SELECT id, 'statistics', (row_number() OVER (ORDER BY id)) / 500 FROM statistics
+) AS rows
+GROUP BY kind, batch;

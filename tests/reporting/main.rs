@@ -1,10 +1,11 @@
-//! What dashboards ask PostgreSQL: the views of the schema `reporting`, and the rollups under them.
+//! What dashboards ask PostgreSQL: the views of the schema `reporting`, and the derived tables under them.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod access;
+mod derived;
 mod fleet;
 mod panels;
 mod report;
-mod rollups;
+mod runbooks;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    load::check_instances,
+    load::check_derived,
     model,
     stores::on_both_stores,
     support::{
@@ -67,7 +67,7 @@ fn all_requests_of_released_packages(setup: &Setup) {
             }
         }
     }
-    check_instances(&mut rows);
+    check_derived(&mut rows);
     for instance in rows.all("instances") {
         assert!(["ip", "node_id", "system_id"].iter().all(|hidden| !instance.contains_key(*hidden)));
     }

@@ -1,19 +1,20 @@
-//! A 2xx for a ping means that it is on disk: under load, whoever is killed.
+//! A 2xx for a ping means that it is on disk: under load, whoever is killed. Only what the retention has deleted is not kept again.
 
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::{
     load::{Load, check},
-    stores::{database_in, on_both_stores},
+    stores::{database_in, execute, on_both_stores},
     support::{
         eventually,
-        http::{PINGBACK, post},
+        http::{PINGBACK, STATISTICS, post},
         postgres::Cluster,
+        rows::Rows,
         server::Setup,
     },
 };
 
-on_both_stores!(the_server_is_killed);
+on_both_stores!(the_server_is_killed, what_is_older_than_the_retention_is_answered_and_not_kept);
 
 fn the_server_is_killed(setup: &Setup) {
     let mut answered = vec![];
@@ -29,6 +30,32 @@ fn the_server_is_killed(setup: &Setup) {
     let server = setup.start();
     check(setup, &answered);
     assert_eq!(server.ask(&post(PINGBACK, b"{}")).status, 200);
+}
+
+/// As if the clock were years behind: a retention has deleted the present day while the server runs.
+fn what_is_older_than_the_retention_is_answered_and_not_kept(setup: &Setup) {
+    let server = setup.start();
+    let send = || {
+        for path in [PINGBACK, STATISTICS] {
+            let reply = server.ask(&post(path, br#"{"instance_id": "a", "version": "0.19.5"}"#));
+            assert_eq!((reply.status, reply.json()["messages"].is_array()), (200, true), "{path}");
+        }
+    };
+    send();
+    execute(setup, "UPDATE store_state SET sealed_before = '9999-01-01', generation = generation + 1");
+    send();
+    send();
+    for kind in ["pingbacks", "statistics"] {
+        for (outcome, count) in [("stored", "1"), ("expired", "2"), ("unavailable", "0")] {
+            let series = format!("nutritionfacts_{kind}_total{{outcome=\"{outcome}\"}}");
+            assert_eq!(server.metric(&series).as_deref(), Some(count), "{series}");
+        }
+        assert_eq!(Rows::open(&setup.url).count(kind), 1);
+    }
+    server.assert_well();
+    assert!(server.stop().success());
+    let mut rows = Rows::open(&setup.url);
+    assert_eq!((rows.undigested(), rows.pings("a")), (0, 1));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_statement_takes_too_long() {
     let server = setup.start();
     let runtime = runtime();
     let mut other = runtime.block_on(cluster.connect(name_of(&setup)));
-    runtime.block_on(other.execute("BEGIN; LOCK TABLE pingbacks")).unwrap();
+    runtime.block_on(other.execute("BEGIN; LOCK TABLE pings")).unwrap();
     let ping = post(PINGBACK, br#"{"instance_id": "a", "version": "0.19.5"}"#);
     let reply = server.ask(&ping);
     assert_eq!((reply.status, reply.says_close()), (503, false));

@@ -1,7 +1,7 @@
 //! Many senders at once, and the promise that is checked afterwards: answered means kept, once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -30,7 +30,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sends until the load ends; project (a name for the ping) and id of all that were answered 200.
+    /// Sends until the load ends; name and id of all pings that were answered 200. An installation says the same in some of
+    /// its pings, then it has another version.
     fn send(&self, address: SocketAddr, name: &str, keeps: bool) -> Vec<(String, String)> {
         let mut answered = vec![];
         let mut connection = Connection::try_open(address);
@@ -38,13 +39,13 @@ impl Load {
             if self.ended.load(SeqCst) {
                 break;
             }
-            let project = format!("{name}-{number}");
-            let instance = format!("{name}-{}", number % 7);
-            let body = json!({"instance_id": instance, "version": "0.19.5", "project": project}).to_string();
+            let ping = format!("{name}-{number}");
+            let (instance, version) = (format!("{name}-{}", number % 7), format!("0.19.{}", number / 21 % 3));
+            let body = json!({"instance_id": instance, "version": version, "ping": ping}).to_string();
             match connection.as_mut().map_err(|_| ()).and_then(|open| ask(open, &body).map_err(|_| ())) {
                 Ok(reply) if reply.status == 200 => {
                     assert!(!reply.says_close(), "clients from 0.18 on throw `close` away");
-                    answered.push((project, reply.json()["id"].as_str().unwrap().to_owned()));
+                    answered.push((ping, reply.json()["id"].as_str().unwrap().to_owned()));
                     self.answered.fetch_add(1, SeqCst);
                 }
                 Ok(reply) => {
@@ -96,43 +97,59 @@ fn ask(connection: &mut Connection, body: &str) -> io::Result<Reply> {
     connection.read(true)
 }
 
-/// Every answered ping is there under the id of its reply, none twice, and each instance counted what is there.
+/// Every answered ping is there under the id of its reply, none twice, and all that are there are digested.
 pub fn check(setup: &Setup, answered: &[(String, String)]) {
     let mut rows = Rows::open(&setup.url);
     let stored = rows.all("pingbacks");
     let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in &stored {
-        ids.entry(row["project"].as_str().unwrap()).or_default().push(row["id"].as_str().unwrap());
+        ids.entry(row["extra"]["ping"].as_str().unwrap_or_default()).or_default().push(text(row, "id"));
     }
     let twice: Vec<_> = ids.iter().filter(|(_, ids)| ids.len() > 1).collect();
     assert!(twice.is_empty(), "stored twice: {twice:?}");
     let lost: Vec<_> =
         answered.iter().filter(|(name, id)| ids.get(name.as_str()).is_none_or(|ids| ids[0] != id)).collect();
     assert!(lost.is_empty(), "{} of {} answered pings lost, first {:?}", lost.len(), answered.len(), lost[0]);
-    check_instances(&mut rows);
+    check_derived(&mut rows);
 }
 
-/// `instances` is what the pings come to, as simply as can be: all of them counted, once.
-pub fn check_instances(rows: &mut Rows) {
-    let instances = rows.counted();
-    let description = || INSTANCE[4..].iter().copied();
+/// What is derived from the pings is what they come to, as simply as can be: all of them digested, once.
+pub fn check_derived(rows: &mut Rows) {
+    let instances = rows.digested();
     let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows.all("pingbacks").into_iter().filter(|row| row["instance_id"] != "") {
-        pings.entry(row["instance_id"].as_str().unwrap().to_owned()).or_default().push(row);
+        pings.entry(text(&row, "instance_id").to_owned()).or_default().push(row);
+    }
+    for own in pings.values_mut() {
+        own.sort_by_key(|row| [text(row, "received_at").to_owned(), text(row, "id").to_owned()]);
     }
     assert_eq!(instances.len(), pings.len());
     for instance in instances {
-        let own = &pings[instance["instance_id"].as_str().unwrap()];
-        let moments = || own.iter().map(|row| row["received_at"].as_str().unwrap());
-        let texts =
-            |row: &Row| description().map(|column| row[column].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-        let latest =
-            own.iter().max_by_key(|row| (row["received_at"].as_str().unwrap().to_owned(), texts(row))).unwrap();
-        let mut expected: Row = description().map(|column| (column.into(), latest[column].clone())).collect();
+        let own = &pings[text(&instance, "instance_id")];
+        let (first, latest) = (&own[0], &own[own.len() - 1]);
+        let mut expected: Row =
+            INSTANCE[4..].iter().map(|column| ((*column).into(), latest[*column].clone())).collect();
         expected.insert("instance_id".into(), latest["instance_id"].clone());
-        expected.insert("first_seen".into(), moments().min().unwrap().into());
-        expected.insert("last_seen".into(), moments().max().unwrap().into());
+        expected.insert("first_seen".into(), first["received_at"].clone());
+        expected.insert("last_seen".into(), latest["received_at"].clone());
         expected.insert("pings".into(), own.len().into());
         assert_eq!(instance, expected);
     }
+    let pairs = || pings.values().flat_map(|own| own.windows(2));
+    let changes: BTreeSet<_> = pairs()
+        .filter(|pair| pair[0]["kolibri_version"] != pair[1]["kolibri_version"])
+        .map(|pair| [text(&pair[1], "id"), text(&pair[0], "kolibri_version"), text(&pair[1], "kolibri_version")])
+        .collect();
+    let rows_of_changes = rows.all("version_changes");
+    let found: BTreeSet<_> = rows_of_changes
+        .iter()
+        .map(|row| ["id", "from_version", "to_version"].map(|column| text(row, column)))
+        .collect();
+    assert_eq!((found, rows_of_changes.len()), (changes.clone(), changes.len()));
+    let gaps = rows.number("SELECT CAST(coalesce(sum(gaps), 0) AS bigint) FROM ping_gaps");
+    assert_eq!(usize::try_from(gaps).unwrap(), pairs().count(), "a gap between each two pings of an installation");
+}
+
+fn text<'a>(row: &'a Row, column: &str) -> &'a str {
+    row[column].as_str().unwrap()
 }

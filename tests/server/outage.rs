@@ -90,7 +90,7 @@ fn a_poison_row_is_set_aside() {
     let server = setup.start();
     let database = setup.url.rsplit('/').next().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(cluster.execute(database, "ALTER TABLE pingbacks ADD CONSTRAINT taste CHECK (mode <> 'poison')"));
+    runtime.block_on(cluster.execute(database, "ALTER TABLE profiles ADD CONSTRAINT taste CHECK (mode <> 'poison')"));
     let ping = |number: usize| {
         let mode = if number == 20 { "poison" } else { "" };
         let body =

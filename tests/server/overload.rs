@@ -12,7 +12,7 @@ use crate::{
 
 const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END';
-    CREATE TRIGGER slow BEFORE INSERT ON pingbacks FOR EACH ROW EXECUTE FUNCTION slow()";
+    CREATE TRIGGER slow BEFORE INSERT ON pings FOR EACH ROW EXECUTE FUNCTION slow()";
 
 #[test]
 fn what_does_not_fit_is_refused_and_the_rest_is_kept() {
@@ -27,7 +27,7 @@ fn what_does_not_fit_is_refused_and_the_rest_is_kept() {
         eventually("some are refused", || (load.refused.load(SeqCst) > 500).then_some(()));
         load.wait_for_answers(500);
         // The store is as fast as before: nothing is left of the crowd.
-        runtime.block_on(cluster.execute(name, "DROP TRIGGER slow ON pingbacks"));
+        runtime.block_on(cluster.execute(name, "DROP TRIGGER slow ON pings"));
         load.wait_for_answers(1000);
     });
     assert_eq!(load.failed.load(SeqCst), 0, "nobody is left without an answer");

@@ -14,14 +14,30 @@ use crate::{
         pgbouncer::PgBouncer,
         postgres::Cluster,
         rows::Rows,
-        server::Setup,
+        server::{Server, Setup},
     },
 };
 
+/// The months, and what was derived from their pings.
 const FORGET_MONTHS: &str = "DO $$ DECLARE month text; BEGIN
-    FOR month IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pingbacks'::regclass LOOP
+    FOR month IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pings'::regclass LOOP
         EXECUTE 'DROP TABLE ' || month;
-    END LOOP; END $$";
+    END LOOP; END $$;
+    TRUNCATE installations, version_changes, ping_gaps, periods, activity, cohorts";
+
+/// Days, weeks and months are counted on connections of their own.
+fn wait_for_counts(servers: &[Server]) {
+    for grain in ["day", "week", "month"] {
+        let counts = |result: &str| -> Vec<String> {
+            let series = format!("nutritionfacts_periods_counted_total{{grain=\"{grain}\",result=\"{result}\"}}");
+            servers.iter().map(|server| server.metric(&series).unwrap()).collect()
+        };
+        eventually(&format!("a {grain} is counted"), || {
+            counts("counted").iter().any(|count| count != "0").then_some(())
+        });
+        assert_eq!(counts("failed"), ["0", "0"], "{grain}");
+    }
+}
 
 #[test]
 fn two_servers_under_load() {
@@ -35,8 +51,8 @@ fn two_servers_under_load() {
     for server in &servers {
         server.wait_until_ready();
     }
-    let rolled_up = r#"nutritionfacts_reporting_last_success_timestamp_seconds{store="postgres"}"#;
-    eventually("the rollups are made as well", || servers.iter().find_map(|server| server.metric(rolled_up)));
+    assert_eq!(servers[0].ask(&post(PINGBACK, br#"{"instance_id": "first", "version": "0.19.5"}"#)).status, 200);
+    wait_for_counts(&servers);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     // The month of the next ping is made on its way.
     runtime.block_on(cluster.execute(name, FORGET_MONTHS));
@@ -77,7 +93,7 @@ fn the_role_limits_its_statements() {
     runtime.block_on(cluster.execute("postgres", "ALTER ROLE postgres SET statement_timeout = '300ms'"));
     let server = Setup::postgres(&bouncer.url(name)).set("store.pooler=transaction").start();
     let mut other = runtime.block_on(cluster.connect(name));
-    runtime.block_on(other.execute("BEGIN; LOCK TABLE pingbacks")).unwrap();
+    runtime.block_on(other.execute("BEGIN; LOCK TABLE pings")).unwrap();
     let ping = post(PINGBACK, br#"{"instance_id": "a", "version": "0.19.5"}"#);
     assert_eq!(server.ask(&ping).status, 503);
     assert!(server.metric("nutritionfacts_store_errors_total{class=\"timeout\",store=\"postgres\"}").is_some());

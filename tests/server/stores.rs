@@ -1,11 +1,20 @@
 //! Each test of a topic on both stores.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    str::FromStr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use sqlx::{
+    Connection, Executor, PgConnection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 
 use crate::support::{
+    LIMIT,
     postgres::{self, Cluster},
     server::{Server, Setup},
 };
@@ -34,6 +43,20 @@ pub fn database_in(cluster: &Cluster) -> Setup {
     let name = format!("server_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     Setup::postgres(&runtime.block_on(cluster.create_database(&name)))
+}
+
+/// Runs statements beside the server.
+pub fn execute(setup: &Setup, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        if setup.url.starts_with("postgres") {
+            PgConnection::connect(&setup.url).await.unwrap().execute(sql).await.unwrap();
+        } else {
+            let options = SqliteConnectOptions::from_str(&setup.url).unwrap();
+            let options = options.journal_mode(SqliteJournalMode::Wal).busy_timeout(LIMIT);
+            SqliteConnection::connect_with(&options).await.unwrap().execute(sql).await.unwrap();
+        }
+    });
 }
 
 /// One server for tests that look at replies only.

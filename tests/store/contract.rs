@@ -1,13 +1,10 @@
 //! What both stores promise.
 
-use nutritionfacts::{
-    domain::pingback::PingbackRow,
-    store::{SetAside, StoreError, Write},
-};
+use nutritionfacts::store::{MigrationError, SetAside, StoreError, Write};
 use uuid::Uuid;
 
 use crate::{
-    rows::{Bench, now, ping, report},
+    rows::{Bench, Sighting, digest, now, ping, report, write, write_reports},
     support::rows::INSTANCE,
 };
 
@@ -23,19 +20,32 @@ macro_rules! on_both_stores {
     };
 }
 
-pub(crate) use on_both_stores;
+/// The same, and on PostgreSQL with the keys that a distributed database needs.
+macro_rules! on_all_stores {
+    ($($name:ident),* $(,)?) => {
+        $crate::contract::on_both_stores!($($name),*);
+        mod two_columns {
+            $(#[tokio::test] async fn $name() { super::$name(crate::rows::Bench::two_columns().await).await; })*
+        }
+    };
+}
 
-on_both_stores!(
+pub(crate) use {on_all_stores, on_both_stores};
+
+mod without_a_schema {
+    use super::{is_healthy_until_closed, migrates_five_at_once, needs_a_schema};
+
+    on_both_stores!(migrates_five_at_once, needs_a_schema, is_healthy_until_closed);
+}
+
+on_all_stores!(
     migrates_again_and_again,
-    migrates_five_at_once,
-    needs_a_schema,
+    works_with_a_later_schema_that_allows_it,
     writes_every_column,
     keeps_every_character,
     replays_exactly,
     takes_an_id_once_in_a_replay,
     refuses_an_id_twice_when_new,
-    merges_pings_in_any_order,
-    merges_pings_of_one_moment_in_any_order,
     counts_pings_of_one_batch,
     keeps_pings_without_instance,
     takes_large_batches,
@@ -48,7 +58,6 @@ on_both_stores!(
     writes_every_statistic,
     sets_aside_once,
     remembers_the_last_messages,
-    is_healthy_until_closed,
 );
 
 const PINGBACK: &[&str] = &[
@@ -85,10 +94,10 @@ async fn instances(bench: &Bench) -> Vec<String> {
     counted(bench, INSTANCE).await
 }
 
-/// `instances` after a stroke, some of its columns.
+/// `instances` after the digest, some of its columns.
 async fn counted(bench: &Bench, columns: &[&str]) -> Vec<String> {
-    bench.store.count_own().await.unwrap();
-    assert_eq!(bench.count("uncounted").await, 0);
+    digest(&bench.store).await;
+    assert_eq!(bench.count("outbox").await, 0);
     bench.table("instances", columns, "instance_id").await
 }
 
@@ -98,9 +107,28 @@ fn is_rejected(result: &Result<(), StoreError>) -> bool {
 
 async fn migrates_again_and_again(bench: Bench) {
     ready(&bench).await;
-    bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+    write(&bench.store, &[ping("i", 0)], Write::New).await.unwrap();
     ready(&bench).await;
     assert_eq!(bench.count("pingbacks").await, 1);
+}
+
+/// A later program has extended the schema; the row that says which programs may still work with it decides.
+async fn works_with_a_later_schema_that_allows_it(bench: Bench) {
+    ready(&bench).await;
+    let now_sql = if bench.store.kind() == "sqlite" { "0" } else { "now()" };
+    let bytes = if bench.store.kind() == "sqlite" { "x'00'" } else { "'\\x00'" };
+    bench
+        .execute(&format!(
+            "INSERT INTO _sqlx_migrations SELECT 9999, 'later', {now_sql}, true, {bytes}, 0; ALTER TABLE set_aside ADD COLUMN later text"
+        ))
+        .await;
+    ready(&bench).await;
+    write(&bench.store, &[ping("i", 0)], Write::New).await.unwrap();
+    digest(&bench.store).await;
+    bench.store.health().await.unwrap();
+    bench.execute("UPDATE store_state SET oldest_program = 9999").await;
+    let error = bench.store.migrate(now()).await.unwrap_err();
+    assert!(matches!(error, MigrationError::Newer { version: 9999 }), "{error}");
 }
 
 async fn migrates_five_at_once(bench: Bench) {
@@ -113,29 +141,29 @@ async fn migrates_five_at_once(bench: Bench) {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+    write(&bench.store, &[ping("i", 0)], Write::New).await.unwrap();
 }
 
 async fn needs_a_schema(bench: Bench) {
-    let error = bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap_err();
+    let error = write(&bench.store, &[ping("i", 0)], Write::New).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { timeout: false, .. }), "{error}");
 }
 
 async fn writes_every_column(bench: Bench) {
     ready(&bench).await;
     let full = ping("i", 0);
-    let bare = PingbackRow { client_time: None, uptime: i64::MAX, extra: "{}".into(), ..ping("j", 1) };
-    bench.store.write_pingbacks(&[&full, &bare], Write::New).await.unwrap();
+    let bare = ping("j", 1).with(|ping| (ping.client_time, ping.uptime, ping.extra) = (None, i64::MAX, "{}".into()));
+    write(&bench.store, &[&full, &bare], Write::New).await.unwrap();
     let expected = [
         format!(
             "{}|2026-11-24T12:00:00.000001Z|i|0.18.0||Linux-6.1|linux|3.9.2 (default)|3.9.2|d|s|n|sw|Africa/Nairobi|17|\
              2026-11-24T12:00:00.000001Z|deb|p|192.0.2.0|KE|KE-30||{{\"a\":1}}",
-            full.id
+            full.ping.id
         ),
         format!(
             "{}|2026-11-24T12:00:01.000001Z|j|0.18.1||Linux-6.1|linux|3.9.2 (default)|3.9.2|d|s|n|sw|Africa/Nairobi|\
              9223372036854775807|null|deb|p|192.0.2.0|KE|KE-30||{{}}",
-            bare.id
+            bare.ping.id
         ),
     ];
     assert_eq!(bench.table("pingbacks", PINGBACK, "id").await, expected);
@@ -162,15 +190,15 @@ async fn keeps_every_character(bench: Bench) {
     let rows: Vec<_> = texts
         .iter()
         .enumerate()
-        .map(|(number, text)| PingbackRow {
-            platform: text.clone(),
-            extra: serde_json::json!({ "k": text }).to_string(),
-            ..ping(&format!("{number:04}"), 0)
+        .map(|(number, text)| {
+            let extra = serde_json::json!({ "k": text }).to_string();
+            let row = ping(&format!("{number:04}"), 0).saying(|profile| profile.platform.clone_from(text));
+            row.with(|ping| ping.extra = extra.into())
         })
         .collect();
-    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
+    write(&bench.store, &rows, Write::New).await.unwrap();
     assert!(bench.texts("SELECT platform FROM pingbacks ORDER BY instance_id").await == texts);
-    bench.store.count_own().await.unwrap();
+    digest(&bench.store).await;
     assert!(bench.texts("SELECT platform FROM instances ORDER BY instance_id").await == texts);
     let extras = bench.texts("SELECT CAST(extra AS text) FROM pingbacks ORDER BY instance_id").await;
     for (extra, text) in extras.iter().zip(&texts) {
@@ -181,9 +209,9 @@ async fn keeps_every_character(bench: Bench) {
 async fn replays_exactly(bench: Bench) {
     ready(&bench).await;
     let rows = [ping("i", 0), ping("i", 1), ping("j", 2)];
-    bench.store.write_pingbacks(&rows[..2], Write::New).await.unwrap();
+    write(&bench.store, &rows[..2], Write::New).await.unwrap();
     for _ in 0..3 {
-        bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
+        write(&bench.store, &rows, Write::Replay).await.unwrap();
     }
     assert_eq!(bench.count("pingbacks").await, 3);
     let pings = counted(&bench, &["instance_id", "pings"]).await;
@@ -193,7 +221,7 @@ async fn replays_exactly(bench: Bench) {
 async fn takes_an_id_once_in_a_replay(bench: Bench) {
     ready(&bench).await;
     let row = ping("i", 0);
-    bench.store.write_pingbacks(&[&row, &row, &ping("i", 1), &row], Write::Replay).await.unwrap();
+    write(&bench.store, &[&row, &row, &ping("i", 1), &row], Write::Replay).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 2);
     assert_eq!(counted(&bench, &["pings"]).await, ["2"]);
 }
@@ -201,76 +229,15 @@ async fn takes_an_id_once_in_a_replay(bench: Bench) {
 async fn refuses_an_id_twice_when_new(bench: Bench) {
     ready(&bench).await;
     let row = ping("i", 0);
-    bench.store.write_pingbacks(&[&row], Write::New).await.unwrap();
-    let result = bench.store.write_pingbacks(&[&ping("j", 0), &row], Write::New).await;
+    write(&bench.store, &[&row], Write::New).await.unwrap();
+    let result = write(&bench.store, &[&ping("j", 0), &row], Write::New).await;
     assert!(is_rejected(&result), "{result:?}");
     assert_eq!(bench.count("pingbacks").await, 1);
 }
 
-/// How pings come into `instances`.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// A stroke after each.
-    One,
-    /// One stroke for all.
-    Together,
-    /// By SQL, after the process has gone.
-    Left,
-}
-
-/// The row of an instance after these pings, each in a batch of its own.
-async fn merged(bench: &mut Bench, rows: &[&PingbackRow], way: Way) -> Vec<String> {
-    bench.execute("DELETE FROM instances").await;
-    bench.execute("DELETE FROM pingbacks").await;
-    for row in rows {
-        bench.store.write_pingbacks(&[*row], Write::New).await.unwrap();
-        if matches!(way, Way::One) {
-            bench.store.count_own().await.unwrap();
-        }
-    }
-    if matches!(way, Way::Left) {
-        bench.reopen().await;
-        bench.store.count_left(None).await.unwrap();
-    }
-    instances(bench).await
-}
-
-/// Every order on every way comes to the same; what it is.
-async fn merged_in_any_order(bench: &mut Bench, rows: &[PingbackRow; 3]) -> Vec<String> {
-    let expected = merged(bench, &[&rows[0], &rows[1], &rows[2]], Way::One).await;
-    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        for way in [Way::One, Way::Together, Way::Left] {
-            assert_eq!(merged(bench, &order.map(|i| &rows[i]), way).await, expected, "{order:?} {way:?}");
-        }
-    }
-    expected
-}
-
-async fn merges_pings_in_any_order(mut bench: Bench) {
-    ready(&bench).await;
-    let rows = [ping("i", 0), PingbackRow { mode: "dev".into(), ..ping("i", 1) }, ping("i", 2)];
-    let expected = merged_in_any_order(&mut bench, &rows).await;
-    assert!(
-        expected[0].starts_with("i|2026-11-24T12:00:00.000001Z|2026-11-24T12:00:02.000001Z|3|0.18.2||"),
-        "{expected:?}"
-    );
-}
-
-async fn merges_pings_of_one_moment_in_any_order(mut bench: Bench) {
-    ready(&bench).await;
-    let of = |mode: &str, project: &str| PingbackRow { mode: mode.into(), project: project.into(), ..ping("i", 0) };
-    let rows = [of("a", "é"), of("B", "z"), of("B", "é")];
-    let expected = merged_in_any_order(&mut bench, &rows).await;
-    assert!(expected[0].contains("|3|0.18.0|a|"), "{expected:?}");
-    bench.execute("DELETE FROM instances").await;
-    bench.execute("DELETE FROM pingbacks").await;
-    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
-    assert_eq!(instances(&bench).await, expected);
-}
-
 async fn counts_pings_of_one_batch(bench: Bench) {
     ready(&bench).await;
-    bench.store.write_pingbacks(&[ping("i", 5), ping("j", 0), ping("i", 9), ping("i", 7)], Write::New).await.unwrap();
+    write(&bench.store, &[ping("i", 5), ping("j", 0), ping("i", 9), ping("i", 7)], Write::New).await.unwrap();
     let columns = ["instance_id", "first_seen", "last_seen", "pings", "kolibri_version"];
     assert_eq!(
         counted(&bench, &columns).await,
@@ -283,8 +250,8 @@ async fn counts_pings_of_one_batch(bench: Bench) {
 
 async fn keeps_pings_without_instance(bench: Bench) {
     ready(&bench).await;
-    bench.store.write_pingbacks(&[ping("", 0), ping("i", 0), ping("", 1)], Write::New).await.unwrap();
-    bench.store.write_pingbacks(&[ping("", 2)], Write::New).await.unwrap();
+    write(&bench.store, &[ping("", 0), ping("i", 0), ping("", 1)], Write::New).await.unwrap();
+    write(&bench.store, &[ping("", 2)], Write::New).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 4);
     assert_eq!(counted(&bench, &["instance_id"]).await, ["i"]);
 }
@@ -292,51 +259,53 @@ async fn keeps_pings_without_instance(bench: Bench) {
 async fn takes_large_batches(bench: Bench) {
     ready(&bench).await;
     let rows: Vec<_> = (0..5_000).map(|number| ping(&format!("i{}", number % 700), number)).collect();
-    bench.store.write_pingbacks(&rows, Write::New).await.unwrap();
-    bench.store.write_pingbacks(&rows, Write::Replay).await.unwrap();
+    write(&bench.store, &rows, Write::New).await.unwrap();
+    write(&bench.store, &rows, Write::Replay).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 5_000);
-    bench.store.count_own().await.unwrap();
+    digest(&bench.store).await;
     assert_eq!(bench.count("instances WHERE pings IN (7, 8)").await, 700);
 }
 
 async fn takes_nothing(bench: Bench) {
-    bench.store.write_pingbacks(&[] as &[PingbackRow], Write::New).await.unwrap();
+    write(&bench.store, &[] as &[Sighting], Write::New).await.unwrap();
 }
 
 async fn refuses_a_poison_row_and_writes_nothing(bench: Bench) {
     ready(&bench).await;
     let poison = if bench.store.kind() == "sqlite" {
-        "CREATE TRIGGER poison BEFORE INSERT ON pingbacks WHEN new.mode = 'poison' BEGIN SELECT RAISE(ABORT, 'secret'); END"
+        "CREATE TRIGGER poison BEFORE INSERT ON profiles WHEN new.mode = 'poison' BEGIN SELECT RAISE(ABORT, 'secret'); END"
     } else {
-        "ALTER TABLE pingbacks ADD CONSTRAINT poison CHECK (mode <> 'poison')"
+        "ALTER TABLE profiles ADD CONSTRAINT poison CHECK (mode <> 'poison')"
     };
     bench.execute(poison).await;
-    let rows = [ping("i", 0), PingbackRow { mode: "poison".into(), ..ping("secret", 1) }, ping("j", 2)];
+    let rows = [ping("i", 0), ping("secret", 1).saying(|profile| profile.mode = "poison".into()), ping("j", 2)];
     for write in [Write::New, Write::Replay] {
-        let error = bench.store.write_pingbacks(&rows, write).await.unwrap_err();
+        let error = crate::rows::write(&bench.store, &rows, write).await.unwrap_err();
         let expected = if bench.store.kind() == "sqlite" { "SQLite 1811 CONSTRAINT" } else { "23514 poison" };
         assert!(matches!(&error, StoreError::Rejected { reason } if reason == expected), "{error:?}");
     }
-    assert_eq!(bench.count("pingbacks").await + bench.count("instances").await, 0);
-    bench.store.write_pingbacks(&[&rows[0], &rows[2]], Write::New).await.unwrap();
+    for table in ["pings", "profiles", "outbox"] {
+        assert_eq!(bench.count(table).await, 0, "{table}");
+    }
+    write(&bench.store, &[&rows[0], &rows[2]], Write::New).await.unwrap();
     assert_eq!(counted(&bench, INSTANCE).await.len(), 2);
 }
 
 async fn refuses_extra_that_is_no_json(bench: Bench) {
     ready(&bench).await;
-    let row = PingbackRow { extra: "{".into(), ..ping("i", 0) };
-    assert!(is_rejected(&bench.store.write_pingbacks(&[row], Write::New).await));
+    let row = ping("i", 0).with(|ping| ping.extra = "{".into());
+    assert!(is_rejected(&write(&bench.store, &[row], Write::New).await));
 }
 
 async fn links_statistics_to_their_ping(bench: Bench) {
     ready(&bench).await;
     let row = ping("i", 0);
-    bench.store.write_pingbacks(&[&row], Write::New).await.unwrap();
-    let id = row.id.to_string();
+    write(&bench.store, &[&row], Write::New).await.unwrap();
+    let id = row.ping.id.to_string();
     let stranger = Uuid::from_u128(7).to_string();
     let upper = id.to_uppercase();
     let reports: Vec<_> = [&id, &id, &upper, &stranger, "", "no id"].into_iter().map(|pi| report(pi, 1)).collect();
-    bench.store.write_statistics(&reports, Write::New).await.unwrap();
+    write_reports(&bench.store, &reports, Write::New).await.unwrap();
     let links = bench.table("statistics", &["pi", "pingback_id"], "pi").await;
     let mut expected = vec![
         format!("{id}|{id}"),
@@ -356,10 +325,10 @@ async fn links_statistics_to_their_ping(bench: Bench) {
 async fn replays_statistics(bench: Bench) {
     ready(&bench).await;
     let reports = [report("", 3), report("", 0)];
-    bench.store.write_statistics(&reports[..1], Write::New).await.unwrap();
-    assert!(is_rejected(&bench.store.write_statistics(&reports, Write::New).await));
+    write_reports(&bench.store, &reports[..1], Write::New).await.unwrap();
+    assert!(is_rejected(&write_reports(&bench.store, &reports, Write::New).await));
     assert_eq!(bench.count("statistics").await, 1);
-    bench.store.write_statistics(&[&reports[0], &reports[1], &reports[1]], Write::Replay).await.unwrap();
+    write_reports(&bench.store, &[&reports[0], &reports[1], &reports[1]], Write::Replay).await.unwrap();
     assert_eq!(bench.count("statistics").await, 2);
     assert_eq!(bench.count("channel_statistics").await, 3);
     assert_eq!(bench.count("facility_statistics").await, 2);
@@ -367,13 +336,13 @@ async fn replays_statistics(bench: Bench) {
 
 async fn takes_ten_thousand_channels(bench: Bench) {
     ready(&bench).await;
-    bench.store.write_statistics(&[report("", 10_000)], Write::New).await.unwrap();
+    write_reports(&bench.store, &[report("", 10_000)], Write::New).await.unwrap();
     assert_eq!(bench.count("channel_statistics").await, 10_000);
 }
 
 async fn writes_every_statistic(bench: Bench) {
     ready(&bench).await;
-    bench.store.write_statistics(&[report("", 1)], Write::New).await.unwrap();
+    write_reports(&bench.store, &[report("", 1)], Write::New).await.unwrap();
     let usage = [
         "summaries_started",
         "summaries_completed",
@@ -460,7 +429,7 @@ async fn is_healthy_until_closed(bench: Bench) {
     assert_eq!(bench.store.connections(), (1, 0));
     bench.store.close().await;
     assert!(matches!(bench.store.health().await, Err(StoreError::Unavailable { .. })));
-    let result = bench.store.write_pingbacks(&[ping("i", 0)], Write::New).await;
+    let result = write(&bench.store, &[ping("i", 0)], Write::New).await;
     assert!(matches!(result, Err(StoreError::Unavailable { .. })));
     assert_eq!(bench.store.connections(), (0, 0));
 }

@@ -4,7 +4,8 @@
 mod support;
 
 mod contract;
-mod counting;
+mod digest;
+mod periods;
 mod postgres;
 mod rows;
 mod sqlite;

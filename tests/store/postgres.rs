@@ -4,24 +4,22 @@ use std::{fs, time::Duration};
 
 use nutritionfacts::{
     config::{secret::Secret, sections},
-    domain::{new_id, pingback::PingbackRow},
     store::{MigrationError, Store, StoreError, Write},
 };
 use sqlx::{Connection, Executor};
 
 use crate::{
-    rows::{Bench, by_url, now, ping, until},
+    rows::{Bench, Sighting, by_url, digest, now, ping, ping_at, until, write, write_reports},
     support::postgres::Cluster,
 };
 
 /// A ping of another time.
-fn ping_of(moment: &str) -> PingbackRow {
-    let received_at = moment.parse().unwrap();
-    PingbackRow { id: new_id(received_at, fastrand::u128(..)), received_at, ..ping("i", 0) }
+fn ping_of(moment: &str) -> Sighting {
+    ping_at("i", moment.parse().unwrap())
 }
 
 async fn months(bench: &Bench) -> Vec<String> {
-    let sql = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pingbacks'::regclass ORDER BY 1";
+    let sql = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pings'::regclass ORDER BY 1";
     bench.texts(sql).await
 }
 
@@ -33,18 +31,18 @@ fn is_unavailable(result: &Result<(), StoreError>) -> bool {
 async fn months_are_made_ahead_and_on_the_way() {
     let bench = Bench::postgres().await;
     bench.store.migrate(now()).await.unwrap();
-    let ahead = ["2026_10", "2026_11", "2026_12", "2027_01", "2027_02"].map(|month| format!("pingbacks_{month}"));
+    let ahead = ["2026_10", "2026_11", "2026_12", "2027_01", "2027_02"].map(|month| format!("pings_{month}"));
     assert_eq!(months(&bench).await, ahead);
 
     let late = [ping_of("2025-03-31T23:59:59.999999Z"), ping("i", 0), ping_of("2028-02-29T00:00:00Z")];
-    bench.store.write_pingbacks(&late, Write::New).await.unwrap();
-    bench.store.write_pingbacks(&[ping_of("2029-01-01T00:00:00Z")], Write::Replay).await.unwrap();
+    write(&bench.store, &late, Write::New).await.unwrap();
+    write(&bench.store, &[ping_of("2029-01-01T00:00:00Z")], Write::Replay).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 4);
-    assert_eq!(bench.count("pingbacks_2025_03").await, 1);
-    assert_eq!(bench.count("pingbacks_2028_02").await, 1);
+    assert_eq!(bench.count("pings_2025_03").await, 1);
+    assert_eq!(bench.count("pings_2028_02").await, 1);
 
     bench.store.prepare_months("2027-03-01T00:00:00Z".parse().unwrap()).await.unwrap();
-    assert!(months(&bench).await.contains(&"pingbacks_2027_06".to_owned()));
+    assert!(months(&bench).await.contains(&"pings_2027_06".to_owned()));
 }
 
 #[tokio::test]
@@ -54,13 +52,13 @@ async fn one_missing_month_is_made_by_many_at_once() {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let store = bench.store.clone();
-            tokio::spawn(async move { store.write_pingbacks(&[ping_of("2030-05-05T00:00:00Z")], Write::New).await })
+            tokio::spawn(async move { write(&store, &[ping_of("2030-05-05T00:00:00Z")], Write::New).await })
         })
         .collect();
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    assert_eq!(bench.count("pingbacks_2030_05").await, 8);
+    assert_eq!(bench.count("pings_2030_05").await, 8);
 }
 
 #[tokio::test]
@@ -82,18 +80,108 @@ async fn a_failed_migration_leaves_the_schema_as_it_was() {
     bench.execute("CREATE TABLE set_aside (mine int)").await;
     let error = bench.store.migrate(now()).await.unwrap_err();
     assert!(matches!(&error, MigrationError::Failed { version: 3, reason } if reason == "42P07"), "{error}");
-    assert_eq!(bench.count("pg_class WHERE relname IN ('pingbacks', '_sqlx_migrations')").await, 0);
+    assert_eq!(bench.count("pg_class WHERE relname IN ('pings', '_sqlx_migrations')").await, 0);
     bench.execute("DROP TABLE set_aside").await;
     bench.store.migrate(now()).await.unwrap();
 }
 
+/// Somebody looks at a month before it is dropped; it is needed again.
 #[tokio::test]
-async fn a_later_schema_is_refused() {
+async fn a_detached_month_keeps_nobody_from_starting() {
     let bench = Bench::postgres().await;
     bench.store.migrate(now()).await.unwrap();
-    bench.execute("INSERT INTO _sqlx_migrations SELECT 999, 'x', now(), true, '\\x00', 0").await;
-    let error = bench.store.migrate(now()).await.unwrap_err();
-    assert!(matches!(error, MigrationError::Newer { version: 999 }), "{error}");
+    write(&bench.store, &[ping("old", 0)], Write::New).await.unwrap();
+    for table in ["pings", "statistics", "channel_statistics", "facility_statistics"] {
+        bench.execute(&format!("ALTER TABLE {table} DETACH PARTITION {table}_2026_11")).await;
+    }
+    bench.store.migrate(now()).await.unwrap();
+    assert!(months(&bench).await.contains(&"pings_2026_11_2".to_owned()));
+    assert_eq!(bench.store.months_ahead(now()).await.unwrap(), Some(3));
+    write(&bench.store, &[ping("new", 0)], Write::New).await.unwrap();
+    assert_eq!((bench.count("pings").await, bench.count("pings_2026_11").await), (1, 1));
+    bench.store.migrate(now()).await.unwrap();
+    assert_eq!(months(&bench).await.len(), 5, "nothing is made twice");
+}
+
+/// The statements of docs/operations.md, while somebody reads the month: pings do not wait.
+#[tokio::test]
+async fn dropping_a_month_holds_up_no_ping() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    write(&bench.store, &[ping_of("2024-11-05T00:00:00Z"), ping("i", 0)], Write::New).await.unwrap();
+    write_reports(&bench.store, &[crate::rows::report_at("", 1, "2024-11-05T00:00:00Z".parse().unwrap())], Write::New)
+        .await
+        .unwrap();
+    let database = bench.url.rsplit('/').next().unwrap();
+    let page = include_str!("../../docs/operations.md");
+    let (_, page) = page.split_once("### Dropping a month by hand").unwrap();
+    let mut blocks = page.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
+    let (seal, mut drop) = (blocks.next().unwrap(), blocks.next().unwrap());
+    let version = &bench.texts("SELECT current_setting('server_version_num')").await[0];
+    if version.as_str() < "140000" {
+        drop = drop.replace(" CONCURRENTLY", "");
+    }
+    bench.execute(&seal).await;
+    let mut reader = crate::support::postgres::shared().connect(database).await;
+    reader.execute("BEGIN; SELECT count(*) FROM pings").await.unwrap();
+    let mut operator = crate::support::postgres::shared().connect(database).await;
+    let statements: Vec<_> = drop.split_inclusive(";\n").map(ToOwned::to_owned).collect();
+    operator.execute(sqlx::AssertSqlSafe(statements[0].clone())).await.unwrap();
+    let detach = statements[1].clone();
+    let detaching = tokio::spawn(async move {
+        let result = operator.execute(sqlx::AssertSqlSafe(detach)).await;
+        (operator, result)
+    });
+    let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%' AND datname = current_database()";
+    until("it waits for the reader", async || bench.texts(waits).await == ["1"]).await;
+    write(&bench.store, &[ping("i", 1)], Write::New).await.unwrap();
+    reader.execute("COMMIT").await.unwrap();
+    let (mut operator, result) = detaching.await.unwrap();
+    // Or its patience was at an end: then it is tried again.
+    if result.is_err() {
+        let again = if version.as_str() < "140000" {
+            statements[1].clone()
+        } else {
+            statements[1].replace(" CONCURRENTLY", " FINALIZE")
+        };
+        operator.execute(sqlx::AssertSqlSafe(again)).await.unwrap();
+    }
+    for statement in &statements[2..] {
+        operator.execute(sqlx::AssertSqlSafe(statement.clone())).await.unwrap();
+    }
+    assert_eq!((bench.count("pings").await, bench.count("channel_statistics").await), (2, 0));
+    bench.store.migrate(now()).await.unwrap();
+}
+
+/// Who remembers that a profile is there writes nothing into a server that is not the one that it knows, or is as it was before.
+#[tokio::test]
+async fn no_ping_without_its_profile() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database("d").await;
+    let store = Store::open(&by_url(&url)).await.unwrap();
+    store.migrate(now()).await.unwrap();
+    let (first, second) = (ping("i", 0), ping("i", 0));
+    let epoch = store.epoch();
+    store.write_pings(&[&first.ping], &[&first.profile], Write::New, epoch).await.unwrap();
+    store.write_pings(&[&second.ping], &[], Write::New, epoch).await.unwrap();
+    cluster.execute("d", "DELETE FROM pings; DELETE FROM profiles").await;
+    cluster.restart();
+    let third = ping("i", 0);
+    let stale = |result: &Result<(), StoreError>| matches!(result, Err(StoreError::Stale));
+    until("the restart is noticed", async || {
+        stale(&store.write_pings(&[&third.ping], &[], Write::Replay, epoch).await)
+    })
+    .await;
+    assert!(stale(&store.write_statistics(&[crate::rows::report("", 0)], Write::New, epoch).await));
+    assert_ne!(store.epoch(), epoch);
+    write(&store, &[&third], Write::Replay).await.unwrap();
+    let mut connection = cluster.connect("d").await;
+    let whole: i64 = sqlx::query_scalar("SELECT count(*) FROM pings JOIN profiles USING (instance_id, profile)")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let all: i64 = sqlx::query_scalar("SELECT count(*) FROM pings").fetch_one(&mut connection).await.unwrap();
+    assert_eq!((whole, all), (1, 1));
 }
 
 #[tokio::test]
@@ -101,12 +189,13 @@ async fn updates_of_instances_stay_in_their_page() {
     let bench = Bench::postgres().await;
     bench.store.migrate(now()).await.unwrap();
     for second in 0..20 {
-        bench.store.write_pingbacks(&[ping("i", second)], Write::New).await.unwrap();
-        bench.store.count_own().await.unwrap();
+        let row = ping("i", second).saying(|profile| profile.kolibri_version = "0.18.0".into());
+        write(&bench.store, &[row], Write::New).await.unwrap();
+        digest(&bench.store).await;
     }
     bench.store.close().await;
     let sql =
-        "SELECT (n_tup_upd = 19 AND n_tup_hot_upd = 19)::text FROM pg_stat_user_tables WHERE relname = 'instances'";
+        "SELECT (n_tup_upd = 19 AND n_tup_hot_upd = 19)::text FROM pg_stat_user_tables WHERE relname = 'installations'";
     // Statistics arrive a while after the commit.
     until("19 HOT updates", async || bench.texts(sql).await == ["true"]).await;
 }
@@ -141,7 +230,7 @@ async fn errors_tell_what_to_do() {
         ("XX000", false, false, false),
     ] {
         bench.execute(&raise(code)).await;
-        let error = bench.store.write_statistics(&[crate::rows::report("", 0)], Write::New).await.unwrap_err();
+        let error = write_reports(&bench.store, &[crate::rows::report("", 0)], Write::New).await.unwrap_err();
         assert_eq!(matches!(error, StoreError::Rejected { .. }), rejected, "{code}");
         assert_eq!(error.is_conflict(), conflict, "{code}");
         assert_eq!(matches!(error, StoreError::Unavailable { timeout: true, .. }), timeout, "{code}");
@@ -156,11 +245,11 @@ async fn a_slow_statement_is_ended() {
     let config = sections::Store { statement_timeout: Duration::from_millis(300), ..by_url(&bench.url) };
     let store = Store::open(&config).await.unwrap();
     let mut other = crate::support::postgres::shared().connect(bench.url.rsplit('/').next().unwrap()).await;
-    other.execute("BEGIN; LOCK TABLE pingbacks").await.unwrap();
-    let error = store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap_err();
+    other.execute("BEGIN; LOCK TABLE pings").await.unwrap();
+    let error = write(&store, &[ping("i", 0)], Write::New).await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable { reason, timeout: true } if reason == "57014"), "{error}");
     other.close().await.unwrap();
-    store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+    write(&store, &[ping("i", 0)], Write::New).await.unwrap();
 }
 
 #[tokio::test]
@@ -170,17 +259,15 @@ async fn through_a_pooler_nothing_rests_on_the_session() {
     let store = Store::open(&config).await.unwrap();
     store.migrate(now()).await.unwrap();
     store.migrate(now()).await.unwrap();
-    store.write_pingbacks(&[ping("i", 0), ping_of("2031-01-01T00:00:00Z")], Write::New).await.unwrap();
-    store.write_statistics(&[crate::rows::report("", 2)], Write::Replay).await.unwrap();
+    write(&store, &[ping("i", 0), ping_of("2031-01-01T00:00:00Z")], Write::New).await.unwrap();
+    write_reports(&store, &[crate::rows::report("", 2)], Write::Replay).await.unwrap();
     store.health().await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 2);
-    // By a stroke, by its batch, and by age.
-    store.count_own().await.unwrap();
-    store.write_pingbacks(&[ping("i", 1)], Write::Replay).await.unwrap();
-    store.count_own().await.unwrap();
-    store.write_pingbacks(&[ping("i", 2)], Write::New).await.unwrap();
-    store.count_left(None).await.unwrap();
-    store.count_own().await.unwrap();
+    digest(&store).await;
+    write(&store, &[ping("i", 1)], Write::Replay).await.unwrap();
+    digest(&store).await;
+    write(&store, &[ping("i", 2)], Write::New).await.unwrap();
+    digest(&store).await;
     assert_eq!(bench.table("instances", &["instance_id", "pings"], "instance_id").await, ["i|4"]);
 }
 
@@ -195,7 +282,7 @@ async fn a_connection_that_would_lose_commits_is_refused() {
     let store = Store::open(&config).await.unwrap();
     let error = store.migrate(now()).await.unwrap_err();
     assert!(matches!(error, MigrationError::NotDurable { setting: "synchronous_commit" }), "{error}");
-    let result = store.write_pingbacks(&[ping("i", 0)], Write::New).await;
+    let result = write(&store, &[ping("i", 0)], Write::New).await;
     assert!(is_unavailable(&result), "{result:?}");
 }
 
@@ -261,9 +348,9 @@ async fn impatient() -> (Cluster, Store) {
 }
 
 /// The ping is kept, whatever failed before, and counted once.
-async fn assert_kept_once(cluster: &Cluster, store: &Store, row: &PingbackRow) {
-    until("back", async || store.write_pingbacks(&[row], Write::Replay).await.is_ok()).await;
-    store.count_own().await.unwrap();
+async fn assert_kept_once(cluster: &Cluster, store: &Store, row: &Sighting) {
+    until("back", async || write(store, &[row], Write::Replay).await.is_ok()).await;
+    digest(store).await;
     let mut connection = cluster.connect("d").await;
     let pings: Vec<i64> = sqlx::query_scalar("SELECT pings FROM instances").fetch_all(&mut connection).await.unwrap();
     assert_eq!(pings, [1]);
@@ -276,7 +363,7 @@ async fn a_server_that_is_killed_and_comes_back() {
     cluster.kill();
     // At once, not after a time limit; first through the connection that was open, then through none.
     for _ in 0..2 {
-        let result = store.write_pingbacks(&[&row], Write::Replay).await;
+        let result = write(&store, &[&row], Write::Replay).await;
         assert!(is_unavailable(&result), "{result:?}");
     }
     assert!(is_unavailable(&store.health().await));
@@ -287,7 +374,7 @@ async fn a_server_that_is_killed_and_comes_back() {
     // Restarted while we rest: nobody notices. (A connection that rested a second is asked before it is used.)
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     cluster.restart();
-    store.write_pingbacks(&[&row], Write::Replay).await.unwrap();
+    write(&store, &[&row], Write::Replay).await.unwrap();
 }
 
 #[tokio::test]
@@ -299,7 +386,7 @@ async fn a_server_that_hangs() {
     let callers: Vec<_> = (0..5)
         .map(|_| {
             let (store, row) = (store.clone(), row.clone());
-            tokio::spawn(async move { store.write_pingbacks(&[row], Write::Replay).await })
+            tokio::spawn(async move { write(&store, &[row], Write::Replay).await })
         })
         .collect();
     for caller in callers {
@@ -320,7 +407,7 @@ async fn a_server_that_only_lets_us_read() {
     until("read-only", async || store.health().await.is_err()).await;
     // Whoever is turned away by the new leader must not stay with the old one.
     assert_eq!(store.connections(), (0, 0));
-    let result = store.write_pingbacks(&[&row], Write::Replay).await;
+    let result = write(&store, &[&row], Write::Replay).await;
     assert!(is_unavailable(&result), "{result:?}");
     let mut connection = cluster.connect("postgres").await;
     connection.execute("SET default_transaction_read_only = off").await.unwrap();

@@ -1,22 +1,29 @@
 //! Rows to write, and how they are read again: as text, so that the answers of both stores can be compared.
 
-use std::{future::Future, str::FromStr, time::Duration};
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    str::FromStr,
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use nutritionfacts::{
     config::{secret::Secret, sections},
     domain::{
         new_id,
-        pingback::PingbackRow,
+        pingback::Ping,
+        profile::Profile,
         statistics::{ChannelRow, FacilityRow, StatisticsReport, Usage},
     },
-    store::Store,
+    store::{Store, StoreError, Whose, Write},
 };
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row, SqliteConnection,
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::postgres::shared;
 
@@ -25,14 +32,26 @@ pub fn now() -> DateTime<Utc> {
     "2026-11-24T12:00:00.000001Z".parse().unwrap()
 }
 
+/// A ping with its profile.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    pub ping: Ping,
+    pub profile: Profile,
+}
+
 /// A ping of an installation, some seconds after [`now`].
-pub fn ping(instance: &str, seconds: i64) -> PingbackRow {
-    let received_at = now() + Duration::from_secs(seconds.unsigned_abs());
-    PingbackRow {
-        id: new_id(received_at, fastrand::u128(..)),
-        received_at,
+pub fn ping(instance: &str, seconds: i64) -> Sighting {
+    ping_at(instance, now() + Duration::from_secs(seconds.unsigned_abs())).saying(|profile| {
+        profile.kolibri_version = format!("0.18.{seconds}");
+    })
+}
+
+/// A ping of an installation.
+pub fn ping_at(instance: &str, received_at: DateTime<Utc>) -> Sighting {
+    let profile = Profile {
+        id: Uuid::nil(),
         instance_id: instance.into(),
-        kolibri_version: format!("0.18.{seconds}"),
+        kolibri_version: "0.18.0".into(),
         mode: String::new(),
         platform: "Linux-6.1".into(),
         os: "linux",
@@ -43,20 +62,86 @@ pub fn ping(instance: &str, seconds: i64) -> PingbackRow {
         node_id: "n".into(),
         language: "sw".into(),
         timezone: "Africa/Nairobi".into(),
-        uptime: 17,
-        client_time: Some(received_at),
         installer: "deb".into(),
         project: "p".into(),
+        privacy_notice: String::new(),
+        cut: Box::default(),
+    };
+    let ping = Ping {
+        id: new_id(received_at, fastrand::u128(..)),
+        received_at,
+        instance_id: instance.into(),
+        profile: Uuid::nil(),
+        uptime: 17,
+        client_time: Some(received_at),
         ip: "192.0.2.0".into(),
         country: "KE".into(),
         subdivision: "KE-30".into(),
-        privacy_notice: String::new(),
         extra: r#"{"a":1}"#.into(),
+    };
+    Sighting { ping, profile }.saying(|_| {})
+}
+
+impl Sighting {
+    /// The same with another profile.
+    pub fn saying(mut self, change: impl FnOnce(&mut Profile)) -> Self {
+        change(&mut self.profile);
+        self.profile.id = Uuid::nil();
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", self.profile).hash(&mut hasher);
+        self.profile.id = Uuid::from_u64_pair(hasher.finish(), !hasher.finish());
+        self.ping.profile = self.profile.id;
+        self
+    }
+
+    /// The same with another ping.
+    pub fn with(mut self, change: impl FnOnce(&mut Ping)) -> Self {
+        change(&mut self.ping);
+        self
+    }
+}
+
+/// Writes pings with all their profiles, however often the store changes.
+pub async fn write(store: &Store, rows: &[impl std::borrow::Borrow<Sighting>], write: Write) -> Result<(), StoreError> {
+    let pings: Vec<_> = rows.iter().map(|row| &row.borrow().ping).collect();
+    let profiles: Vec<_> = rows.iter().map(|row| &row.borrow().profile).collect();
+    loop {
+        match store.write_pings(&pings, &profiles, write, store.epoch()).await {
+            Err(StoreError::Stale) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Writes reports.
+pub async fn write_reports(
+    store: &Store,
+    reports: &[impl std::borrow::Borrow<StatisticsReport> + Sync],
+    write: Write,
+) -> Result<(), StoreError> {
+    store.write_statistics(reports, write, store.epoch()).await
+}
+
+/// Digests until nothing is left that can be.
+pub async fn digest(store: &Store) {
+    for whose in [Whose::Own, Whose::OTHERS] {
+        loop {
+            let done = store.digest(whose).await.unwrap();
+            assert_eq!(done.dangling, 0, "each ping has its profile");
+            if done.batches == 0 && !done.busy {
+                break;
+            }
+        }
     }
 }
 
 /// A report with one facility and so many channels.
 pub fn report(pi: &str, channels: i32) -> StatisticsReport {
+    report_at(pi, channels, now())
+}
+
+/// The same of another time.
+pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> StatisticsReport {
     let usage = Usage {
         summaries_started: 1,
         summaries_completed: 2,
@@ -95,8 +180,8 @@ pub fn report(pi: &str, channels: i32) -> StatisticsReport {
         ..FacilityRow::default()
     };
     StatisticsReport {
-        id: new_id(now(), fastrand::u128(..)),
-        received_at: now(),
+        id: new_id(received_at, fastrand::u128(..)),
+        received_at,
         pi: pi.into(),
         pingback: pi.parse().ok(),
         channels: (0..channels).map(channel).collect(),
@@ -121,6 +206,19 @@ impl Bench {
         Self { store: Store::open(&by_url(&url)).await.unwrap(), url, folder: None }
     }
 
+    /// The same with the keys that a distributed database needs.
+    pub async fn two_columns() -> Self {
+        let bench = Self::postgres().await;
+        bench.store.migrate(now()).await.unwrap();
+        let months =
+            bench.texts("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pings'::regclass").await;
+        for month in months {
+            bench.execute(&format!("ALTER TABLE pings DETACH PARTITION {month}; DROP TABLE {month}")).await;
+        }
+        bench.execute("ALTER TABLE pings DROP CONSTRAINT pings_pkey, ADD PRIMARY KEY (id, instance_id)").await;
+        bench
+    }
+
     /// An empty database in a new file.
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -135,7 +233,15 @@ impl Bench {
             let nowhere = format!("sqlite://{}", self.folder.as_ref().unwrap().path().join("nowhere.db").display());
             self.store = Store::open(&by_url(&nowhere)).await.unwrap();
         }
-        self.store = Store::open(&by_url(&self.url)).await.unwrap();
+        // A process that another test starts just now may have inherited the lock for a moment.
+        let section = by_url(&self.url);
+        let opened = std::cell::RefCell::new(None);
+        until("it can be opened", async || {
+            *opened.borrow_mut() = Store::open(&section).await.ok();
+            opened.borrow().is_some()
+        })
+        .await;
+        self.store = opened.into_inner().unwrap();
     }
 
     /// Runs statements.
@@ -176,7 +282,7 @@ impl Bench {
                     return format!("coalesce(CAST({column} AS text), 'null')");
                 }
                 match *column {
-                    "received_at" | "first_seen" | "last_seen" | "client_time" => format!(
+                    "received_at" | "first_seen" | "last_seen" | "client_time" | "first_reported" | "last_reported" => format!(
                         "coalesce(to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'null')"
                     ),
                     // jsonb puts spaces between its parts.

@@ -5,7 +5,7 @@ use nutritionfacts::{
     store::{OpenError, Store, Write},
 };
 
-use crate::rows::{Bench, by_url, now, ping};
+use crate::rows::{Bench, by_url, now, ping, write};
 
 #[tokio::test]
 async fn a_second_server_on_the_file_is_refused() {
@@ -22,7 +22,7 @@ async fn a_second_server_on_the_file_is_refused() {
 async fn what_was_written_is_there_after_opening_again() {
     let Bench { store, url, folder } = Bench::sqlite().await;
     store.migrate(now()).await.unwrap();
-    store.write_pingbacks(&[ping("i", 0)], Write::New).await.unwrap();
+    write(&store, &[ping("i", 0)], Write::New).await.unwrap();
     // No good-bye, as after a crash.
     drop(store);
     let store = Store::open(&by_url(&url)).await.unwrap();

@@ -129,6 +129,16 @@ impl Cluster {
         self.url(name)
     }
 
+    /// The same, sorting and matching by the rules of ICU where the server can make such (from 15 on): there `\d` matches `٣`.
+    pub async fn create_icu_database(&self, name: &str) -> String {
+        let mut connection = self.connect("postgres").await;
+        let query = "SELECT current_setting('server_version_num')::int >= 150000";
+        let has_icu: bool = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
+        let rules = if has_icu { "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" } else { "" };
+        self.execute("postgres", &format!("CREATE DATABASE \"{name}\" {rules}")).await;
+        self.url(name)
+    }
+
     /// The URL of a database, by TCP.
     pub fn url(&self, database: &str) -> String {
         let password = self.password.as_deref().map(|text| format!(":{}", utf8_percent_encode(text, NON_ALPHANUMERIC)));

@@ -27,8 +27,7 @@ const JSON_COLUMNS: [&str; 9] = [
 ];
 const TIME_COLUMNS: [&str; 4] = ["received_at", "client_time", "first_seen", "last_seen"];
 
-/// The columns of `instances`. From the fifth on they tell of the latest ping; of two at the same moment, the first column
-/// that differs decides.
+/// The columns of `instances`. From the fifth on they tell of the latest ping: the last one by `received_at` and `id`.
 pub const INSTANCE: &[&str] = &[
     "instance_id",
     "first_seen",
@@ -98,15 +97,20 @@ impl Rows {
         self.all(table).len()
     }
 
-    /// `instances`, as soon as all pings that are there are counted.
-    pub fn counted(&mut self) -> Vec<Row> {
-        eventually("all pings are counted", || (self.number("SELECT count(*) FROM uncounted") == 0).then_some(()));
+    /// Batches that nothing was derived from yet.
+    pub fn undigested(&mut self) -> i64 {
+        self.number("SELECT count(*) FROM outbox")
+    }
+
+    /// `instances`, as soon as all pings that are there are digested.
+    pub fn digested(&mut self) -> Vec<Row> {
+        eventually("all pings are digested", || (self.undigested() == 0).then_some(()));
         self.all("instances")
     }
 
-    /// How often this installation pinged, as soon as all pings that are there are counted.
+    /// How often this installation pinged, as soon as all pings that are there are digested.
     pub fn pings(&mut self, instance: &str) -> u64 {
-        self.counted();
+        self.digested();
         self.one("instances", "instance_id", instance)["pings"].as_u64().unwrap()
     }
 

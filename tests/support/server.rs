@@ -33,6 +33,8 @@ pub struct Setup {
     key: Option<&'static str>,
     names_url: bool,
     small_disk: bool,
+    /// Days.
+    clock: i32,
 }
 
 impl Setup {
@@ -49,6 +51,7 @@ impl Setup {
             key: Some(KEY),
             names_url: true,
             small_disk: false,
+            clock: 0,
         }
     }
 
@@ -91,6 +94,12 @@ impl Setup {
     pub fn on_a_small_disk(mut self) -> Self {
         std::fs::create_dir(self.folder.path().join("data")).unwrap();
         self.small_disk = true;
+        self
+    }
+
+    /// The server's clock is so many days ahead.
+    pub fn clock(mut self, days: i32) -> Self {
+        self.clock = days;
         self
     }
 
@@ -150,6 +159,11 @@ impl Setup {
             // Tests may run in a pod, or beside somebody's cluster: no file and no service account is theirs.
             None => command.env("KUBECONFIG", "/nowhere").env("NUTRITIONFACTS__KUBERNETES__ENABLED", "false"),
         };
+        if self.clock != 0 {
+            // Timers go on as they do.
+            command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", format!("{:+}d", self.clock));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
         if self.names_url {
             command.env("NUTRITIONFACTS__STORE__URL", &self.url);
         }
@@ -177,6 +191,15 @@ impl Setup {
         });
         Server { setup: self.clone(), public, admin, log, child, _watchdog: watchdog }
     }
+}
+
+/// Lies to a program about the time.
+fn libfaketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    folders
+        .map(|folder| folder.join("faketime/libfaketime.so.1"))
+        .find(|file| file.is_file())
+        .expect("these tests need libfaketime: install the Debian package `libfaketime`")
 }
 
 /// A server at work; dropping it kills it.

@@ -79,6 +79,11 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Raw<'a> {
+    /// The text of a value that was read before; `None` if it is empty.
+    pub(super) fn of_value(text: &'a str) -> Option<Self> {
+        (!text.is_empty()).then_some(Self(text))
+    }
+
     /// As it was sent.
     #[must_use]
     pub fn as_str(self) -> &'a str {

@@ -61,6 +61,27 @@ impl Version {
     }
 }
 
+/// The release line of a version, `0.N`, else `other`.
+#[must_use]
+pub fn release(version: &str) -> String {
+    let line = Version::read(version).as_ref().and_then(Version::release_line);
+    line.map_or_else(|| "other".to_owned(), |line| format!("0.{line}"))
+}
+
+/// What kind of build a version names: `release`, `pre-release`, `development`, or `unknown` where it cannot be read.
+#[must_use]
+pub fn build(version: &str) -> &'static str {
+    let Some((_, suffix)) = numbers(version) else { return "unknown" };
+    let suffix = suffix.strip_prefix('-').unwrap_or(suffix);
+    if version.contains("dev") {
+        "development"
+    } else if suffix.starts_with(['a', 'b', 'c']) || suffix.starts_with("rc") {
+        "pre-release"
+    } else {
+        "release"
+    }
+}
+
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         self.numbers.cmp(&other.numbers).then_with(|| order::suffixes(&self.suffix, &other.suffix))
@@ -147,6 +168,26 @@ mod tests {
         assert_eq!(line("0.99.0rc1"), Some(99));
         assert_eq!(line("0.100.0"), None);
         assert_eq!(line("1.2.0"), None);
+    }
+
+    #[test]
+    fn builds_and_their_release_lines() {
+        for (version, release_line, kind) in [
+            ("0.17.5", "0.17", "release"),
+            ("0.9.3", "0.9", "release"),
+            ("0.17.5 something", "0.17", "release"),
+            ("0.19.0rc1", "0.19", "pre-release"),
+            ("0.11.0-alpha-0", "0.11", "pre-release"),
+            ("0.11.0b2", "0.11", "pre-release"),
+            ("0.16.0.dev0+git.1", "0.16", "development"),
+            ("0.100.0", "other", "release"),
+            ("1.2.0", "other", "release"),
+            ("٣.1.2", "other", "unknown"),
+            ("0.16", "other", "unknown"),
+            ("", "other", "unknown"),
+        ] {
+            assert_eq!((release(version).as_str(), build(version)), (release_line, kind), "{version}");
+        }
     }
 
     proptest! {

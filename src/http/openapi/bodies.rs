@@ -208,8 +208,9 @@ mod tests {
 
     use crate::domain::{
         Timestamp,
-        pingback::{self, Arrival, Pingback, PingbackRow},
-        privacy::Privacy,
+        pingback::{self, Arrival, Ping, Pingback},
+        privacy::{Key, Privacy},
+        profile::Profile,
         statistics::{Envelope, StatisticsReport},
     };
 
@@ -217,10 +218,11 @@ mod tests {
         schema.get("properties").and_then(|properties| properties.as_object()).unwrap().clone()
     }
 
-    fn row(body: &serde_json::Value) -> PingbackRow {
+    fn rows(body: &serde_json::Value) -> (Ping, Profile) {
         let (id, address) = (Uuid::nil(), "192.0.2.1".parse().unwrap());
         let arrival = Arrival { id, received_at: Timestamp::UNIX_EPOCH, address };
-        Pingback::read(&body.to_string()).unwrap().into_row(arrival, &Privacy::Raw { notice_version: "1".into() })
+        let privacy = Privacy::Raw { notice_version: "1".into(), key: Key::new(&"k".repeat(32)).unwrap() };
+        Pingback::read(&body.to_string()).unwrap().into_rows(arrival, &privacy)
     }
 
     fn report(body: &serde_json::Value) -> StatisticsReport {
@@ -241,8 +243,8 @@ mod tests {
     #[test]
     fn every_key_described_is_kept() {
         for (key, schema) in properties(&schema_for!(super::Pingback)) {
-            let kept = row(&json!({ key.clone(): schema["examples"][0] }));
-            assert!(kept != row(&json!({})) && kept.extra == "{}", "{key}");
+            let kept = rows(&json!({ key.clone(): schema["examples"][0] }));
+            assert!(kept != rows(&json!({})) && kept.0.extra == "{}", "{key}");
         }
         for (list, schema) in [("c", schema_for!(super::Channel)), ("f", schema_for!(super::Facility))] {
             for (key, schema) in properties(&schema) {

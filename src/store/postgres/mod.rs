@@ -1,36 +1,42 @@
 //! The store in PostgreSQL: one statement per batch.
 
-mod counting;
+mod books;
+mod changes;
+mod digest;
 mod leadership;
-mod rollups;
+mod periods;
+mod write;
 
-use std::sync::LazyLock;
+use std::time::Duration;
 
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, Row, migrate::Migrator, postgres::PgArguments,
+    AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, Row,
+    migrate::Migrator,
+    postgres::{PgArguments, PgRow},
     query::Query,
 };
-use tokio::time::timeout;
+use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
 pub use self::leadership::Candidate;
 use super::{
-    MigrationError, SetAside, StoreError, Write,
+    MigrationError, SetAside, StoreError,
     connections::{Connections, Lease},
+    digest::Waiting,
     error::classify,
-    partitions,
+    fresh::Fresh,
+    months,
     server::Server,
-    tally::Tally,
+    state::{Shared, State},
 };
-use crate::{
-    config::sections,
-    domain::{Timestamp, new_id, pingback::PingbackRow, statistics::StatisticsReport},
-};
+use crate::{config::sections, domain::Timestamp};
 
 static MIGRATIONS: Migrator = {
     let mut migrations = sqlx::migrate!("migrations/postgres");
     // sqlx's lock belongs to a session, which a pooler does not give.
     migrations.locking = false;
+    // Those of a later program are looked at by `compatible`.
+    migrations.ignore_missing = true;
     migrations
 };
 
@@ -41,42 +47,28 @@ const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
-/// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
-const CHECK_VIOLATION: &str = "23514";
-
-/// A month that another process has just made may be out of sight of a connection for a moment (seen in PostgreSQL 13).
-const MONTH_ATTEMPTS: usize = 3;
-
-static NEW_PINGBACKS: LazyLock<String> = LazyLock::new(|| pingbacks("", "VALUES ($24, $1)"));
-static REPLAYED_PINGBACKS: LazyLock<String> = LazyLock::new(|| {
-    let inserted = "SELECT $24, array_agg(id) FROM inserted HAVING count(*) > 0";
-    pingbacks(&format!("{REPLAY} RETURNING id"), inserted)
-});
-static NEW_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(""));
-static REPLAYED_STATISTICS: LazyLock<String> = LazyLock::new(|| statistics(REPLAY));
-const REPLAY: &str = "ON CONFLICT (id) DO NOTHING";
-
-fn pingbacks(replay: &str, uncounted: &str) -> String {
-    let sql = include_str!("../sql/postgres_pingbacks.sql");
-    sql.replace("/*replay*/", replay).replace("/*uncounted*/", uncounted)
-}
-
-fn statistics(replay: &str) -> String {
-    include_str!("../sql/postgres_statistics.sql").replace("/*replay*/", replay)
-}
-
 /// A PostgreSQL server, reached when it is needed.
 #[derive(Debug)]
 pub struct Postgres {
     connections: Connections,
-    tally: Tally<Uuid>,
+    state: Shared,
+    fresh: Fresh<Uuid>,
+    digester: Mutex<Digester>,
+}
+
+/// What the digest keeps from one step to the next.
+#[derive(Debug, Default)]
+struct Digester {
+    /// None after a failure, until it is needed again.
+    connection: Option<PgConnection>,
+    waiting: Waiting<Uuid>,
 }
 
 impl Postgres {
     pub(super) fn new(server: Server, store: &sections::Store) -> Self {
         let connections =
             Connections::new(server, store.max_connections, store.acquire_timeout, store.statement_timeout);
-        Self { connections, tally: Tally::default() }
+        Self { connections, state: Shared::default(), fresh: Fresh::default(), digester: Mutex::default() }
     }
 
     pub(super) async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
@@ -87,51 +79,22 @@ impl Postgres {
             // The migrator names its statements, and those of the last one to migrate may still be there.
             transaction.execute("DEALLOCATE ALL").await?;
         }
-        let months = partitions::MONTHS_LOCK;
-        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months})");
+        let months_lock = months::MONTHS_LOCK;
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months_lock})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
+        compatible(&mut transaction).await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
-        partitions::make_missing(&mut transaction, &partitions::around(now)).await?;
+        months::make_missing(&mut transaction, &months::around(now)).await?;
         transaction.commit().await?;
+        let state = read_state(&mut connection).await;
+        self.state.set(state.map_err(|error| classify(&error))?);
         let _ = connection.close().await;
         Ok(())
     }
 
-    pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
-        let sql = match write {
-            Write::New => &NEW_PINGBACKS,
-            Write::Replay => &REPLAYED_PINGBACKS,
-        };
-        let Some(batch) = rows.first().map(|row| new_id(row.received_at, fastrand::u128(..))) else { return Ok(()) };
-        let mut result = self.execute(bind_pingbacks(sql, rows, batch)).await;
-        for _ in 0..MONTH_ATTEMPTS {
-            if !matches!(&result, Err(StoreError::Rejected { reason }) if reason == CHECK_VIOLATION) {
-                break;
-            }
-            self.make_months_of(rows.iter().map(|row| row.id)).await?;
-            result = self.execute(bind_pingbacks(sql, rows, batch)).await;
-        }
-        match (&result, write) {
-            (Ok(()), Write::New) => self.tally.fold(batch, rows),
-            // Some may have been there, or it may have happened: the database knows.
-            (Ok(()), Write::Replay) | (Err(StoreError::Unavailable { .. }), _) => self.tally.leave([batch]),
-            (Err(StoreError::Rejected { .. }), _) => {}
-        }
-        result
-    }
-
-    pub(super) async fn count_due(&self) {
-        self.tally.due().await;
-    }
-
-    pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
-        let sql = match write {
-            Write::New => &NEW_STATISTICS,
-            Write::Replay => &REPLAYED_STATISTICS,
-        };
-        let json = serde_json::to_string(reports).map_err(|_| StoreError::Rejected { reason: "encoding".into() })?;
-        self.execute(sqlx::query(AssertSqlSafe(sql.as_str())).bind(json)).await
+    pub(super) fn state(&self) -> &Shared {
+        &self.state
     }
 
     pub(super) async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
@@ -157,22 +120,42 @@ impl Postgres {
 
     pub(super) async fn prepare_months(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut lease = self.connections.lease().await?;
-        let months = partitions::around(now);
-        let outcome = timeout(self.connections.limit(), partitions::make(&mut lease, &months, false)).await;
+        let months = months::around(now);
+        let outcome = timeout(self.connections.limit(), months::make(&mut lease, &months, false)).await;
         lease.settle(outcome)
     }
 
     pub(super) async fn months_ahead(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut lease = self.connections.lease().await?;
-        let outcome = timeout(self.connections.limit(), partitions::ahead(&mut lease, now)).await;
+        let outcome = timeout(self.connections.limit(), months::ahead(&mut lease, now)).await;
         lease.settle(outcome)
     }
 
-    async fn make_months_of(&self, ids: impl Iterator<Item = Uuid>) -> Result<(), StoreError> {
+    /// Of the middle of a round trip.
+    pub(super) async fn clock_ahead(&self, now: impl Fn() -> Timestamp + Send) -> Result<i64, StoreError> {
         let mut lease = self.connections.lease().await?;
-        let months = partitions::of_ids(ids);
-        let outcome = timeout(self.connections.limit(), partitions::make(&mut lease, &months, true)).await;
-        lease.settle(outcome)
+        let before = now();
+        let outcome = timeout(self.connections.limit(), async {
+            let row = lease.fetch_one(sqlx::raw_sql("SELECT clock_timestamp()")).await?;
+            row.try_get::<Timestamp, _>(0)
+        })
+        .await;
+        let after = now();
+        let theirs = lease.settle(outcome)?;
+        Ok((before + (after - before) / 2 - theirs).num_seconds())
+    }
+
+    pub(super) async fn outbox(&self) -> Result<(i64, Duration), StoreError> {
+        const SQL: &str =
+            "SELECT count(*), greatest(extract(epoch FROM now() - min(written_at)), 0)::float8 FROM outbox";
+        let mut lease = self.connections.lease().await?;
+        let outcome = timeout(self.connections.limit(), async {
+            let row = lease.fetch_one(sqlx::raw_sql(SQL)).await?;
+            Ok((row.try_get(0)?, row.try_get::<Option<f64>, _>(1)?))
+        })
+        .await;
+        let (batches, age) = lease.settle(outcome)?;
+        Ok((batches, Duration::try_from_secs_f64(age.unwrap_or_default()).unwrap_or_default()))
     }
 
     pub(super) async fn health(&self) -> Result<(), StoreError> {
@@ -187,6 +170,9 @@ impl Postgres {
 
     pub(super) async fn close(&self) {
         self.connections.close().await;
+        if let Some(connection) = self.digester.lock().await.connection.take() {
+            let _ = connection.close().await;
+        }
     }
 
     /// Beside those that pings share, and without a limit of time.
@@ -199,11 +185,16 @@ impl Postgres {
 
     /// Runs one statement, which commits itself.
     async fn execute(&self, query: Query<'_, Db, PgArguments>) -> Result<(), StoreError> {
+        self.rows(query).await.map(|_| ())
+    }
+
+    /// The same, for what it answers.
+    async fn rows(&self, query: Query<'_, Db, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
         let pooled = self.connections.server.pooled;
         let query = query.persistent(!pooled);
         let mut lease: Lease<'_> = self.connections.lease().await?;
         let outcome = timeout(self.connections.limit(), async {
-            if pooled { in_transaction(&mut lease, query).await } else { lease.execute(query).await.map(|_| ()) }
+            if pooled { in_transaction(&mut lease, query).await } else { lease.fetch_all(query).await }
         })
         .await;
         lease.settle(outcome)
@@ -211,39 +202,33 @@ impl Postgres {
 }
 
 /// sqlx parses in one round trip and runs in the next; only a transaction keeps a pooler from parting the two.
-async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgArguments>) -> Result<(), sqlx::Error> {
+async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgArguments>) -> sqlx::Result<Vec<PgRow>> {
     let mut transaction = connection.begin().await?;
-    transaction.execute(query).await?;
-    transaction.commit().await
+    let rows = transaction.fetch_all(query).await?;
+    transaction.commit().await?;
+    Ok(rows)
 }
 
-fn bind_pingbacks<'q>(sql: &'q str, rows: &[&'q PingbackRow], batch: Uuid) -> Query<'q, Db, PgArguments> {
-    fn column<'q, T>(rows: &[&'q PingbackRow], of: impl Fn(&'q PingbackRow) -> T) -> Vec<T> {
-        rows.iter().map(|row| of(row)).collect()
+/// Whether this program may work with the schema, if a later one has changed it already.
+async fn compatible(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    const IS_NEW: &str = "SELECT to_regclass('_sqlx_migrations') IS NULL";
+    const LATER: &str = "SELECT (SELECT max(version) FROM _sqlx_migrations), oldest_program FROM store_state";
+    if connection.fetch_one(sqlx::raw_sql(IS_NEW)).await?.try_get(0)? {
+        return Ok(());
     }
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(column(rows, |row| row.id))
-        .bind(column(rows, |row| row.received_at))
-        .bind(column(rows, |row| row.instance_id.as_str()))
-        .bind(column(rows, |row| row.kolibri_version.as_str()))
-        .bind(column(rows, |row| row.mode.as_str()))
-        .bind(column(rows, |row| row.platform.as_str()))
-        .bind(column(rows, |row| row.os))
-        .bind(column(rows, |row| row.sysversion.as_str()))
-        .bind(column(rows, |row| row.python_version.as_str()))
-        .bind(column(rows, |row| row.database_id.as_str()))
-        .bind(column(rows, |row| row.system_id.as_str()))
-        .bind(column(rows, |row| row.node_id.as_str()))
-        .bind(column(rows, |row| row.language.as_str()))
-        .bind(column(rows, |row| row.timezone.as_str()))
-        .bind(column(rows, |row| row.uptime))
-        .bind(column(rows, |row| row.client_time))
-        .bind(column(rows, |row| row.installer.as_str()))
-        .bind(column(rows, |row| row.project.as_str()))
-        .bind(column(rows, |row| row.ip.as_str()))
-        .bind(column(rows, |row| row.country.as_str()))
-        .bind(column(rows, |row| row.subdivision.as_str()))
-        .bind(column(rows, |row| row.privacy_notice.as_str()))
-        .bind(column(rows, |row| row.extra.as_str()))
-        .bind(batch)
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let row = connection.fetch_one(sqlx::raw_sql(LATER)).await?;
+    let (applied, oldest): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if applied <= newest || oldest <= newest { Ok(()) } else { Err(MigrationError::Newer { version: applied }) }
+}
+
+async fn read_state(connection: &mut PgConnection) -> sqlx::Result<State> {
+    // As a script, which one round trip sends and runs: no pooler can part it.
+    const SQL: &str = "SELECT generation, pg_postmaster_start_time(), sealed_before FROM store_state";
+    let row = connection.fetch_one(sqlx::raw_sql(SQL)).await?;
+    Ok(State { generation: row.try_get(0)?, started: row.try_get(1)?, sealed_before: row.try_get(2)? })
+}
+
+fn column<'q, R, T>(rows: &[&'q R], of: impl Fn(&'q R) -> T) -> Vec<T> {
+    rows.iter().map(|row| of(row)).collect()
 }

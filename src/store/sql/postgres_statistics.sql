@@ -1,16 +1,24 @@
--- $1: the reports as a JSON list, named as the columns are. /*replay*/ becomes ON CONFLICT (id) DO NOTHING.
--- The scalar subquery looks a pingback up by its key in the one partition that can hold it; a join might scan them all.
-WITH report AS MATERIALIZED (
+-- $1: the reports as a JSON list, named as the columns are; $2: the ids of the pings that they name, sorted, $3 and $4 the least and
+-- the greatest of them, so that only those months are read; $5: the batch; $6 and $7 as in postgres_pings.sql. /*replay*/ becomes
+-- ON CONFLICT DO NOTHING.
+WITH present AS (
+    SELECT 1 FROM store_state WHERE generation = $6 AND pg_postmaster_start_time() = $7
+), report AS MATERIALIZED (
     SELECT DISTINCT ON (id) *
     FROM json_to_recordset($1::json) AS r (
         id uuid, received_at timestamptz, pi text, pingback uuid, channels json, facilities json
     )
+    WHERE EXISTS (SELECT FROM present)
+), named AS (
+    SELECT id FROM pings WHERE id = ANY ($2::uuid[]) AND id >= $3 AND id <= $4
 ), kept AS (
     INSERT INTO statistics (id, received_at, pingback_id, pi)
-    SELECT id, received_at, (SELECT pingbacks.id FROM pingbacks WHERE pingbacks.id = report.pingback), pi
-    FROM report
+    SELECT report.id, received_at, named.id, pi FROM report LEFT JOIN named ON named.id = report.pingback
     /*replay*/
     RETURNING id
+), noted AS (
+    INSERT INTO outbox (batch, kind, least_id, greatest_id, ids)
+    SELECT $5::uuid, 'statistics', min(id::text)::uuid, max(id::text)::uuid, array_agg(id) FROM kept HAVING count(*) > 0
 ), channel AS (
     INSERT INTO channel_statistics (
         statistics_id, position, channel_id, version, updated, popular_ids, popular_counts, storage_mib,
@@ -31,28 +39,30 @@ WITH report AS MATERIALIZED (
         anonymous_minutes bigint, learner_demographics text, non_learner_demographics text, users bigint,
         visitors bigint, anonymous_sessions_without_visitor bigint
     )
+), facility AS (
+    INSERT INTO facility_statistics (
+        statistics_id, position, facility_id, settings, learners, learner_logins, coaches, coach_logins,
+        first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",
+        devices, user_subset, summaries_started, summaries_completed, sessions_by_kind, user_sessions,
+        anonymous_sessions, user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics,
+        users, visitors, anonymous_sessions_without_visitor
+    )
+    SELECT
+        kept.id, f.position, f.facility_id, f.settings::jsonb, f.learners, f.learner_logins, f.coaches,
+        f.coach_logins, f.first_used, f.last_used, f.lessons, f.exams, f.exam_logs, f.attempt_logs,
+        f.exam_attempt_logs, f.classes, f."groups", f.devices::jsonb, f.user_subset, f.summaries_started,
+        f.summaries_completed, f.sessions_by_kind::jsonb, f.user_sessions, f.anonymous_sessions,
+        f.user_minutes, f.anonymous_minutes, f.learner_demographics::jsonb, f.non_learner_demographics::jsonb,
+        f.users, f.visitors, f.anonymous_sessions_without_visitor
+    FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.facilities) AS f (
+        position integer,
+        facility_id text, settings text, learners bigint, learner_logins bigint, coaches bigint,
+        coach_logins bigint, first_used date, last_used date, lessons bigint, exams bigint, exam_logs bigint,
+        attempt_logs bigint, exam_attempt_logs bigint, classes bigint, "groups" bigint, devices text,
+        user_subset text, summaries_started bigint, summaries_completed bigint, sessions_by_kind text,
+        user_sessions bigint, anonymous_sessions bigint, user_minutes bigint, anonymous_minutes bigint,
+        learner_demographics text, non_learner_demographics text, users bigint, visitors bigint,
+        anonymous_sessions_without_visitor bigint
+    )
 )
-INSERT INTO facility_statistics (
-    statistics_id, position, facility_id, settings, learners, learner_logins, coaches, coach_logins,
-    first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",
-    devices, user_subset, summaries_started, summaries_completed, sessions_by_kind, user_sessions,
-    anonymous_sessions, user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics,
-    users, visitors, anonymous_sessions_without_visitor
-)
-SELECT
-    kept.id, f.position, f.facility_id, f.settings::jsonb, f.learners, f.learner_logins, f.coaches,
-    f.coach_logins, f.first_used, f.last_used, f.lessons, f.exams, f.exam_logs, f.attempt_logs,
-    f.exam_attempt_logs, f.classes, f."groups", f.devices::jsonb, f.user_subset, f.summaries_started,
-    f.summaries_completed, f.sessions_by_kind::jsonb, f.user_sessions, f.anonymous_sessions,
-    f.user_minutes, f.anonymous_minutes, f.learner_demographics::jsonb, f.non_learner_demographics::jsonb,
-    f.users, f.visitors, f.anonymous_sessions_without_visitor
-FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.facilities) AS f (
-    position integer,
-    facility_id text, settings text, learners bigint, learner_logins bigint, coaches bigint,
-    coach_logins bigint, first_used date, last_used date, lessons bigint, exams bigint, exam_logs bigint,
-    attempt_logs bigint, exam_attempt_logs bigint, classes bigint, "groups" bigint, devices text,
-    user_subset text, summaries_started bigint, summaries_completed bigint, sessions_by_kind text,
-    user_sessions bigint, anonymous_sessions bigint, user_minutes bigint, anonymous_minutes bigint,
-    learner_demographics text, non_learner_demographics text, users bigint, visitors bigint,
-    anonymous_sessions_without_visitor bigint
-)
+SELECT EXISTS (SELECT FROM present)

@@ -1,9 +1,11 @@
 //! The store in a file of ours alone: SQLite.
 
-mod counting;
+mod books;
+mod digest;
+mod periods;
+mod write;
 
 use std::{
-    collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
     ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -15,17 +17,27 @@ use std::{
 use chrono::SecondsFormat;
 use serde::Serialize;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Sqlite as Db, SqliteConnection,
+    ConnectOptions, Connection, Row, SqliteConnection,
     migrate::Migrator,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{MigrationError, OpenError, SetAside, StoreError, Write, error::classify, tally::Tally};
-use crate::domain::{Timestamp, pingback::PingbackRow, statistics::StatisticsReport};
+use super::{
+    MigrationError, OpenError, SetAside, StoreError,
+    digest::Waiting,
+    error::classify,
+    fresh::Fresh,
+    state::{Shared, State},
+};
+use crate::domain::Timestamp;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: Migrator = {
+    let mut migrations = sqlx::migrate!("migrations/sqlite");
+    // Those of a later program are looked at by `compatible`.
+    migrations.ignore_missing = true;
+    migrations
+};
 
 /// A database file, its one writer, and the lock that keeps others out.
 #[derive(Debug)]
@@ -35,9 +47,10 @@ pub struct Sqlite {
     closed: AtomicBool,
     options: SqliteConnectOptions,
     folder: PathBuf,
-    tally: Tally<i64>,
-    /// Held by whoever counts.
-    counting: Mutex<()>,
+    state: Shared,
+    fresh: Fresh<i64>,
+    /// Batches that could not be digested.
+    waiting: Mutex<Waiting<i64>>,
     _lock: File,
 }
 
@@ -58,7 +71,7 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // KiB. A batch changes few pages besides the last ones; strokes go through `instances` in order.
+            // KiB. A batch changes few pages besides the last ones; the digest goes through `installations` in order.
             .pragma("cache_size", "-4096")
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
@@ -71,8 +84,9 @@ impl Sqlite {
             closed: AtomicBool::new(false),
             options,
             folder,
-            tally: Tally::default(),
-            counting: Mutex::default(),
+            state: Shared::default(),
+            fresh: Fresh::default(),
+            waiting: Mutex::default(),
             _lock: lock,
         })
     }
@@ -84,29 +98,17 @@ impl Sqlite {
     pub(super) async fn migrate(&self) -> Result<(), MigrationError> {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        compatible(&mut transaction).await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        let state = read_state(&mut transaction).await?;
         transaction.commit().await?;
+        self.state.set(state);
         Ok(writer.settle(Ok(()))?)
     }
 
-    pub(super) async fn write_pingbacks(&self, rows: &[&PingbackRow], write: Write) -> Result<(), StoreError> {
-        let mut writer = self.writer().await?;
-        let result = insert_pingbacks(&mut writer, rows, write).await;
-        if let Ok(Some((batch, fresh))) = &result {
-            self.tally.fold(*batch, fresh);
-        }
-        writer.settle(result.map(|_| ()))
-    }
-
-    pub(super) async fn count_due(&self) {
-        self.tally.due().await;
-    }
-
-    pub(super) async fn write_statistics(&self, reports: &[&StatisticsReport], write: Write) -> Result<(), StoreError> {
-        let mut writer = self.writer().await?;
-        let result = insert_statistics(&mut writer, reports, write).await;
-        writer.settle(result)
+    pub(super) fn state(&self) -> &Shared {
+        &self.state
     }
 
     pub(super) async fn set_aside(&self, row: &SetAside) -> Result<(), StoreError> {
@@ -143,6 +145,15 @@ impl Sqlite {
         let mut writer = self.writer().await?;
         let result = sqlx::raw_sql(SQL).execute(&mut *writer).await.map(|_| ());
         writer.settle(result)
+    }
+
+    pub(super) async fn outbox(&self) -> Result<(i64, Duration), StoreError> {
+        const SQL: &str =
+            "SELECT count(*), max(0.0, (julianday('now') - julianday(min(written_at))) * 86400.0) FROM outbox";
+        let mut writer = self.writer().await?;
+        let result = sqlx::query_as::<_, (i64, Option<f64>)>(SQL).fetch_one(&mut *writer).await;
+        let (batches, age) = writer.settle(result)?;
+        Ok((batches, Duration::try_from_secs_f64(age.unwrap_or_default()).unwrap_or_default()))
     }
 
     pub(super) fn connections(&self) -> (usize, usize) {
@@ -230,96 +241,26 @@ fn prepare(path: &Path) -> Result<File, OpenError> {
     Ok(lock)
 }
 
-/// The new rows, and the number of their batch.
-async fn insert_pingbacks<'a>(
-    connection: &mut SqliteConnection,
-    rows: &[&'a PingbackRow],
-    write: Write,
-) -> Result<Option<(i64, Vec<&'a PingbackRow>)>, sqlx::Error> {
-    const UNCOUNTED: &str = "INSERT INTO uncounted (ids) VALUES (?1)";
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let fresh = match write {
-        Write::New => rows.to_vec(),
-        Write::Replay => without_present(&mut transaction, rows).await?,
-    };
-    if fresh.is_empty() {
-        return Ok(None);
+/// Whether this program may work with the schema, if a later one has changed it already.
+async fn compatible(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
+    const IS_NEW: &str = "SELECT count(*) = 0 FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    const LATER: &str = "SELECT (SELECT max(version) FROM _sqlx_migrations), oldest_program FROM store_state";
+    if sqlx::query_scalar(IS_NEW).fetch_one(&mut *connection).await? {
+        return Ok(());
     }
-    insert_rows(&mut transaction, &fresh).await?;
-    let ids: Vec<u8> = fresh.iter().flat_map(|row| row.id.into_bytes()).collect();
-    let batch = sqlx::query(UNCOUNTED).bind(ids).execute(&mut *transaction).await?.last_insert_rowid();
-    transaction.commit().await?;
-    Ok(Some((batch, fresh)))
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let (applied, oldest): (i64, i64) = sqlx::query_as(LATER).fetch_one(connection).await?;
+    if applied <= newest || oldest <= newest { Ok(()) } else { Err(MigrationError::Newer { version: applied }) }
 }
 
-/// The rows whose id is not there yet, each once.
-async fn without_present<'a>(
-    connection: &mut SqliteConnection,
-    rows: &[&'a PingbackRow],
-) -> Result<Vec<&'a PingbackRow>, sqlx::Error> {
-    const SQL: &str = "SELECT id FROM pingbacks WHERE id IN (SELECT value FROM json_each(?1))";
-    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let present: Vec<String> = sqlx::query_scalar(SQL).bind(json(&ids)?).fetch_all(connection).await?;
-    let mut seen: HashSet<_> = present.iter().filter_map(|id| id.parse().ok()).collect();
-    Ok(rows.iter().copied().filter(|row| seen.insert(row.id)).collect())
-}
-
-/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
-///
-/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
-async fn insert_rows(connection: &mut SqliteConnection, rows: &[&PingbackRow]) -> Result<(), sqlx::Error> {
-    const HEAD: &str = "INSERT INTO pingbacks (id, received_at, instance_id, kolibri_version, mode, platform, os, \
-        sysversion, python_version, database_id, system_id, node_id, language, timezone, uptime, client_time, \
-        installer, project, ip, country, subdivision, privacy_notice, extra)";
-    for chunk in rows.chunks(ROWS) {
-        let row = format!("({}?)", "?, ".repeat(22));
-        let sql = format!("{HEAD} VALUES {}{row}", format!("{row}, ").repeat(chunk.len() - 1));
-        let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
-        chunk.iter().fold(query, |query, row| bind(query, row)).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-fn bind<'q>(query: Insert<'q>, row: &'q PingbackRow) -> Insert<'q> {
-    let query = query.bind(row.id.to_string()).bind(text(row.received_at)).bind(&row.instance_id);
-    let query = query.bind(&row.kolibri_version).bind(&row.mode).bind(&row.platform).bind(row.os);
-    let query = query.bind(&row.sysversion).bind(&row.python_version).bind(&row.database_id);
-    let query = query.bind(&row.system_id).bind(&row.node_id).bind(&row.language).bind(&row.timezone);
-    let query = query.bind(row.uptime).bind(row.client_time.map(text)).bind(&row.installer).bind(&row.project);
-    let query = query.bind(&row.ip).bind(&row.country).bind(&row.subdivision).bind(&row.privacy_notice);
-    query.bind(&row.extra)
-}
-
-type Insert<'q> = Query<'q, Db, SqliteArguments>;
-
-/// Rows of one statement: 23 columns of 100 rows are far from SQLite's 32,766 parameters, more are no faster.
-const ROWS: usize = 100;
-
-async fn insert_statistics(
-    connection: &mut SqliteConnection,
-    reports: &[&StatisticsReport],
-    write: Write,
-) -> Result<(), sqlx::Error> {
-    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
-        VALUES (?1, ?2, (SELECT id FROM pingbacks WHERE id = ?3), ?4)";
-    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
-        VALUES (?1, ?2, (SELECT id FROM pingbacks WHERE id = ?3), ?4) ON CONFLICT (id) DO NOTHING";
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for report in reports {
-        let id = report.id.to_string();
-        let insert = sqlx::query(if write == Write::New { SQL } else { REPLAY });
-        let insert = insert.bind(&id).bind(text(report.received_at));
-        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi);
-        if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
-            continue;
-        }
-        let channels = sqlx::query(include_str!("../sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
-        channels.execute(&mut *transaction).await?;
-        let facilities =
-            sqlx::query(include_str!("../sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
-        facilities.execute(&mut *transaction).await?;
-    }
-    transaction.commit().await
+async fn read_state(connection: &mut SqliteConnection) -> sqlx::Result<State> {
+    let row = sqlx::query("SELECT generation, sealed_before FROM store_state").fetch_one(connection).await?;
+    Ok(State {
+        generation: row.try_get(0)?,
+        // It is no server; whoever puts back an earlier state of the file must stop us first.
+        started: Timestamp::UNIX_EPOCH,
+        sealed_before: row.try_get(1)?,
+    })
 }
 
 fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {

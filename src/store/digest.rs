@@ -1,0 +1,323 @@
+//! The digest: takes batches out of the outbox and feeds all that is derived from them, in one transaction. What follows from
+//! what is decided in `domain::digest`; here is what must be read for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::Hash,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use super::{StoreError, neighbours::Neighbours};
+use crate::domain::{
+    Timestamp,
+    digest::{
+        pings::{Before, Changes, Key, Known, Ping, Said, Step, Usual},
+        usage::{self, Channel, ChannelEntry, Facility, FacilityEntry, Report},
+    },
+};
+
+/// A batch that could not be digested waits this long before it is looked at again.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Which batches are digested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those that this process has written a moment ago, and remembers.
+    Own,
+    /// Others that have been in the outbox for so long, the oldest first. Younger ones are left to who has written them, as those
+    /// of an installation are best digested in their order.
+    Others {
+        /// By the clock of the database.
+        age: Duration,
+    },
+}
+
+impl Whose {
+    /// All that are in the outbox.
+    pub const OTHERS: Self = Self::Others { age: Duration::ZERO };
+}
+
+/// What one call has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digested {
+    /// Batches that are digested now.
+    pub batches: usize,
+    /// Their rows.
+    pub rows: usize,
+    /// Whether there may be more, as it was as much as one call does.
+    pub more: bool,
+    /// Batches that are not wholly visible yet, and left for later.
+    pub waiting: usize,
+    /// Why the store refuses a batch, or one of this process's own: a constraint, or a fault of ours. It is left for later.
+    pub refused: Option<String>,
+    /// Another process is at it.
+    pub busy: bool,
+    /// Whether others must be digested before this process's own next.
+    pub behind: bool,
+    /// Profiles that pings refer to and that are not there: none, unless somebody deletes rows by hand.
+    pub dangling: usize,
+}
+
+impl Digested {
+    /// A batch that is refused keeps no other waiting.
+    pub(super) fn or_refused(result: Result<Self, StoreError>) -> Result<Self, StoreError> {
+        match result {
+            Err(StoreError::Rejected { reason }) => Ok(Self { refused: Some(reason), more: true, ..Self::default() }),
+            result => result,
+        }
+    }
+}
+
+/// What a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pings,
+    Statistics,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone)]
+pub(super) struct Batch<I> {
+    pub id: I,
+    pub kind: Kind,
+    pub ids: Vec<Uuid>,
+}
+
+/// A statistics report as it is stored.
+#[derive(Debug, Clone)]
+pub(super) struct StoredReport {
+    pub id: Uuid,
+    pub received_at: Timestamp,
+    pub pingback: Option<Uuid>,
+}
+
+/// What the digest reads and writes within one transaction. Ids and keys are given sorted.
+pub(super) trait Books: Send {
+    /// Names a batch.
+    type Id: Copy + Eq + Hash + Send + Sync;
+
+    /// The oldest batches that have been there for so long, but for some.
+    fn batches(
+        &mut self,
+        age: Duration,
+        but: &[Self::Id],
+    ) -> impl Future<Output = sqlx::Result<Vec<Batch<Self::Id>>>> + Send;
+    /// Takes batches out of the outbox; those that were there.
+    fn remove(&mut self, batches: &[Self::Id]) -> impl Future<Output = sqlx::Result<Vec<Self::Id>>> + Send;
+    /// Of the ids from one to another, those that are in the outbox.
+    fn undigested(&mut self, from: Uuid, to: Uuid) -> impl Future<Output = sqlx::Result<Vec<Uuid>>> + Send;
+    /// Pings by their ids, those without an installation too.
+    fn pings(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<Ping>>> + Send;
+    /// Pings of installations, from one id to before another.
+    fn pings_between(
+        &mut self,
+        instances: &[&str],
+        ids: (Uuid, Uuid),
+    ) -> impl Future<Output = sqlx::Result<Vec<Ping>>> + Send;
+    /// Pings of an installation from one id to before another, each.
+    fn pings_at(&mut self, places: &[(&str, Uuid, Uuid)]) -> impl Future<Output = sqlx::Result<Vec<Ping>>> + Send;
+    /// Writes what is usual indeed.
+    fn usual(&mut self, usual: &[Usual<'_>]) -> impl Future<Output = sqlx::Result<Vec<Before>>> + Send;
+    /// What is known of installations.
+    fn known(&mut self, instances: &[&str]) -> impl Future<Output = sqlx::Result<HashMap<String, Known>>> + Send;
+    /// What profiles say.
+    fn said(&mut self, keys: &BTreeSet<Key>) -> impl Future<Output = sqlx::Result<HashMap<Key, Said>>> + Send;
+    /// Writes what else follows.
+    fn save(&mut self, changes: &Changes) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Reports by their ids.
+    fn reports(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<StoredReport>>> + Send;
+    /// Their facilities, but for those without an id.
+    fn facility_entries(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<FacilityEntry>>> + Send;
+    /// Their channels, but for those without an id.
+    fn channel_entries(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<ChannelEntry>>> + Send;
+    /// Facilities as they are known.
+    fn facilities(&mut self, ids: &[&str]) -> impl Future<Output = sqlx::Result<Vec<Facility>>> + Send;
+    /// Writes facilities as they are now, and channels where these are later.
+    fn save_usage(
+        &mut self,
+        facilities: &[Facility],
+        channels: &[Channel],
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Batches that have to wait, in the memory of one process.
+#[derive(Debug)]
+pub(super) struct Waiting<I>(HashMap<I, Instant>);
+
+impl<I> Default for Waiting<I> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<I: Copy + Eq + Hash> Waiting<I> {
+    /// Those that are not to be looked at now.
+    fn now(&mut self) -> Vec<I> {
+        self.0.retain(|_, since| since.elapsed() < PAUSE);
+        self.0.keys().copied().collect()
+    }
+
+    /// These are not to be looked at for a while.
+    pub fn add(&mut self, batches: impl IntoIterator<Item = I>) {
+        let now = Instant::now();
+        self.0.extend(batches.into_iter().map(|batch| (batch, now)));
+    }
+}
+
+/// Digests batches that this process remembers.
+pub(super) async fn own_step<B: Books>(
+    books: &mut B,
+    batches: Vec<(B::Id, Vec<Ping>)>,
+    rows: usize,
+) -> sqlx::Result<Digested> {
+    let ids: Vec<_> = batches.iter().map(|(id, _)| *id).collect();
+    let there: HashSet<_> = books.remove(&ids).await?.into_iter().collect();
+    // Somebody else may have digested one.
+    let pings: Vec<_> = batches.into_iter().filter(|(id, _)| there.contains(id)).flat_map(|(_, pings)| pings).collect();
+    // Another batch would hardly have had room.
+    let more = pings.len() > rows / 2;
+    let mut done = Digested { batches: ids.len(), rows: pings.len(), more, ..Digested::default() };
+    digest_pings(books, pings, &mut done).await?;
+    Ok(done)
+}
+
+/// Digests the oldest batches but for those of `fresh`, together up to so many rows, or one batch. `taken` is told which, before
+/// anything can go wrong.
+pub(super) async fn step<B: Books>(
+    books: &mut B,
+    (rows, age): (usize, Duration),
+    fresh: Vec<B::Id>,
+    waiting: &mut Waiting<B::Id>,
+    taken: &mut Vec<B::Id>,
+) -> sqlx::Result<Digested> {
+    let mut but = waiting.now();
+    but.extend(fresh);
+    let mut batches = books.batches(age, &but).await?;
+    let all = batches.len();
+    let mut sum = 0;
+    let mut fits = |batch: &Batch<B::Id>| {
+        sum += batch.ids.len();
+        sum <= rows
+    };
+    let count = batches.iter().take_while(|batch| fits(batch)).count().max(1);
+    batches.truncate(count);
+    taken.extend(batches.iter().map(|batch| batch.id));
+    let (pings, reports): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| batch.kind == Kind::Pings);
+    let mut visible = Visible { batches: vec![], waiting: vec![], rows: 0 };
+    let ids = ids_of(&pings);
+    let found = if ids.is_empty() { Vec::new() } else { books.pings(&ids).await? };
+    let pings = visible.of(pings, found, |ping| ping.id);
+    let ids = ids_of(&reports);
+    let found = if ids.is_empty() { Vec::new() } else { books.reports(&ids).await? };
+    let reports = visible.of(reports, found, |report| report.id);
+    let mut done = Digested {
+        batches: visible.batches.len(),
+        rows: visible.rows,
+        waiting: visible.waiting.len(),
+        more: all > 1,
+        ..Digested::default()
+    };
+    waiting.add(visible.waiting);
+    // First, so that what is left in the outbox is what is not digested.
+    books.remove(&visible.batches).await?;
+    digest_pings(books, pings, &mut done).await?;
+    digest_reports(books, reports).await?;
+    Ok(done)
+}
+
+/// The batches of which all rows are visible: a distributed database may show a row of the outbox before others of its
+/// transaction.
+struct Visible<I> {
+    batches: Vec<I>,
+    /// The others.
+    waiting: Vec<I>,
+    rows: usize,
+}
+
+impl<I> Visible<I> {
+    /// The rows of those of these batches that are wholly among what was found.
+    fn of<T>(&mut self, batches: Vec<Batch<I>>, found: Vec<T>, id: impl Fn(&T) -> Uuid) -> Vec<T> {
+        let mut found: HashMap<_, _> = found.into_iter().map(|row| (id(&row), row)).collect();
+        let mut rows = Vec::with_capacity(found.len());
+        for batch in batches {
+            if batch.ids.iter().all(|id| found.contains_key(id)) {
+                self.batches.push(batch.id);
+                rows.extend(batch.ids.iter().filter_map(|id| found.remove(id)));
+            } else {
+                self.waiting.push(batch.id);
+            }
+        }
+        self.rows += rows.len();
+        rows
+    }
+}
+
+fn ids_of<I>(batches: &[Batch<I>]) -> Vec<Uuid> {
+    let mut ids: Vec<_> = batches.iter().flat_map(|batch| batch.ids.iter().copied()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+async fn digest_pings<B: Books>(books: &mut B, mut pings: Vec<Ping>, done: &mut Digested) -> sqlx::Result<()> {
+    let own: HashSet<_> = pings.iter().map(|ping| ping.id).collect();
+    pings.retain(|ping| !ping.instance_id.is_empty());
+    if pings.is_empty() {
+        return Ok(());
+    }
+    let mut step = Step::new(pings);
+    let usual: Vec<_> = step.usual().collect();
+    let usual = if usual.is_empty() { Vec::new() } else { books.usual(&usual).await? };
+    step.settle(&usual);
+    let instances: Vec<_> = step.instances().collect();
+    let known = if instances.is_empty() { HashMap::new() } else { books.known(&instances).await? };
+    let late = step.late(&known);
+    let others = if late.is_empty() { Vec::new() } else { Neighbours { books, own: &own }.find(&late).await? };
+    let keys = step.profiles(&known, &others);
+    let said = if keys.is_empty() { HashMap::new() } else { books.said(&keys).await? };
+    done.dangling = keys.len() - said.len();
+    let changes = step.digest(&known, others, &said);
+    books.save(&changes).await
+}
+
+async fn digest_reports<B: Books>(books: &mut B, reports: Vec<StoredReport>) -> sqlx::Result<()> {
+    if reports.is_empty() {
+        return Ok(());
+    }
+    let senders: BTreeSet<_> = reports.iter().filter_map(|report| report.pingback).collect();
+    let senders: Vec<_> = senders.into_iter().collect();
+    let senders = if senders.is_empty() { Vec::new() } else { books.pings(&senders).await? };
+    let keys: BTreeSet<_> = senders.iter().map(|ping| (ping.instance_id.clone(), ping.profile)).collect();
+    let said = if keys.is_empty() { HashMap::new() } else { books.said(&keys).await? };
+    let senders: HashMap<_, _> = senders.into_iter().map(|ping| (ping.id, ping)).collect();
+    let reports: BTreeMap<_, _> = reports
+        .into_iter()
+        .map(|report| {
+            let sender = report.pingback.and_then(|id| senders.get(&id));
+            let said = sender.and_then(|ping| said.get(&(ping.instance_id.clone(), ping.profile)));
+            let report = Report {
+                id: report.id,
+                received_at: report.received_at,
+                instance_id: sender.map(|ping| ping.instance_id.to_string()).unwrap_or_default(),
+                ordinary: said.is_none_or(|said| said.mode.is_empty()),
+                country: sender.map(|ping| ping.country.clone()).unwrap_or_default(),
+            };
+            (report.id, report)
+        })
+        .collect();
+    let ids: Vec<_> = reports.keys().copied().collect();
+    let mut facilities = usage::facilities(&reports, books.facility_entries(&ids).await?);
+    let channels = usage::channels(&reports, books.channel_entries(&ids).await?);
+    let names: Vec<_> = facilities.keys().map(String::as_str).collect();
+    let known = if names.is_empty() { Vec::new() } else { books.facilities(&names).await? };
+    for known in known {
+        if let Some(facility) = facilities.remove(&known.facility_id) {
+            facilities.insert(known.facility_id.clone(), known.merge(facility));
+        }
+    }
+    let (facilities, channels): (Vec<_>, Vec<_>) =
+        (facilities.into_values().collect(), channels.into_values().collect());
+    books.save_usage(&facilities, &channels).await
+}

@@ -1,0 +1,161 @@
+//! Pings that this process has committed a moment ago, for the digest: so it need not read them again.
+//!
+//! Memory only: what is to be digested is said by the outbox, and what is not here is read from the database.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    StoreError,
+    digest::{Digested, Whose},
+};
+use crate::domain::{digest::pings::Ping, pingback};
+
+/// So many pings are remembered at most, some 150 bytes each.
+const MOST: usize = 50_000;
+/// From so many on it is time to digest them.
+const MANY: usize = 10_000;
+
+/// Batches in the order in which they were committed.
+#[derive(Debug)]
+pub(super) struct Fresh<I> {
+    inner: Mutex<Inner<I>>,
+    many: Notify,
+}
+
+#[derive(Debug)]
+struct Inner<I> {
+    batches: VecDeque<(I, Vec<Ping>)>,
+    pings: usize,
+    /// There was no more room, so younger ones must be read from the database. Until that is done nothing is remembered: it would
+    /// be digested before them.
+    is_behind: bool,
+}
+
+impl<I> Default for Fresh<I> {
+    fn default() -> Self {
+        let inner = Inner { batches: VecDeque::new(), pings: 0, is_behind: false };
+        Self { inner: Mutex::new(inner), many: Notify::new() }
+    }
+}
+
+impl<I> Fresh<I> {
+    /// Remembers a batch that is committed, all of it.
+    pub fn add(&self, batch: I, pings: &[&pingback::Ping]) {
+        let pings: Vec<_> = pings.iter().map(|ping| of(ping)).collect();
+        let mut inner = self.inner();
+        inner.is_behind |= inner.pings + pings.len() > MOST;
+        if inner.is_behind {
+            return;
+        }
+        inner.pings += pings.len();
+        inner.batches.push_back((batch, pings));
+        if inner.pings >= MANY {
+            self.many.notify_one();
+        }
+    }
+
+    /// Waits until there is much to do.
+    pub async fn many(&self) {
+        self.many.notified().await;
+    }
+
+    /// Whether something must be read from the database before anything is remembered again.
+    pub fn is_behind(&self) -> bool {
+        self.inner().is_behind
+    }
+
+    /// Something is to be digested that is not here.
+    pub fn fall_behind(&self) {
+        self.inner().is_behind = true;
+        self.many.notify_one();
+    }
+
+    /// After a step of the digest: what it took from here and did not digest must be read from the database; and when all others
+    /// are digested, nothing must.
+    pub fn after(&self, whose: Whose, result: &Result<Digested, StoreError>) {
+        match (whose, result) {
+            (Whose::Own, Err(_) | Ok(Digested { busy: true, .. })) => self.fall_behind(),
+            (Whose::OTHERS, Ok(Digested { more: false, busy: false, .. })) => self.inner().is_behind = false,
+            _ => {}
+        }
+    }
+
+    /// The batches that are remembered.
+    pub fn batches(&self) -> Vec<I>
+    where
+        I: Copy,
+    {
+        self.inner().batches.iter().map(|(batch, _)| *batch).collect()
+    }
+
+    /// Takes the oldest batches, together so many rows at most, or one batch.
+    pub fn take(&self, rows: usize) -> Vec<(I, Vec<Ping>)> {
+        let mut inner = self.inner();
+        let mut sum = 0;
+        let fits = |(_, pings): &&(I, Vec<Ping>)| {
+            sum += pings.len();
+            sum <= rows
+        };
+        let count = inner.batches.iter().take_while(fits).count().max(1).min(inner.batches.len());
+        let taken: Vec<_> = inner.batches.drain(..count).collect();
+        inner.pings -= taken.iter().map(|(_, pings)| pings.len()).sum::<usize>();
+        taken
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner<I>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of(ping: &pingback::Ping) -> Ping {
+    Ping {
+        id: ping.id,
+        received_at: ping.received_at,
+        instance_id: ping.instance_id.clone(),
+        profile: ping.profile,
+        country: ping.country.clone(),
+        subdivision: ping.subdivision.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Timestamp,
+        pingback::{Arrival, Pingback},
+        privacy::Privacy,
+    };
+
+    #[test]
+    fn memory_is_bounded() {
+        let arrival = Arrival {
+            id: uuid::Uuid::nil(),
+            received_at: Timestamp::UNIX_EPOCH,
+            address: std::net::IpAddr::from([192, 0, 2, 1]),
+        };
+        let (ping, _) = Pingback::read("{}").unwrap().into_rows(arrival, &Privacy::None);
+        let fresh = Fresh::default();
+        for batch in 0..MOST / 500 + 10 {
+            fresh.add(batch, &vec![&ping; 500]);
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| Some(fresh.take(1_200)).filter(|taken| !taken.is_empty())).collect();
+        assert!(taken.iter().all(|taken| taken.len() <= 2));
+        let batches: Vec<_> = taken.into_iter().flatten().map(|(batch, _)| batch).collect();
+        assert_eq!(batches, (0..MOST / 500).collect::<Vec<_>>(), "the oldest first");
+        fresh.add(7, &[&ping]);
+        assert!(
+            fresh.is_behind() && fresh.batches().is_empty(),
+            "what is younger than something forgotten is forgotten"
+        );
+        fresh.after(Whose::OTHERS, &Ok(Digested::default()));
+        fresh.add(7, &vec![&ping; 1_201]);
+        assert_eq!((fresh.is_behind(), fresh.batches()), (false, vec![7]));
+        assert_eq!(fresh.take(1_200).len(), 1, "at least one");
+    }
+}

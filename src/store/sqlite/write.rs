@@ -1,0 +1,180 @@
+//! Writing in SQLite: in one transaction, by statements of many rows (docs/decisions/0013-sqlite-values.md).
+
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, Connection, Sqlite as Db, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use uuid::Uuid;
+
+use super::{Sqlite, json, read_state, text};
+use crate::{
+    domain::{pingback::Ping, profile::Profile, statistics::StatisticsReport},
+    store::{StoreError, Write, state::Shared},
+};
+
+impl Sqlite {
+    pub(in crate::store) async fn write_pings(
+        &self,
+        pings: &[&Ping],
+        profiles: &[&Profile],
+        write: Write,
+        epoch: u32,
+    ) -> Result<(), StoreError> {
+        let mut writer = self.writer().await?;
+        let known = (&self.state, epoch);
+        let result = insert_pings(&mut writer, known, pings, profiles, write).await;
+        let Some(batch) = writer.settle(result)? else { return Err(StoreError::Stale) };
+        if write == Write::New {
+            self.fresh.add(batch, pings);
+        } else {
+            // Some may have been there before, and digested: the outbox knows.
+            self.fresh.fall_behind();
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn write_statistics(
+        &self,
+        reports: &[&StatisticsReport],
+        write: Write,
+        epoch: u32,
+    ) -> Result<(), StoreError> {
+        let mut writer = self.writer().await?;
+        let result = insert_statistics(&mut writer, (&self.state, epoch), reports, write).await;
+        if writer.settle(result)? { Ok(()) } else { Err(StoreError::Stale) }
+    }
+}
+
+/// Whether the state is as it was in an epoch; what it is, is known then.
+async fn is_present(connection: &mut SqliteConnection, (known, epoch): (&Shared, u32)) -> sqlx::Result<bool> {
+    known.set(read_state(connection).await?);
+    Ok(known.epoch() == epoch)
+}
+
+/// The number of the batch; none if the state has changed, and nothing was written.
+async fn insert_pings(
+    connection: &mut SqliteConnection,
+    known: (&Shared, u32),
+    pings: &[&Ping],
+    profiles: &[&Profile],
+    write: Write,
+) -> sqlx::Result<Option<i64>> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    if !is_present(&mut transaction, known).await? {
+        return Ok(None);
+    }
+    let fresh = match write {
+        Write::New => pings.to_vec(),
+        Write::Replay => without_present(&mut transaction, pings).await?,
+    };
+    insert_profiles(&mut transaction, profiles).await?;
+    insert_rows(&mut transaction, &fresh).await?;
+    let batch = note(&mut transaction, "pings", fresh.iter().map(|ping| ping.id)).await?;
+    transaction.commit().await?;
+    Ok(Some(batch))
+}
+
+/// Puts a batch into the outbox; its number, or 0 if nothing is in it.
+async fn note(connection: &mut SqliteConnection, kind: &str, ids: impl Iterator<Item = Uuid>) -> sqlx::Result<i64> {
+    const SQL: &str = "INSERT INTO outbox (kind, written_at, least_id, greatest_id, ids)
+        VALUES (?1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2, ?3, ?4)";
+    let mut ids: Vec<_> = ids.collect();
+    ids.sort_unstable();
+    let (Some(least), Some(greatest)) = (ids.first(), ids.last()) else { return Ok(0) };
+    let query = sqlx::query(SQL).bind(kind).bind(least.to_string()).bind(greatest.to_string());
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.into_bytes()).collect();
+    Ok(query.bind(bytes).execute(connection).await?.last_insert_rowid())
+}
+
+/// The rows whose id is not there yet, each once.
+async fn without_present<'a>(connection: &mut SqliteConnection, pings: &[&'a Ping]) -> sqlx::Result<Vec<&'a Ping>> {
+    const SQL: &str = "SELECT id FROM pings WHERE id IN (SELECT value FROM json_each(?1))";
+    let ids: Vec<_> = pings.iter().map(|ping| ping.id).collect();
+    let present: Vec<String> = sqlx::query_scalar(SQL).bind(json(&ids)?).fetch_all(connection).await?;
+    let mut seen: HashSet<_> = present.iter().filter_map(|id| id.parse().ok()).collect();
+    Ok(pings.iter().copied().filter(|ping| seen.insert(ping.id)).collect())
+}
+
+type Insert<'q> = Query<'q, Db, SqliteArguments>;
+
+/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
+///
+/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
+async fn insert<T>(
+    connection: &mut SqliteConnection,
+    head: &str,
+    columns: usize,
+    rows: &[&T],
+    bind: impl for<'q> Fn(Insert<'q>, &'q T) -> Insert<'q>,
+) -> sqlx::Result<()> {
+    for chunk in rows.chunks(ROWS) {
+        let row = format!("({}?)", "?, ".repeat(columns - 1));
+        let sql = format!("{head} VALUES {}{row}", format!("{row}, ").repeat(chunk.len() - 1));
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
+        chunk.iter().fold(query, |query, row| bind(query, row)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Rows of one statement: 16 columns of 100 rows are far from SQLite's 32,766 parameters, more are no faster.
+const ROWS: usize = 100;
+
+async fn insert_rows(connection: &mut SqliteConnection, pings: &[&Ping]) -> sqlx::Result<()> {
+    const HEAD: &str = "INSERT INTO pings (id, received_at, instance_id, profile, uptime, client_time, ip, country, \
+        subdivision, extra)";
+    insert(connection, HEAD, 10, pings, |query, ping: &Ping| {
+        let query = query.bind(ping.id.to_string()).bind(text(ping.received_at)).bind(&*ping.instance_id);
+        let query = query.bind(&ping.profile.as_bytes()[..]).bind(ping.uptime).bind(ping.client_time.map(text));
+        query.bind(&ping.ip).bind(&ping.country).bind(&ping.subdivision).bind(&*ping.extra)
+    })
+    .await
+}
+
+async fn insert_profiles(connection: &mut SqliteConnection, profiles: &[&Profile]) -> sqlx::Result<()> {
+    const HEAD: &str = "INSERT OR IGNORE INTO profiles (instance_id, profile, kolibri_version, mode, platform, os, \
+        sysversion, python_version, database_id, system_id, node_id, language, timezone, installer, project, \
+        privacy_notice)";
+    insert(connection, HEAD, 16, profiles, |query, profile: &Profile| {
+        let query = query.bind(&*profile.instance_id).bind(&profile.id.as_bytes()[..]).bind(&profile.kolibri_version);
+        let query = query.bind(&profile.mode).bind(&profile.platform).bind(profile.os).bind(&profile.sysversion);
+        let query = query.bind(&profile.python_version).bind(&profile.database_id).bind(&profile.system_id);
+        let query = query.bind(&profile.node_id).bind(&profile.language).bind(&profile.timezone);
+        query.bind(&profile.installer).bind(&profile.project).bind(&profile.privacy_notice)
+    })
+    .await
+}
+
+/// False: the state has changed, and nothing was written.
+async fn insert_statistics(
+    connection: &mut SqliteConnection,
+    known: (&Shared, u32),
+    reports: &[&StatisticsReport],
+    write: Write,
+) -> sqlx::Result<bool> {
+    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
+        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4)";
+    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
+        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4) ON CONFLICT (id) DO NOTHING";
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    if !is_present(&mut transaction, known).await? {
+        return Ok(false);
+    }
+    let mut fresh = Vec::with_capacity(reports.len());
+    for report in reports {
+        let id = report.id.to_string();
+        let insert = sqlx::query(if write == Write::New { SQL } else { REPLAY });
+        let insert = insert.bind(&id).bind(text(report.received_at));
+        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi);
+        if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
+            continue;
+        }
+        fresh.push(report.id);
+        let channels = sqlx::query(include_str!("../sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
+        channels.execute(&mut *transaction).await?;
+        let facilities =
+            sqlx::query(include_str!("../sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
+        facilities.execute(&mut *transaction).await?;
+    }
+    note(&mut transaction, "statistics", fresh.into_iter()).await?;
+    transaction.commit().await?;
+    Ok(true)
+}

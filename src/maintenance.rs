@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{Clock, period::Grain},
-    store::Store,
+    store::{CountError, Store},
     telemetry::metrics::Metrics,
 };
 
@@ -52,11 +52,13 @@ async fn count_periods(store: &Store, metrics: &Metrics, grain: Grain) {
                 count("counted");
                 continue;
             }
-            Ok(None) => {}
-            Err(error) => {
+            Err(CountError { period: Some(period), error }) => {
                 count("failed");
-                tracing::warn!(%error, grain = grain.name(), "cannot count a period: it is tried again later");
+                let begins = period.begins;
+                tracing::warn!(%error, grain = grain.name(), %begins, "cannot count a period: it is tried again later");
             }
+            // Nothing to do, or the store is away, as health says.
+            Ok(None) | Err(CountError { period: None, .. }) => {}
         }
         pause(PERIODS).await;
     }
@@ -75,7 +77,9 @@ async fn look_at_store(store: &Store, clock: &impl Clock, metrics: &Metrics) {
             metrics.store_clock_ahead_seconds.with_label_values(kind).set(ahead);
             let now = ahead.abs() > CLOCKS_DIFFER;
             if now && !differs {
-                tracing::warn!(seconds = ahead, "this process's clock is ahead of the database's: pings get its time");
+                let which = if ahead > 0 { "ahead of" } else { "behind" };
+                let seconds = ahead.abs();
+                tracing::warn!(seconds, "this process's clock is {which} the database's, and pings get its time");
             } else if differs && !now {
                 tracing::info!("this process's clock agrees with the database's again");
             }

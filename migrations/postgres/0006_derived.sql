@@ -113,6 +113,7 @@ CREATE TABLE periods (
     counted bigint NOT NULL DEFAULT 0,
     -- Counted while it was the last one, by the last ping of each installation: once more when it no longer is.
     provisional boolean NOT NULL DEFAULT false,
+    added_at timestamptz NOT NULL DEFAULT now(),
     -- The last attempt, and what it took.
     tried_at timestamptz,
     took interval,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{NaiveDate, NaiveTime, TimeDelta};
+use chrono::{NaiveDate, TimeDelta};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use crate::{
     config::Loaded,
     domain::{
         Clock, Timestamp,
+        period::{Period, midnight},
         survey::{Findings, Group, Survey},
     },
     store::{ReadError, Reader},
@@ -63,10 +64,9 @@ impl Options {
     ///
     /// The period is empty, or the store cannot be read.
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
-        let day = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
         let now = SystemClock.now();
-        let until = self.until.map_or(now, day);
-        let since = self.since.map_or(until - TimeDelta::days(30), day);
+        let until = self.until.map_or(now, midnight);
+        let since = self.since.map_or(until - TimeDelta::days(30), midnight);
         if since >= until {
             return Err(Failure::Unchecked(format!("--since {since} is not before --until {until}")));
         }
@@ -75,6 +75,16 @@ impl Options {
             other => Failure::running(other),
         })?;
         let mut survey = Survey::new(self.all);
+        let sealed = reader.sealed_before().await.map_err(Failure::running)?;
+        if since < midnight(sealed) {
+            let period = Period::between(since, until).ok_or_else(|| {
+                Failure::Unchecked(format!(
+                    "pings before {sealed} are deleted: of that time there are counts of whole days, weeks (from Monday) and months"
+                ))
+            })?;
+            reader.counted(period, self.all, &mut survey).await.map_err(Failure::running)?;
+            return self.tell(&Report { since, until, findings: survey.findings() });
+        }
         let mut progress = Progress::new((until - since).num_days() + 1);
         // Day by day and forwards, so that the last ping of an installation is the one that stays.
         let mut from = since;
@@ -85,11 +95,14 @@ impl Options {
             from = to;
         }
         progress.end();
-        let report = Report { since, until, findings: survey.findings() };
+        self.tell(&Report { since, until, findings: survey.findings() })
+    }
+
+    fn tell(&self, report: &Report) -> Result<(), Failure> {
         print(&match self.format {
-            Format::Table => table(&report, self.all),
+            Format::Table => table(report, self.all),
             Format::Json => {
-                let mut text = serde_json::to_string_pretty(&report).map_err(Failure::running)?;
+                let mut text = serde_json::to_string_pretty(report).map_err(Failure::running)?;
                 text.push('\n');
                 text
             }
@@ -101,14 +114,13 @@ fn table(report: &Report, all: bool) -> String {
     let Report { since, until, findings } = report;
     let days = |moment: &Timestamp| moment.format("%Y-%m-%d %H:%M").to_string();
     let who = if all { "installations" } else { "ordinary installations" };
-    let mut text = format!(
-        "{} to {} UTC\n{} {who} pinged; {} facilities reported {} learners\n",
-        days(since),
-        days(until),
-        findings.installations,
-        findings.facilities,
-        findings.learners
-    );
+    let reported = match (findings.facilities, findings.learners) {
+        (Some(facilities), Some(learners)) => format!("{facilities} facilities reported {learners} learners"),
+        _ => "their pings are deleted, so languages and facilities are not known, and versions only by their release"
+            .into(),
+    };
+    let mut text =
+        format!("{} to {} UTC\n{} {who} pinged; {reported}\n", days(since), days(until), findings.installations);
     let parts = [
         ("operating system", &findings.os),
         ("version", &findings.version),

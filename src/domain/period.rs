@@ -52,6 +52,13 @@ impl Grain {
 }
 
 impl Period {
+    /// The one from a moment to before another.
+    #[must_use]
+    pub fn between(since: Timestamp, until: Timestamp) -> Option<Self> {
+        let is_it = |period: &Self| midnight(period.begins) == since && midnight(period.ends()) == until;
+        Grain::ALL.into_iter().map(|grain| grain.of(since)).find(is_it)
+    }
+
     /// The day after its last.
     #[must_use]
     pub fn ends(self) -> NaiveDate {
@@ -90,6 +97,9 @@ mod tests {
         ] {
             let period = grain.of(moment.parse().unwrap());
             assert_eq!((period.begins.to_string().as_str(), period.ends().to_string().as_str()), (begins, ends));
+            let (since, until) = (midnight(period.begins), midnight(period.ends()));
+            assert_eq!(Period::between(since, until), Some(period));
+            assert_eq!(Period::between(since, until - chrono::TimeDelta::seconds(1)), None);
         }
     }
 }

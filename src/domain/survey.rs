@@ -41,6 +41,8 @@ pub struct Survey {
     traits: Vec<Traits>,
     known: HashMap<Traits, usize>,
     facilities: HashMap<String, u64>,
+    /// Where nothing but counts is left.
+    counts: Vec<(Traits, u64)>,
 }
 
 /// What the survey says.
@@ -48,10 +50,10 @@ pub struct Survey {
 pub struct Findings {
     /// That pinged.
     pub installations: u64,
-    /// That reported.
-    pub facilities: u64,
-    /// Of each facility the largest number that it reported, in all.
-    pub learners: u64,
+    /// That reported; none if only counts of installations are left.
+    pub facilities: Option<u64>,
+    /// Of each facility the largest number that it reported, in all; none if only counts of installations are left.
+    pub learners: Option<u64>,
     /// By operating system.
     pub os: Vec<Group>,
     /// By version of Kolibri.
@@ -90,6 +92,11 @@ impl Survey {
         self.installations.insert(sighting.instance_id, traits);
     }
 
+    /// Takes in installations that were counted before their pings were deleted; nothing else is taken in then.
+    pub fn count(&mut self, traits: Traits, installations: u64) {
+        self.counts.push((traits, installations));
+    }
+
     /// Takes in how many learners a facility reported.
     pub fn hear(&mut self, facility: String, learners: u64) {
         let most = self.facilities.entry(facility).or_default();
@@ -103,11 +110,16 @@ impl Survey {
         for place in self.installations.values().flatten() {
             counts[*place] += 1;
         }
-        let by = |of: fn(&Traits) -> &str| groups(self.traits.iter().map(of).zip(counts.iter().copied()));
+        let seen = self.traits.iter().zip(counts);
+        let all: Vec<_> = seen.chain(self.counts.iter().map(|(traits, count)| (traits, *count))).collect();
+        let by = |of: fn(&Traits) -> &str| groups(all.iter().map(|(traits, count)| (of(traits), *count)));
+        let reported = self.counts.is_empty().then_some(&self.facilities);
+        let learners =
+            |facilities: &HashMap<_, u64>| facilities.values().fold(0, |sum: u64, more| sum.saturating_add(*more));
         Findings {
-            installations: counts.iter().sum(),
-            facilities: self.facilities.len() as u64,
-            learners: self.facilities.values().fold(0, |sum, learners| sum.saturating_add(*learners)),
+            installations: all.iter().map(|(_, count)| count).sum(),
+            facilities: reported.map(|facilities| facilities.len() as u64),
+            learners: reported.map(learners),
             os: by(|traits| &traits.os),
             version: by(|traits| &traits.version),
             country: by(|traits| &traits.country),
@@ -192,6 +204,6 @@ mod tests {
             survey.hear(facility.into(), learners);
         }
         let findings = survey.findings();
-        assert_eq!((findings.facilities, findings.learners), (3, u64::MAX));
+        assert_eq!((findings.facilities, findings.learners), (Some(3), Some(u64::MAX)));
     }
 }

@@ -89,38 +89,39 @@ impl Digest {
         }
     }
 
-    /// As much as there is of what this process has written, then of others.
-    async fn all(&self, others: Option<Whose>) -> Result<(), StoreError> {
-        let own = self.steps(Whose::Own).await;
-        let is_behind = own.as_ref().is_ok_and(|own| own.behind);
-        if let Some(others) = if is_behind { Some(Whose::OTHERS) } else { others } {
-            self.steps(others).await?;
+    /// As much as there is, of what this process has written and of others in turns: neither keeps the other waiting.
+    async fn all(&self, mut others: Option<Whose>) -> Result<(), StoreError> {
+        loop {
+            let own = self.step(Whose::Own).await?;
+            let mut more = own.more;
+            if let Some(whose) = if own.behind { Some(Whose::OTHERS) } else { others } {
+                let done = self.step(whose).await?;
+                others = others.filter(|_| done.more);
+                more |= done.more;
+            }
+            if !more {
+                return Ok(());
+            }
         }
-        own.map(drop)
     }
 
-    /// Until there is no more; what the last one said.
-    async fn steps(&self, whose: Whose) -> Result<Digested, StoreError> {
+    async fn step(&self, whose: Whose) -> Result<Digested, StoreError> {
         let Self { store, metrics, .. } = self;
-        loop {
-            let done = store.digest(whose).await?;
-            if done.dangling > 0 {
-                tracing::error!(
-                    count = done.dangling,
-                    "pings refer to profiles that are not there: were rows deleted by hand?"
-                );
-            }
-            if let Some(reason) = &done.refused
-                && self.failed.begins(more)
-            {
-                tracing::error!(reason, "a batch cannot be digested: it is tried again, and others go on");
-            }
-            let rows = u64::try_from(done.rows).unwrap_or(u64::MAX);
-            metrics.digest_rows_total.with_label_values(&[store.kind()]).inc_by(rows);
-            if !done.more {
-                return Ok(done);
-            }
+        let done = store.digest(whose).await?;
+        if done.dangling > 0 {
+            tracing::error!(
+                count = done.dangling,
+                "pings refer to profiles that are not there: were rows deleted by hand?"
+            );
         }
+        if let Some(reason) = &done.refused
+            && self.failed.begins(more)
+        {
+            tracing::error!(reason, "a batch cannot be digested: it is tried again, and others go on");
+        }
+        let rows = u64::try_from(done.rows).unwrap_or(u64::MAX);
+        metrics.digest_rows_total.with_label_values(&[store.kind()]).inc_by(rows);
+        Ok(done)
     }
 }
 

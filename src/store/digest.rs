@@ -18,8 +18,14 @@ use crate::domain::{
     },
 };
 
-/// A batch that could not be digested waits this long before it is looked at again.
+/// A batch that could not be digested waits this long before it is looked at again, each time twice as long.
 const PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(16);
+
+/// Facilities or channels of reports that are read at once: some kilobytes each at most.
+pub(super) const ENTRIES: u16 = 1_000;
+/// Reports that are further apart are not read together, as all between them are read: milliseconds.
+const APART: u128 = 600_000;
 
 /// Which batches are digested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +56,7 @@ pub struct Digested {
     pub more: bool,
     /// Batches that are not wholly visible yet, and left for later.
     pub waiting: usize,
-    /// Why the store refuses a batch, or one of this process's own: a constraint, or a fault of ours. It is left for later.
+    /// Why a batch cannot be digested: a constraint, a limit of time, or a fault of ours. It is left for later.
     pub refused: Option<String>,
     /// Another process is at it.
     pub busy: bool,
@@ -58,16 +64,6 @@ pub struct Digested {
     pub behind: bool,
     /// Profiles that pings refer to and that are not there: none, unless somebody deletes rows by hand.
     pub dangling: usize,
-}
-
-impl Digested {
-    /// A batch that is refused keeps no other waiting.
-    pub(super) fn or_refused(result: Result<Self, StoreError>) -> Result<Self, StoreError> {
-        match result {
-            Err(StoreError::Rejected { reason }) => Ok(Self { refused: Some(reason), more: true, ..Self::default() }),
-            result => result,
-        }
-    }
 }
 
 /// What a batch holds.
@@ -93,6 +89,9 @@ pub(super) struct StoredReport {
     pub pingback: Option<Uuid>,
 }
 
+/// A report and a position in it.
+pub(super) type Place = (Uuid, i32);
+
 /// What the digest reads and writes within one transaction. Ids and keys are given sorted.
 pub(super) trait Books: Send {
     /// Names a batch.
@@ -106,8 +105,8 @@ pub(super) trait Books: Send {
     ) -> impl Future<Output = sqlx::Result<Vec<Batch<Self::Id>>>> + Send;
     /// Takes batches out of the outbox; those that were there.
     fn remove(&mut self, batches: &[Self::Id]) -> impl Future<Output = sqlx::Result<Vec<Self::Id>>> + Send;
-    /// Of the ids from one to another, those that are in the outbox.
-    fn undigested(&mut self, from: Uuid, to: Uuid) -> impl Future<Output = sqlx::Result<Vec<Uuid>>> + Send;
+    /// Those of the pings that are in the outbox.
+    fn undigested(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<Uuid>>> + Send;
     /// Pings by their ids, those without an installation too.
     fn pings(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<Ping>>> + Send;
     /// Pings of installations, from one id to before another.
@@ -129,41 +128,80 @@ pub(super) trait Books: Send {
 
     /// Reports by their ids.
     fn reports(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<StoredReport>>> + Send;
-    /// Their facilities, but for those without an id.
-    fn facility_entries(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<FacilityEntry>>> + Send;
-    /// Their channels, but for those without an id.
-    fn channel_entries(&mut self, ids: &[Uuid]) -> impl Future<Output = sqlx::Result<Vec<ChannelEntry>>> + Send;
+    /// The next [`ENTRIES`] facilities in the order of reports and positions, but for those without an id: after one, and up to
+    /// those of the last report.
+    fn facility_entries(
+        &mut self,
+        after: Place,
+        last: Uuid,
+    ) -> impl Future<Output = sqlx::Result<Vec<FacilityEntry>>> + Send;
+    /// The same of channels.
+    fn channel_entries(
+        &mut self,
+        after: Place,
+        last: Uuid,
+    ) -> impl Future<Output = sqlx::Result<Vec<ChannelEntry>>> + Send;
     /// Facilities as they are known.
     fn facilities(&mut self, ids: &[&str]) -> impl Future<Output = sqlx::Result<Vec<Facility>>> + Send;
-    /// Writes facilities as they are now, and channels where these are later.
-    fn save_usage(
-        &mut self,
-        facilities: &[Facility],
-        channels: &[Channel],
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Writes facilities as they are now.
+    fn save_facilities(&mut self, facilities: &[Facility]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Writes channels where these are later than those that are there.
+    fn save_channels(&mut self, channels: &[Channel]) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
 /// Batches that have to wait, in the memory of one process.
 #[derive(Debug)]
-pub(super) struct Waiting<I>(HashMap<I, Instant>);
+pub(super) struct Waiting<I> {
+    batches: HashMap<I, Wait>,
+    /// So many batches are to be taken one by one, as one of them cannot be digested.
+    alone: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    since: Instant,
+    pause: Duration,
+}
 
 impl<I> Default for Waiting<I> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { batches: HashMap::new(), alone: 0 }
     }
 }
 
 impl<I: Copy + Eq + Hash> Waiting<I> {
     /// Those that are not to be looked at now.
     fn now(&mut self) -> Vec<I> {
-        self.0.retain(|_, since| since.elapsed() < PAUSE);
-        self.0.keys().copied().collect()
+        // Who has not come back is digested.
+        self.batches.retain(|_, wait| wait.since.elapsed() < wait.pause + LONGEST_PAUSE);
+        let waits = |(batch, wait): (&I, &Wait)| (wait.since.elapsed() < wait.pause).then_some(*batch);
+        self.batches.iter().filter_map(waits).collect()
     }
 
     /// These are not to be looked at for a while.
-    pub fn add(&mut self, batches: impl IntoIterator<Item = I>) {
-        let now = Instant::now();
-        self.0.extend(batches.into_iter().map(|batch| (batch, now)));
+    fn add(&mut self, batches: impl IntoIterator<Item = I>) {
+        for batch in batches {
+            let before = self.batches.get(&batch).map_or(PAUSE / 2, |wait| wait.pause);
+            let pause = (before * 2).min(LONGEST_PAUSE);
+            self.batches.insert(batch, Wait { since: Instant::now(), pause });
+        }
+    }
+
+    /// After a step that took these: a batch that cannot be digested keeps no other from it.
+    pub fn after(&mut self, taken: Vec<I>, result: Result<Digested, StoreError>) -> Result<Digested, StoreError> {
+        match result {
+            Err(error) if error.is_about_rows() => {
+                let mut done = Digested { more: true, ..Digested::default() };
+                if taken.len() > 1 {
+                    self.alone = taken.len();
+                } else {
+                    self.add(taken);
+                    done.refused = Some(error.to_string());
+                }
+                Ok(done)
+            }
+            result => result,
+        }
     }
 }
 
@@ -193,6 +231,8 @@ pub(super) async fn step<B: Books>(
     waiting: &mut Waiting<B::Id>,
     taken: &mut Vec<B::Id>,
 ) -> sqlx::Result<Digested> {
+    let rows = if waiting.alone > 0 { 1 } else { rows };
+    waiting.alone = waiting.alone.saturating_sub(1);
     let mut but = waiting.now();
     but.extend(fresh);
     let mut batches = books.batches(age, &but).await?;
@@ -308,16 +348,42 @@ async fn digest_reports<B: Books>(books: &mut B, reports: Vec<StoredReport>) -> 
         })
         .collect();
     let ids: Vec<_> = reports.keys().copied().collect();
-    let mut facilities = usage::facilities(&reports, books.facility_entries(&ids).await?);
-    let channels = usage::channels(&reports, books.channel_entries(&ids).await?);
+    for near in ids.chunk_by(|a, b| (b.as_u128() >> 80) - (a.as_u128() >> 80) <= APART) {
+        let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
+        let mut after = Some((*first, -1));
+        while let Some(place) = after {
+            let entries = books.facility_entries(place, *last).await?;
+            after = entries
+                .last()
+                .filter(|_| entries.len() == usize::from(ENTRIES))
+                .map(|entry| (entry.report, entry.position));
+            save_facilities(books, usage::facilities(&reports, entries)).await?;
+        }
+        let mut after = Some((*first, -1));
+        while let Some(place) = after {
+            let entries = books.channel_entries(place, *last).await?;
+            after = entries
+                .last()
+                .filter(|_| entries.len() == usize::from(ENTRIES))
+                .map(|entry| (entry.report, entry.position));
+            let channels: Vec<_> = usage::channels(&reports, entries).into_values().collect();
+            if !channels.is_empty() {
+                books.save_channels(&channels).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn save_facilities<B: Books>(books: &mut B, mut facilities: BTreeMap<String, Facility>) -> sqlx::Result<()> {
+    if facilities.is_empty() {
+        return Ok(());
+    }
     let names: Vec<_> = facilities.keys().map(String::as_str).collect();
-    let known = if names.is_empty() { Vec::new() } else { books.facilities(&names).await? };
-    for known in known {
+    for known in books.facilities(&names).await? {
         if let Some(facility) = facilities.remove(&known.facility_id) {
             facilities.insert(known.facility_id.clone(), known.merge(facility));
         }
     }
-    let (facilities, channels): (Vec<_>, Vec<_>) =
-        (facilities.into_values().collect(), channels.into_values().collect());
-    books.save_usage(&facilities, &channels).await
+    books.save_facilities(&facilities.into_values().collect::<Vec<_>>()).await
 }

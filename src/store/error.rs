@@ -33,6 +33,15 @@ impl StoreError {
         matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
     }
 
+    /// The rows that the statement was about may be at fault, or be too many for its limit of time; others may do.
+    pub(super) fn is_about_rows(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => true,
+            Self::Unavailable { reason, .. } => reason == STATEMENT_TIMEOUT,
+            Self::Stale => false,
+        }
+    }
+
     /// The server answered and only this statement was at fault: its connection is as good as before.
     pub(super) fn spares_connection(&self) -> bool {
         match self {
@@ -193,6 +202,7 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreError {
         sqlx::Error::Tls(error) => StoreError::unavailable(format!("TLS: {error}")),
         sqlx::Error::Protocol(_) => StoreError::unavailable("protocol"),
         sqlx::Error::Encode(_) => StoreError::Rejected { reason: "encoding".into() },
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => StoreError::Rejected { reason: "decoding".into() },
         sqlx::Error::Configuration(_) | sqlx::Error::ConfigFile(_) => StoreError::unavailable("configuration"),
         sqlx::Error::WorkerCrashed => StoreError::unavailable("worker crashed"),
         _ => StoreError::unavailable("driver"),

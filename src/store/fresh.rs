@@ -75,14 +75,29 @@ impl<I> Fresh<I> {
         self.many.notify_one();
     }
 
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.inner().batches.is_empty()
+    }
+
     /// After a step of the digest: what it took from here and did not digest must be read from the database; and when all others
     /// are digested, nothing must.
-    pub fn after(&self, whose: Whose, result: &Result<Digested, StoreError>) {
-        match (whose, result) {
-            (Whose::Own, Err(_) | Ok(Digested { busy: true, .. })) => self.fall_behind(),
-            (Whose::OTHERS, Ok(Digested { more: false, busy: false, .. })) => self.inner().is_behind = false,
-            _ => {}
+    ///
+    /// # Errors
+    ///
+    /// Those of the step, but for what its rows are at fault for: they are told apart when they are read from the database.
+    pub fn after(&self, whose: Whose, result: Result<Digested, StoreError>) -> Result<Digested, StoreError> {
+        if whose == Whose::Own && result.is_err() {
+            self.fall_behind();
         }
+        let done = match result {
+            Err(error) if whose == Whose::Own && error.is_about_rows() => Digested::default(),
+            result => result?,
+        };
+        if whose == Whose::OTHERS && !done.more && !done.busy {
+            self.inner().is_behind = false;
+        }
+        Ok(Digested { behind: self.is_behind(), ..done })
     }
 
     /// The batches that are remembered.
@@ -153,7 +168,7 @@ mod tests {
             fresh.is_behind() && fresh.batches().is_empty(),
             "what is younger than something forgotten is forgotten"
         );
-        fresh.after(Whose::OTHERS, &Ok(Digested::default()));
+        fresh.after(Whose::OTHERS, Ok(Digested::default())).unwrap();
         fresh.add(7, &vec![&ping; 1_201]);
         assert_eq!((fresh.is_behind(), fresh.batches()), (false, vec![7]));
         assert_eq!(fresh.take(1_200).len(), 1, "at least one");

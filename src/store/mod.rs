@@ -22,6 +22,7 @@ use uuid::Uuid;
 pub use self::{
     digest::{Digested, Whose},
     error::{MigrationError, OpenError, StoreError},
+    periods::CountError,
     reader::{ReadError, Reader},
     volume::Volume,
 };
@@ -218,8 +219,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Rejected`: others are counted first, then this one is tried again.
-    pub async fn count_period(&self, grain: Grain) -> Result<Option<Period>, StoreError> {
+    /// See [`CountError`]: others are counted first, then this one is tried again.
+    pub async fn count_period(&self, grain: Grain) -> Result<Option<Period>, CountError> {
         match self {
             Self::Postgres(store) => store.count_period(grain).await,
             Self::Sqlite(store) => store.count_period(grain).await,

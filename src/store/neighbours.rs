@@ -12,9 +12,18 @@ use crate::domain::{
     new_id,
 };
 
-/// Around late pings their neighbours are looked for in steps, as most are near.
-const REACHES: [TimeDelta; 5] =
-    [TimeDelta::minutes(1), TimeDelta::hours(1), TimeDelta::days(1), TimeDelta::days(30), TimeDelta::days(400)];
+/// Around late pings their neighbours are looked for in steps, as most are near; in the end as far as there are any.
+const REACHES: [TimeDelta; 6] = [
+    TimeDelta::minutes(1),
+    TimeDelta::hours(1),
+    TimeDelta::days(1),
+    TimeDelta::days(30),
+    TimeDelta::days(400),
+    TimeDelta::days(1_000_000),
+];
+/// Late pings of installations that are further apart are looked for by themselves.
+const APART: TimeDelta = TimeDelta::days(1);
+
 /// Looks for the pings around late ones, of those that were digested before.
 pub(super) struct Neighbours<'a, B> {
     pub books: &'a mut B,
@@ -22,23 +31,21 @@ pub(super) struct Neighbours<'a, B> {
     pub own: &'a HashSet<Uuid>,
 }
 
-/// What is there of one installation.
-struct Found {
-    pings: Vec<Ping>,
-    needs_before: bool,
-    needs_after: bool,
+/// What is still looked for of one installation: one more ping on a side, and how far there may be one.
+struct Wanted {
+    before: Option<Timestamp>,
+    after: Option<Timestamp>,
 }
 
 impl<B: Books> Neighbours<'_, B> {
     pub async fn find(mut self, late: &BTreeMap<&str, Late>) -> sqlx::Result<Vec<Ping>> {
         let mut firsts = Vec::new();
-        let mut found: BTreeMap<&str, Found> = BTreeMap::new();
+        let mut rest = Vec::new();
         for (instance, late) in late {
             if let After::First(first) = late.after {
-                firsts.push((*instance, least_id(first), least_id(first + MILLISECOND)));
+                firsts.push((*instance, least_id(first), beyond(first)));
             } else {
-                let needs_after = late.after == After::Some;
-                found.insert(instance, Found { pings: vec![], needs_before: late.has_before, needs_after });
+                rest.push((*instance, late));
             }
         }
         let mut others = Vec::new();
@@ -46,32 +53,49 @@ impl<B: Books> Neighbours<'_, B> {
             let pings = self.books.pings_at(&firsts).await?;
             others = self.digested(pings).await?;
         }
-        let times = || found.keys().filter_map(|instance| late.get(instance));
+        rest.sort_by_key(|(_, late)| late.from);
+        for near in groups(&rest) {
+            others.append(&mut self.around(near).await?);
+        }
+        Ok(others)
+    }
+
+    /// Of installations whose late pings are near each other.
+    async fn around(&mut self, late: &[(&str, &Late)]) -> sqlx::Result<Vec<Ping>> {
+        let mut others = Vec::new();
+        let mut wanted = BTreeMap::new();
+        for (instance, late) in late {
+            let after = if let After::Until(last) = late.after { Some(last) } else { None };
+            wanted.insert(*instance, (*late, Wanted { before: late.first, after }));
+        }
+        let times = || late.iter().map(|(_, late)| late);
         let (Some(from), Some(to)) = (times().map(|late| late.from).min(), times().map(|late| late.to).max()) else {
             return Ok(others);
         };
-        let (mut begin, mut end) = (least_id(from), least_id(to + MILLISECOND));
-        let all: Vec<_> = found.keys().copied().collect();
-        self.look(&all, (begin, end), late, &mut found).await?;
-        // In the end everywhere.
-        let reaches = REACHES.into_iter().map(Some).chain([None]);
-        for reach in reaches {
-            let before: Vec<_> = found.iter().filter(|(_, found)| found.needs_before).map(|(name, _)| *name).collect();
-            let after: Vec<_> = found.iter().filter(|(_, found)| found.needs_after).map(|(name, _)| *name).collect();
+        let all: Vec<_> = wanted.keys().copied().collect();
+        let (mut begin, mut end) = (least_id(from), beyond(to));
+        self.look(&all, (begin, end), &mut wanted, &mut others).await?;
+        for reach in REACHES {
+            let before = || wanted.iter().filter_map(|(name, (_, wanted))| Some((*name, wanted.before?)));
+            let after = || wanted.iter().filter_map(|(name, (_, wanted))| Some((*name, wanted.after?)));
+            // No further than there are any.
+            let further_begin =
+                before().map(|(_, first)| least_id(first)).min().map(|first| first.max(least_id(from - reach)));
+            let further_end = after().map(|(_, last)| beyond(last)).max().map(|last| last.min(beyond(to + reach)));
+            let (before, after): (Vec<_>, Vec<_>) =
+                (before().map(|(name, _)| name).collect(), after().map(|(name, _)| name).collect());
             if before.is_empty() && after.is_empty() {
                 break;
             }
-            let further_begin = reach.map_or(Uuid::nil(), |reach| least_id(from - reach));
-            let further_end = reach.map_or(Uuid::max(), |reach| least_id(to + reach));
-            if !before.is_empty() {
-                self.look(&before, (further_begin, begin), late, &mut found).await?;
+            if let Some(further) = further_begin.filter(|further| *further < begin) {
+                self.look(&before, (further, begin), &mut wanted, &mut others).await?;
+                begin = further;
             }
-            if !after.is_empty() {
-                self.look(&after, (end, further_end), late, &mut found).await?;
+            if let Some(further) = further_end.filter(|further| *further > end) {
+                self.look(&after, (end, further), &mut wanted, &mut others).await?;
+                end = further;
             }
-            (begin, end) = (further_begin, further_end);
         }
-        others.extend(found.into_values().flat_map(|found| found.pings));
         Ok(others)
     }
 
@@ -79,16 +103,19 @@ impl<B: Books> Neighbours<'_, B> {
         &mut self,
         instances: &[&str],
         ids: (Uuid, Uuid),
-        late: &BTreeMap<&str, Late>,
-        found: &mut BTreeMap<&str, Found>,
+        wanted: &mut BTreeMap<&str, (&Late, Wanted)>,
+        others: &mut Vec<Ping>,
     ) -> sqlx::Result<()> {
         let pings = self.books.pings_between(instances, ids).await?;
         for ping in self.digested(pings).await? {
-            let instance = &*ping.instance_id;
-            let (Some(late), Some(found)) = (late.get(instance), found.get_mut(instance)) else { continue };
-            found.needs_before &= ping.received_at >= late.from;
-            found.needs_after &= ping.received_at <= late.to;
-            found.pings.push(ping);
+            let Some((late, wanted)) = wanted.get_mut(&*ping.instance_id) else { continue };
+            if ping.received_at < late.from {
+                wanted.before = None;
+            }
+            if ping.received_at > late.to {
+                wanted.after = None;
+            }
+            others.push(ping);
         }
         Ok(())
     }
@@ -96,17 +123,39 @@ impl<B: Books> Neighbours<'_, B> {
     /// Those of them that were digested before.
     async fn digested(&mut self, mut pings: Vec<Ping>) -> sqlx::Result<Vec<Ping>> {
         pings.retain(|ping| !self.own.contains(&ping.id));
-        let ids = || pings.iter().map(|ping| ping.id);
-        let (Some(least), Some(greatest)) = (ids().min(), ids().max()) else { return Ok(pings) };
-        let undigested: HashSet<_> = self.books.undigested(least, greatest).await?.into_iter().collect();
+        if pings.is_empty() {
+            return Ok(pings);
+        }
+        let mut ids: Vec<_> = pings.iter().map(|ping| ping.id).collect();
+        ids.sort_unstable();
+        let undigested: HashSet<_> = self.books.undigested(&ids).await?.into_iter().collect();
         pings.retain(|ping| !undigested.contains(&ping.id));
         Ok(pings)
     }
 }
 
-const MILLISECOND: TimeDelta = TimeDelta::milliseconds(1);
+/// Those near each other, of late pings sorted by the earliest.
+fn groups<'a, 'b>(mut late: &'a [(&'b str, &'b Late)]) -> impl Iterator<Item = &'a [(&'b str, &'b Late)]> {
+    std::iter::from_fn(move || {
+        let mut to = late.first()?.1.to;
+        let is_near = |(_, late): &&(&str, &Late)| {
+            let is_near = late.from <= to + APART;
+            to = to.max(late.to);
+            is_near
+        };
+        let count = late.iter().take_while(is_near).count();
+        let (near, rest) = late.split_at(count);
+        late = rest;
+        Some(near)
+    })
+}
 
 /// Below all ids of the moment's millisecond, whoever made them: beyond that only our own ids sort by time.
 fn least_id(moment: Timestamp) -> Uuid {
     Uuid::from_u128(new_id(moment, 0).as_u128() >> 80 << 80)
+}
+
+/// Above them.
+fn beyond(moment: Timestamp) -> Uuid {
+    least_id(moment + TimeDelta::milliseconds(1))
 }

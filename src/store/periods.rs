@@ -1,6 +1,25 @@
 //! When periods in which something has changed are counted again.
 
+use thiserror::Error;
+
+use super::StoreError;
 use crate::domain::period::{Grain, Period};
+
+/// Why nothing was counted.
+#[derive(Debug, Error)]
+#[error("{error}")]
+pub struct CountError {
+    /// The period that was to be counted; none if the store could not even be asked for one.
+    pub period: Option<Period>,
+    /// Why not.
+    pub error: StoreError,
+}
+
+impl From<StoreError> for CountError {
+    fn from(error: StoreError) -> Self {
+        Self { period: None, error }
+    }
+}
 
 /// A period that is to be counted.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +33,7 @@ pub(super) struct Due {
 }
 
 /// Between two counts of a period: seconds, and so many times what the last one took. Counting the same period again and again
-/// takes a tenth of one processor at most.
+/// takes half a processor at most.
 pub(super) fn pauses(grain: Grain) -> (i32, i32) {
     match grain {
         // With what the count itself takes: within two minutes of a change.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use thiserror::Error;
@@ -11,6 +12,7 @@ use crate::{
     config::{secret::Secret, sections},
     domain::{
         Timestamp, new_id,
+        period::Period,
         survey::{Sighting, Survey, Traits},
     },
 };
@@ -41,11 +43,18 @@ pub enum ReadError {
     Store(#[source] StoreError),
 }
 
+/// Of a period that was counted before its pings were deleted.
+const COUNTED: &str = "SELECT release, os, country, CAST(sum(instances) AS bigint) FROM activity
+    WHERE grain = $1 AND begins = $2 AND (ordinary OR $3) GROUP BY release, os, country";
+
 /// Of the last ping of each installation within two ids. SQLite takes the columns from the row of the greatest id.
 const POSTGRES_SIGHTINGS: &str =
-    "SELECT DISTINCT ON (instance_id) instance_id, mode, os, kolibri_version, country, language
+    "SELECT DISTINCT ON (instance_id) instance_id, coalesce(mode, ''), coalesce(os, ''), coalesce(kolibri_version, ''), country,
+        coalesce(language, '')
     FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' ORDER BY instance_id, id DESC";
-const SQLITE_SIGHTINGS: &str = "SELECT instance_id, mode, os, kolibri_version, country, language, max(id)
+const SQLITE_SIGHTINGS: &str =
+    "SELECT instance_id, coalesce(mode, ''), coalesce(os, ''), coalesce(kolibri_version, ''), country,
+        coalesce(language, ''), max(id)
     FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' GROUP BY instance_id";
 
 /// What facilities of ordinary installations (or of all, by $3) reported within two ids. A number that no facility can have is
@@ -83,6 +92,43 @@ impl Reader {
         let options = SqliteConnectOptions::new().filename(file).read_only(true).disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options).await;
         Ok(Self::Sqlite(Box::new(connection.map_err(|error| ReadError::Store(classify(&error)))?)))
+    }
+
+    /// The day before which pings may have been deleted.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn sealed_before(&mut self) -> Result<NaiveDate, ReadError> {
+        const SQL: &str = "SELECT sealed_before FROM store_state";
+        let read = match self {
+            Self::Postgres(connection) => sqlx::query_scalar(SQL).fetch_one(&mut **connection).await,
+            Self::Sqlite(connection) => sqlx::query_scalar(SQL).fetch_one(&mut **connection).await,
+        };
+        read.map_err(|error| ReadError::Store(classify(&error)))
+    }
+
+    /// Reads into the survey what was counted of a period.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn counted(&mut self, period: Period, others_too: bool, survey: &mut Survey) -> Result<(), ReadError> {
+        let grain = period.grain.name();
+        let read: sqlx::Result<Vec<(String, String, String, i64)>> = match self {
+            Self::Postgres(connection) => {
+                let query = sqlx::query_as(COUNTED).bind(grain).bind(period.begins).bind(others_too);
+                query.fetch_all(&mut **connection).await
+            }
+            Self::Sqlite(connection) => {
+                let query = sqlx::query_as(COUNTED).bind(grain).bind(period.begins).bind(others_too);
+                query.fetch_all(&mut **connection).await
+            }
+        };
+        for (version, os, country, count) in read.map_err(|error| ReadError::Store(classify(&error)))? {
+            survey.count(Traits { os, version, country, language: String::new() }, u64::try_from(count).unwrap_or(0));
+        }
+        Ok(())
     }
 
     /// Reads into the survey what pinged and reported from one moment to before another.

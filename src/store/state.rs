@@ -12,6 +12,8 @@ use crate::domain::Timestamp;
 pub(super) struct State {
     /// Changes whenever something else here does, or profiles were removed.
     pub generation: i64,
+    /// Which table this is: another one after a backup was put back.
+    pub table: i64,
     /// When the server began to run: another server, or one that was put back to an earlier state, begins later.
     pub started: Timestamp,
     /// What arrived before this day is not stored.
@@ -77,7 +79,8 @@ mod tests {
     #[test]
     fn whoever_rests_on_an_earlier_epoch_learns_of_it() {
         let known = Shared::default();
-        let state = |generation| State { generation, started: Timestamp::UNIX_EPOCH, sealed_before: NaiveDate::MIN };
+        let state =
+            |generation| State { generation, table: 1, started: Timestamp::UNIX_EPOCH, sealed_before: NaiveDate::MIN };
         assert_eq!(known.get_in(known.epoch()).unwrap(), None);
         known.set(state(1));
         assert_eq!(known.get_in(0).unwrap(), Some(state(1)), "nothing was known before");

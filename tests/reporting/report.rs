@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use sqlx::Connection;
 
 use crate::{
     fleet::Fleet,
@@ -14,9 +15,13 @@ use crate::{
 };
 
 fn report(store: &str, arguments: &[&str]) -> Output {
+    run(store, "report", arguments)
+}
+
+fn run(store: &str, name: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
     command.env_clear().env("DATABASE_URL", store).env("NUTRITIONFACTS__PRIVACY__KEY", "k".repeat(40));
-    command.arg("report").args(arguments).output().unwrap()
+    command.arg(name).args(arguments).output().unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -58,6 +63,44 @@ async fn it_says_what_the_rows_say() {
 
     let all = json(&report(&url, &["--since", "2026-01-10", "--until", "2026-08-01", "--all", "--format", "json"]));
     assert!(all["installations"].as_u64() > said["installations"].as_u64());
+}
+
+/// The counts of a period outlive its pings, on both stores.
+#[tokio::test]
+async fn it_keeps_what_was_counted() {
+    let fleet = Fleet::of(400, 15).await;
+    fleet.derive().await;
+    let url = shared().url(&fleet.database);
+    let month = ["--since", "2026-03-01", "--until", "2026-04-01", "--format", "json"];
+    let before = json(&report(&url, &month));
+    shared()
+        .execute(
+            &fleet.database,
+            "UPDATE store_state SET sealed_before = '2026-05-01'; DELETE FROM pings WHERE received_at < '2026-05-01Z'",
+        )
+        .await;
+    let after = json(&report(&url, &month));
+    for key in ["installations", "os", "country"] {
+        assert_eq!(after[key], before[key], "{key}");
+    }
+    assert!(after["learners"].is_null() && before["learners"].is_u64());
+    let other = report(&url, &["--since", "2026-03-02", "--until", "2026-04-01"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("pings before 2026-05-01 are deleted"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}/n.db", folder.path().display());
+    assert!(run(&file, "migrate", &[]).status.success());
+    let mut connection = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    let rows = "INSERT INTO activity (grain, begins, ordinary, release, build, os, country, instances, new_instances) VALUES
+        ('month', '2026-03-01', 1, '0.17', 'release', 'linux', 'KE', 20, 1), ('month', '2026-03-01', 1, '0.16', 'release', 'linux', 'KE', 10, 1),
+        ('month', '2026-03-01', 0, '0.17', 'release', 'linux', 'KE', 5, 1); UPDATE store_state SET sealed_before = '2026-04-01'";
+    sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+    let said = json(&report(&file, &month));
+    assert_eq!(said["installations"], 30);
+    assert_eq!(said["version"][0], serde_json::json!({"value": "0.17", "installations": 20}));
+    let table = String::from_utf8(report(&file, &month[..4]).stdout).unwrap();
+    assert!(table.contains("their pings are deleted"), "{table}");
 }
 
 #[test]

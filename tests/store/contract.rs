@@ -48,6 +48,7 @@ on_all_stores!(
     refuses_an_id_twice_when_new,
     counts_pings_of_one_batch,
     keeps_pings_without_instance,
+    brings_emptied_identifiers_back,
     takes_large_batches,
     takes_nothing,
     refuses_a_poison_row_and_writes_nothing,
@@ -254,6 +255,18 @@ async fn keeps_pings_without_instance(bench: Bench) {
     write(&bench.store, &[ping("", 2)], Write::New).await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 4);
     assert_eq!(counted(&bench, &["instance_id"]).await, ["i"]);
+}
+
+async fn brings_emptied_identifiers_back(bench: Bench) {
+    ready(&bench).await;
+    let (here, other) = (ping("i", 0), ping("other", 0));
+    write(&bench.store, &[&here, &other], Write::New).await.unwrap();
+    let whole = bench.texts("SELECT instance_id || system_id || node_id FROM profiles ORDER BY 1").await;
+    bench.execute("UPDATE profiles SET system_id = '', node_id = ''").await;
+    let again = here.with(|ping| ping.id = Uuid::from_u128(ping.id.as_u128() + 1));
+    write(&bench.store, &[&again], Write::New).await.unwrap();
+    let now = bench.texts("SELECT instance_id || system_id || node_id FROM profiles ORDER BY 1").await;
+    assert_eq!(now, [whole[0].as_str(), "other"]);
 }
 
 async fn takes_large_batches(bench: Bench) {

@@ -175,6 +175,18 @@ async fn no_ping_without_its_profile() {
     assert!(stale(&store.write_statistics(&[crate::rows::report("", 0)], Write::New, epoch).await));
     assert_ne!(store.epoch(), epoch);
     write(&store, &[&third], Write::Replay).await.unwrap();
+    // And a backup that is put back while the server of the database runs on.
+    let epoch = store.epoch();
+    cluster
+        .execute(
+            "d",
+            "ALTER TABLE store_state RENAME TO old; CREATE TABLE store_state (LIKE old INCLUDING ALL);
+            INSERT INTO store_state SELECT * FROM old; DROP TABLE old; DELETE FROM pings; DELETE FROM profiles",
+        )
+        .await;
+    let fourth = ping("i", 0);
+    assert!(stale(&store.write_pings(&[&fourth.ping], &[], Write::New, epoch).await));
+    write(&store, &[&fourth], Write::New).await.unwrap();
     let mut connection = cluster.connect("d").await;
     let whole: i64 = sqlx::query_scalar("SELECT count(*) FROM pings JOIN profiles USING (instance_id, profile)")
         .fetch_one(&mut connection)

@@ -186,20 +186,20 @@ pub struct Late {
     pub from: Timestamp,
     /// The latest of the late ones.
     pub to: Timestamp,
-    /// Of those before: whether there is one before `from`.
-    pub has_before: bool,
-    /// Of those before: whether there is one after `to`, and its moment where that is known.
+    /// The first of those digested before, if it is before `from`: none of them is earlier.
+    pub first: Option<Timestamp>,
+    /// What there is after `to`.
     pub after: After,
 }
 
 /// See [`Late::after`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// There is none.
+    /// Nothing.
     None,
-    /// There is one some time.
-    Some,
-    /// It is the installation's first one so far, at this moment.
+    /// Something, at this moment at the latest.
+    Until(Timestamp),
+    /// All that was digested before, from this moment on.
     First(Timestamp),
 }
 
@@ -270,11 +270,12 @@ impl Step {
             let after = if to < known.first_seen {
                 After::First(known.first_seen)
             } else if to < known.last_seen {
-                After::Some
+                After::Until(known.last_seen)
             } else {
                 After::None
             };
-            (from <= known.last_seen).then_some(Late { from, to, has_before: from > known.first_seen, after })
+            let first = Some(known.first_seen).filter(|first| *first < from);
+            (from <= known.last_seen).then_some(Late { from, to, first, after })
         };
         self.groups().filter_map(|pings| Some((&*pings[0].instance_id, late(pings)?))).collect()
     }
@@ -369,7 +370,15 @@ impl One<'_> {
         let old: Vec<_> = others.iter().map(|ping| self.link(ping)).collect();
         let mut all: Vec<_> = old.iter().copied().chain(links).collect();
         all.sort_by_key(|link| link.ping.order());
-        self.replace(pairs(None, old.into_iter()), pairs(None, all.iter().copied()), changes);
+        let mut new = pairs(None, all.iter().copied());
+        // With the pings of months that are gone went the one before: what follows from it and the next one stays.
+        if let Some(first) = old.first()
+            && known.first_seen < earliest.received_at
+            && earliest.received_at <= first.ping.received_at
+        {
+            new.remove(&first.ping.id);
+        }
+        self.replace(pairs(None, old.into_iter()), new, changes);
         let mut now = known.clone();
         // Of one moment are all there: from the first new ping to the last.
         if let Some(last) = all.last().filter(|_| last.received_at >= known.last_seen) {

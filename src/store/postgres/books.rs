@@ -20,7 +20,7 @@ use crate::{
         pings::{Before, Changes, Key, Known, Ping, Said, Usual},
         usage::{Channel, ChannelEntry, Facility, FacilityEntry, Sessions},
     },
-    store::digest::{Batch, Books, Kind, StoredReport},
+    store::digest::{Batch, Books, ENTRIES, Kind, Place, StoredReport},
 };
 
 /// Batches of one step at most.
@@ -72,11 +72,11 @@ impl Books for PostgresBooks<'_> {
         self.fetch(query).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
-    async fn undigested(&mut self, from: Uuid, to: Uuid) -> sqlx::Result<Vec<Uuid>> {
-        const SQL: &str = "SELECT ids FROM outbox WHERE kind = 'pings' AND least_id <= $2 AND greatest_id >= $1";
-        let rows = self.fetch(sqlx::query(SQL).bind(from).bind(to)).await?;
-        let ids: Vec<Vec<Uuid>> = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>()?;
-        Ok(ids.into_iter().flatten().filter(|id| (from..=to).contains(id)).collect())
+    async fn undigested(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+        const SQL: &str = "SELECT unnest(ids) FROM outbox WHERE kind = 'pings' AND least_id <= $3 AND greatest_id >= $2
+            INTERSECT SELECT unnest($1::uuid[])";
+        let query = sqlx::query(SQL).bind(ids).bind(ids.first()).bind(ids.last());
+        self.fetch(query).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
     async fn pings(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<Ping>> {
@@ -201,12 +201,14 @@ impl Books for PostgresBooks<'_> {
             .collect()
     }
 
-    async fn facility_entries(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<FacilityEntry>> {
+    async fn facility_entries(&mut self, (after, position): Place, last: Uuid) -> sqlx::Result<Vec<FacilityEntry>> {
         const SQL: &str = "SELECT statistics_id, position, facility_id, coalesce(settings ->> 'preset', ''), learners, coaches, \
             learner_logins, user_sessions, anonymous_sessions, user_minutes, anonymous_minutes, sessions_by_kind::text, \
             learner_demographics::text, non_learner_demographics::text FROM facility_statistics \
-            WHERE statistics_id = ANY ($1) AND statistics_id >= $2 AND statistics_id <= $3 AND facility_id <> ''";
-        let rows = self.fetch(sqlx::query(SQL).bind(ids).bind(ids.first()).bind(ids.last())).await?;
+            WHERE statistics_id >= $1 AND (statistics_id, position) > ($1, $2) AND statistics_id <= $3 AND facility_id <> ''
+            ORDER BY statistics_id, position LIMIT $4";
+        let query = sqlx::query(SQL).bind(after).bind(position).bind(last).bind(i32::from(ENTRIES));
+        let rows = self.fetch(query).await?;
         rows.iter()
             .map(|row| {
                 Ok(FacilityEntry {
@@ -226,11 +228,13 @@ impl Books for PostgresBooks<'_> {
             .collect()
     }
 
-    async fn channel_entries(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<ChannelEntry>> {
+    async fn channel_entries(&mut self, (after, position): Place, last: Uuid) -> sqlx::Result<Vec<ChannelEntry>> {
         const SQL: &str = "SELECT statistics_id, position, channel_id, storage_mib, user_sessions, anonymous_sessions, \
             user_minutes, anonymous_minutes FROM channel_statistics \
-            WHERE statistics_id = ANY ($1) AND statistics_id >= $2 AND statistics_id <= $3 AND channel_id <> ''";
-        let rows = self.fetch(sqlx::query(SQL).bind(ids).bind(ids.first()).bind(ids.last())).await?;
+            WHERE statistics_id >= $1 AND (statistics_id, position) > ($1, $2) AND statistics_id <= $3 AND channel_id <> ''
+            ORDER BY statistics_id, position LIMIT $4";
+        let query = sqlx::query(SQL).bind(after).bind(position).bind(last).bind(i32::from(ENTRIES));
+        let rows = self.fetch(query).await?;
         rows.iter()
             .map(|row| {
                 Ok(ChannelEntry {
@@ -250,16 +254,12 @@ impl Books for PostgresBooks<'_> {
         rows.iter().map(|row| facility(row.try_get(0)?)).collect()
     }
 
-    async fn save_usage(&mut self, facilities: &[Facility], channels: &[Channel]) -> sqlx::Result<()> {
-        if !facilities.is_empty() {
-            let sql = include_str!("../sql/postgres_facilities.sql");
-            self.execute(sqlx::query(sql).bind(Json(facilities))).await?;
-        }
-        if !channels.is_empty() {
-            let sql = include_str!("../sql/postgres_channels.sql");
-            self.execute(sqlx::query(sql).bind(Json(channels))).await?;
-        }
-        Ok(())
+    async fn save_facilities(&mut self, facilities: &[Facility]) -> sqlx::Result<()> {
+        self.execute(sqlx::query(include_str!("../sql/postgres_facilities.sql")).bind(Json(facilities))).await
+    }
+
+    async fn save_channels(&mut self, channels: &[Channel]) -> sqlx::Result<()> {
+        self.execute(sqlx::query(include_str!("../sql/postgres_channels.sql")).bind(Json(channels))).await
     }
 }
 

@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::{Digester, Postgres, books::PostgresBooks};
-use crate::{
-    domain::digest::pings::Ping,
-    store::{
-        StoreError,
-        digest::{Digested, Waiting, Whose, own_step, step},
-        error::classify,
-    },
+use crate::store::{
+    StoreError,
+    digest::{Digested, Whose, own_step, step},
+    error::classify,
 };
 
 /// Key of the advisory lock under which a step is taken: "nutr" and a number.
@@ -32,69 +28,42 @@ const BY_KEY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin 
 impl Postgres {
     pub(in crate::store) async fn digest(&self, whose: Whose) -> Result<Digested, StoreError> {
         let mut digester = self.digester.lock().await;
-        let own = if whose == Whose::Own { self.fresh.take(ROWS) } else { Vec::new() };
-        if own.is_empty() && whose == Whose::Own {
-            return Ok(Digested { behind: self.fresh.is_behind(), ..Digested::default() });
-        }
-        let connection = match digester.connection.take() {
-            Some(connection) => connection,
-            None => self.spare_connection().await?,
+        let result = if whose == Whose::Own && self.fresh.is_empty() {
+            Ok(Digested::default())
+        } else {
+            let outcome = timeout(STEP, self.step(&mut digester, whose)).await;
+            outcome.unwrap_or_else(|_| Err(StoreError::timeout("a digest", STEP)))
         };
-        let outcome = timeout(STEP, self.keeping(connection, &mut digester, whose, own)).await;
-        let result = outcome.unwrap_or_else(|_| Err(StoreError::timeout("a digest", STEP)));
-        self.fresh.after(whose, &result);
-        let done = Digested::or_refused(result)?;
-        Ok(Digested { behind: self.fresh.is_behind(), ..done })
+        self.fresh.after(whose, result)
     }
 
     pub(in crate::store) async fn much_to_digest(&self) {
         self.fresh.many().await;
     }
 
-    /// Keeps the connection if what was done with it leaves no doubt about it.
-    async fn keeping(
-        &self,
-        mut connection: PgConnection,
-        digester: &mut Digester,
-        whose: Whose,
-        own: Vec<(Uuid, Vec<Ping>)>,
-    ) -> Result<Digested, StoreError> {
-        let result = self.steps(&mut connection, &mut digester.waiting, whose, own).await;
+    async fn step(&self, digester: &mut Digester, whose: Whose) -> Result<Digested, StoreError> {
+        let mut connection = match digester.connection.take() {
+            Some(connection) => connection,
+            None => self.spare_connection().await?,
+        };
+        let mut taken = Vec::new();
+        let result = match whose {
+            Whose::Own => {
+                let own = async |books: &mut PostgresBooks<'_>| own_step(books, self.fresh.take(ROWS), ROWS).await;
+                self.transaction(&mut connection, own).await
+            }
+            Whose::Others { age } => {
+                let (fresh, waiting) = (self.fresh.batches(), &mut digester.waiting);
+                let others =
+                    async |books: &mut PostgresBooks<'_>| step(books, (ROWS, age), fresh, waiting, &mut taken).await;
+                self.transaction(&mut connection, others).await
+            }
+        };
+        // If what was done with it leaves no doubt about it.
         if result.as_ref().err().is_none_or(StoreError::spares_connection) {
             digester.connection = Some(connection);
         }
-        result
-    }
-
-    async fn steps(
-        &self,
-        connection: &mut PgConnection,
-        waiting: &mut Waiting<Uuid>,
-        whose: Whose,
-        own: Vec<(Uuid, Vec<Ping>)>,
-    ) -> Result<Digested, StoreError> {
-        let Whose::Others { age } = whose else {
-            return self.transaction(connection, async |books| own_step(books, own, ROWS).await).await;
-        };
-        let mut taken = Vec::new();
-        let mut result = self
-            .transaction(connection, async |books| {
-                step(books, (ROWS, age), self.fresh.batches(), waiting, &mut taken).await
-            })
-            .await;
-        if matches!(result, Err(StoreError::Rejected { .. })) && taken.len() > 1 {
-            // It must not keep the others from it.
-            taken.clear();
-            result = self
-                .transaction(connection, async |books| {
-                    step(books, (1, age), self.fresh.batches(), waiting, &mut taken).await
-                })
-                .await;
-        }
-        if matches!(result, Err(StoreError::Rejected { .. })) {
-            waiting.add(taken);
-        }
-        result
+        if whose == Whose::Own { result } else { digester.waiting.after(taken, result) }
     }
 
     async fn transaction(

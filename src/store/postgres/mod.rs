@@ -224,9 +224,14 @@ async fn compatible(connection: &mut PgConnection) -> Result<(), MigrationError>
 
 async fn read_state(connection: &mut PgConnection) -> sqlx::Result<State> {
     // As a script, which one round trip sends and runs: no pooler can part it.
-    const SQL: &str = "SELECT generation, pg_postmaster_start_time(), sealed_before FROM store_state";
+    const SQL: &str = "SELECT generation, tableoid::bigint, pg_postmaster_start_time(), sealed_before FROM store_state";
     let row = connection.fetch_one(sqlx::raw_sql(SQL)).await?;
-    Ok(State { generation: row.try_get(0)?, started: row.try_get(1)?, sealed_before: row.try_get(2)? })
+    Ok(State {
+        generation: row.try_get(0)?,
+        table: row.try_get(1)?,
+        started: row.try_get(2)?,
+        sealed_before: row.try_get(3)?,
+    })
 }
 
 fn column<'q, R, T>(rows: &[&'q R], of: impl Fn(&'q R) -> T) -> Vec<T> {

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres as Db, Row, Transaction, postgres::PgRow};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, Postgres as Db, Row, Transaction,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tokio::time::timeout;
 
 use super::{Postgres, column};
@@ -16,7 +20,7 @@ use crate::{
     store::{
         StoreError,
         error::classify,
-        periods::{self, Due},
+        periods::{self, CountError, Due},
     },
 };
 
@@ -30,12 +34,16 @@ const MARGIN: Duration = Duration::from_mins(1);
 
 /// The latest period that has changed since it was counted, or is no longer the last one, and is due. When it is due, not whether,
 /// is decided by the clock of the database; a clock that was put back makes it due at once. While many batches wait for the digest
-/// (the first time, or after an import) it would soon be counted again, so it has time.
+/// (after an import, say) what has passed would soon be counted again, so it is counted less often.
 const DUE: &str = "SELECT begins, changes, begins = latest AS is_last
     FROM periods, store_state, (SELECT max(begins) AS latest FROM periods WHERE grain = $1) AS latest
     WHERE grain = $1 AND (changes <> counted OR provisional AND begins < latest) AND begins >= sealed_before
-        AND (tried_at IS NULL OR tried_at > now() OR tried_at + greatest($2 * interval '1 second', $3 * took) <= now())
-        AND (SELECT count(*) FROM outbox WHERE written_at BETWEEN now() - interval '2 hours' AND now() - interval '1 minute') < 100
+        AND (tried_at > now() OR CASE
+            WHEN begins < latest AND (SELECT count(*) FROM outbox
+                WHERE written_at BETWEEN now() - interval '2 hours' AND now() - interval '1 minute') >= 100
+            THEN coalesce(tried_at, added_at) + 10 * greatest($2 * interval '1 second', $3 * took) <= now()
+            ELSE tried_at IS NULL OR tried_at + greatest($2 * interval '1 second', $3 * took) <= now()
+        END)
     ORDER BY begins DESC LIMIT 1";
 
 /// One processor, and memory for the groups. A server that knows how looks now and then whether the process is still there.
@@ -43,28 +51,22 @@ const GENTLY: &str = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL j
     SELECT set_config('client_connection_check_interval', '10s', true) WHERE current_setting('server_version_num')::int >= 140000";
 
 impl Postgres {
-    pub(in crate::store) async fn count_period(&self, grain: Grain) -> Result<Option<Period>, StoreError> {
-        let Some(due) = self.due(grain).await? else { return Ok(None) };
+    pub(in crate::store) async fn count_period(&self, grain: Grain) -> Result<Option<Period>, CountError> {
+        // On a connection that is there: so none is opened for nothing.
+        let found = self.rows(due(grain)).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let mut period = due_of(grain, row).map_err(|error| classify(&error))?.period;
         let mut connection = self.spare_connection().await?;
         let started = Instant::now();
-        let outcome = timeout(LONGEST + MARGIN, count(&mut connection, due)).await;
+        let outcome = timeout(LONGEST + MARGIN, count(&mut connection, &mut period)).await;
         let result = outcome.map_err(|_| StoreError::timeout("a count", LONGEST)).flatten();
         let _ = connection.close().await;
+        let result = result.map_err(|error| CountError { period: Some(period), error });
         if result.is_err() {
-            // Others are counted first.
-            self.tried(due.period, started.elapsed()).await?;
+            // Others are counted first. If that cannot be written, nothing can, and the first error says more.
+            let _ = self.tried(period, started.elapsed()).await;
         }
-        Ok(result?.then_some(due.period))
-    }
-
-    async fn due(&self, grain: Grain) -> Result<Option<Due>, StoreError> {
-        let (seconds, times) = periods::pauses(grain);
-        let query = sqlx::query(DUE).bind(grain.name()).bind(seconds).bind(times);
-        let read = |row: &PgRow| {
-            let period = Period { grain, begins: row.try_get(0)? };
-            Ok(Due { period, changes: row.try_get(1)?, is_last: row.try_get(2)? })
-        };
-        self.rows(query).await?.first().map(read).transpose().map_err(|error| classify(&error))
+        Ok(result?.then_some(period))
     }
 
     async fn tried(&self, period: Period, took: Duration) -> Result<(), StoreError> {
@@ -75,33 +77,46 @@ impl Postgres {
     }
 }
 
-/// Counts it as a whole in one transaction; false if another process is at it.
-async fn count(connection: &mut PgConnection, due: Due) -> Result<bool, StoreError> {
+fn due(grain: Grain) -> Query<'static, Db, PgArguments> {
+    let (seconds, times) = periods::pauses(grain);
+    sqlx::query(DUE).bind(grain.name()).bind(seconds).bind(times)
+}
+
+fn due_of(grain: Grain, row: &PgRow) -> sqlx::Result<Due> {
+    let period = Period { grain, begins: row.try_get(0)? };
+    Ok(Due { period, changes: row.try_get(1)?, is_last: row.try_get(2)? })
+}
+
+/// Counts what is due, as a whole in one transaction, and tells which period that is. False if another process is at it or has been,
+/// or the period was sealed meanwhile.
+async fn count(connection: &mut PgConnection, period: &mut Period) -> Result<bool, StoreError> {
     // If something has changed meanwhile, `changes` says so.
-    const COUNTED: &str = "UPDATE periods SET counted = $3, provisional = $4, tried_at = now(),
-        took = $5 * interval '1 second' WHERE grain = $1 AND begins = $2";
-    let period = due.period;
+    const COUNTED: &str =
+        "UPDATE periods SET counted = $3, provisional = $4, tried_at = now(), took = $5 * interval '1 second'
+        FROM store_state WHERE grain = $1 AND begins = $2 AND begins >= sealed_before";
+    let grain = period.grain;
     let count = async {
         let mut transaction = connection.begin().await?;
         let begin = format!(
             "SET LOCAL statement_timeout = {}; {GENTLY}; SELECT pg_try_advisory_xact_lock({})",
             LONGEST.as_millis(),
-            LOCKS[period.grain as usize],
+            LOCKS[grain as usize],
         );
         let locked = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_all(&mut *transaction).await?;
         if !locked.last().map_or(Ok(false), |row| row.try_get(0))? {
             return Ok(false);
         }
         let started = Instant::now();
+        let found = due(grain).persistent(false).fetch_optional(&mut *transaction).await?;
+        let Some(due) = found.map(|row| due_of(grain, &row)).transpose()? else { return Ok(false) };
+        *period = due.period;
         let counted = read(&mut transaction, due).await?;
-        write(&mut transaction, period, &counted).await?;
-        let counted = sqlx::query(COUNTED).bind(period.grain.name()).bind(period.begins).bind(due.changes);
-        counted
-            .bind(due.is_last)
-            .bind(started.elapsed().as_secs_f64())
-            .persistent(false)
-            .execute(&mut *transaction)
-            .await?;
+        write(&mut transaction, *period, &counted).await?;
+        let counted = sqlx::query(COUNTED).bind(grain.name()).bind(period.begins).bind(due.changes);
+        let counted = counted.bind(due.is_last).bind(started.elapsed().as_secs_f64()).persistent(false);
+        if counted.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
         transaction.commit().await?;
         Ok(true)
     };

@@ -110,6 +110,7 @@ impl Postgres {
                 .bind(named.last().copied())
                 .bind(batch)
                 .bind(state.generation)
+                .bind(state.table)
                 .bind(state.started)
         };
         self.write(epoch, reports.iter().map(|report| report.id), write).await
@@ -162,6 +163,7 @@ fn bind_pings<'q>(sql: &'q str, pings: &[&'q Ping], batch: Uuid, state: State) -
         .bind(column(pings, |ping| &*ping.extra))
         .bind(batch)
         .bind(state.generation)
+        .bind(state.table)
         .bind(state.started)
 }
 

@@ -7,12 +7,15 @@
         instance_id, profile, kolibri_version, mode, platform, os, sysversion, python_version, database_id,
         system_id, node_id, language, timezone, installer, project, privacy_notice
     FROM unnest(
-        $14::text[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[],
-        $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[]
+        $15::text[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
+        $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::text[]
     ) AS batch (
         instance_id, profile, kolibri_version, mode, platform, os, sysversion, python_version, database_id,
         system_id, node_id, language, timezone, installer, project, privacy_notice
     )
-    WHERE EXISTS (SELECT FROM present)
-    ON CONFLICT DO NOTHING
+    WHERE EXISTS (SELECT FROM present) AND NOT EXISTS (
+        SELECT FROM profiles AS same WHERE same.instance_id = batch.instance_id AND same.profile = batch.profile
+            AND same.system_id = batch.system_id AND same.node_id = batch.node_id
+    )
+    ON CONFLICT (instance_id, profile) DO UPDATE SET system_id = excluded.system_id, node_id = excluded.node_id
 )

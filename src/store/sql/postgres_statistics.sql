@@ -1,8 +1,8 @@
 -- $1: the reports as a JSON list, named as the columns are; $2: the ids of the pings that they name, sorted, $3 and $4 the least and
--- the greatest of them, so that only those months are read; $5: the batch; $6 and $7 as in postgres_pings.sql. /*replay*/ becomes
+-- the greatest of them, so that only those months are read; $5: the batch; $6 to $8: the state that the writer knows. /*replay*/ becomes
 -- ON CONFLICT DO NOTHING.
 WITH present AS (
-    SELECT 1 FROM store_state WHERE generation = $6 AND pg_postmaster_start_time() = $7
+    SELECT 1 FROM store_state WHERE generation = $6 AND tableoid::bigint = $7 AND pg_postmaster_start_time() = $8
 ), report AS MATERIALIZED (
     SELECT DISTINCT ON (id) *
     FROM json_to_recordset($1::json) AS r (

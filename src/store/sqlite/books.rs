@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{
@@ -24,7 +25,7 @@ use crate::{
         },
         version::{build, release},
     },
-    store::digest::{Batch, Books, Kind, StoredReport},
+    store::digest::{Batch, Books, ENTRIES, Kind, Place, StoredReport},
 };
 
 /// A transaction of the digest.
@@ -78,11 +79,16 @@ impl Books for SqliteBooks<'_> {
         self.fetch(sqlx::query(SQL).bind(json_text(&batches)?)).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
-    async fn undigested(&mut self, from: Uuid, to: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    async fn undigested(&mut self, pings: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
         const SQL: &str = "SELECT ids FROM outbox WHERE kind = 'pings' AND least_id <= ?2 AND greatest_id >= ?1";
-        let rows = self.fetch(sqlx::query(SQL).bind(from.to_string()).bind(to.to_string())).await?;
-        let found: Vec<Vec<Uuid>> = rows.iter().map(|row| Ok(ids(row.try_get(0)?))).collect::<sqlx::Result<_>>()?;
-        Ok(found.into_iter().flatten().collect())
+        let (Some(first), Some(last)) = (pings.first(), pings.last()) else { return Ok(Vec::new()) };
+        let query = sqlx::query(SQL).bind(first.to_string()).bind(last.to_string());
+        let mut found = Vec::new();
+        let mut rows = query.fetch(&mut *self.0);
+        while let Some(row) = rows.try_next().await? {
+            found.extend(ids(row.try_get(0)?).into_iter().filter(|id| pings.binary_search(id).is_ok()));
+        }
+        Ok(found)
     }
 
     async fn pings(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<Ping>> {
@@ -211,13 +217,15 @@ impl Books for SqliteBooks<'_> {
             .collect()
     }
 
-    async fn facility_entries(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<FacilityEntry>> {
+    async fn facility_entries(&mut self, (after, position): Place, last: Uuid) -> sqlx::Result<Vec<FacilityEntry>> {
         const SQL: &str = "SELECT statistics_id, position, facility_id, \
             CASE json_type(settings, '$.preset') WHEN 'text' THEN settings ->> '$.preset' ELSE '' END, learners, coaches, \
             learner_logins, user_sessions, anonymous_sessions, user_minutes, anonymous_minutes, sessions_by_kind, \
             learner_demographics, non_learner_demographics FROM facility_statistics \
-            WHERE statistics_id IN (SELECT value FROM json_each(?1)) AND facility_id <> ''";
-        let rows = self.fetch(sqlx::query(SQL).bind(json_text(&ids)?)).await?;
+            WHERE (statistics_id, position) > (?1, ?2) AND statistics_id <= ?3 AND facility_id <> ''
+            ORDER BY statistics_id, position LIMIT ?4";
+        let query = sqlx::query(SQL).bind(after.to_string()).bind(position).bind(last.to_string());
+        let rows = self.fetch(query.bind(i32::from(ENTRIES))).await?;
         rows.iter()
             .map(|row| {
                 Ok(FacilityEntry {
@@ -237,11 +245,14 @@ impl Books for SqliteBooks<'_> {
             .collect()
     }
 
-    async fn channel_entries(&mut self, ids: &[Uuid]) -> sqlx::Result<Vec<ChannelEntry>> {
-        const SQL: &str = "SELECT statistics_id, position, channel_id, storage_mib, user_sessions, anonymous_sessions, \
+    async fn channel_entries(&mut self, (after, position): Place, last: Uuid) -> sqlx::Result<Vec<ChannelEntry>> {
+        const SQL: &str =
+            "SELECT statistics_id, position, channel_id, storage_mib, user_sessions, anonymous_sessions, \
             user_minutes, anonymous_minutes FROM channel_statistics \
-            WHERE statistics_id IN (SELECT value FROM json_each(?1)) AND channel_id <> ''";
-        let rows = self.fetch(sqlx::query(SQL).bind(json_text(&ids)?)).await?;
+            WHERE (statistics_id, position) > (?1, ?2) AND statistics_id <= ?3 AND channel_id <> ''
+            ORDER BY statistics_id, position LIMIT ?4";
+        let query = sqlx::query(SQL).bind(after.to_string()).bind(position).bind(last.to_string());
+        let rows = self.fetch(query.bind(i32::from(ENTRIES))).await?;
         rows.iter()
             .map(|row| {
                 Ok(ChannelEntry {
@@ -263,14 +274,12 @@ impl Books for SqliteBooks<'_> {
             .collect()
     }
 
-    async fn save_usage(&mut self, facilities: &[Facility], channels: &[Channel]) -> sqlx::Result<()> {
-        if !facilities.is_empty() {
-            self.run(include_str!("../sql/sqlite_facilities_now.sql"), facilities).await?;
-        }
-        if !channels.is_empty() {
-            self.run(include_str!("../sql/sqlite_channels_now.sql"), channels).await?;
-        }
-        Ok(())
+    async fn save_facilities(&mut self, facilities: &[Facility]) -> sqlx::Result<()> {
+        self.run(include_str!("../sql/sqlite_facilities_now.sql"), facilities).await
+    }
+
+    async fn save_channels(&mut self, channels: &[Channel]) -> sqlx::Result<()> {
+        self.run(include_str!("../sql/sqlite_channels_now.sql"), channels).await
     }
 }
 

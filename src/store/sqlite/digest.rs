@@ -13,40 +13,27 @@ const ROWS: usize = 1_000;
 
 impl Sqlite {
     pub(in crate::store) async fn digest(&self, whose: Whose) -> Result<Digested, StoreError> {
-        let result = self.steps(whose).await;
-        self.fresh.after(whose, &result);
-        let done = Digested::or_refused(result)?;
-        Ok(Digested { behind: self.fresh.is_behind(), ..done })
+        let result = self.step(whose).await;
+        self.fresh.after(whose, result)
     }
 
     pub(in crate::store) async fn much_to_digest(&self) {
         self.fresh.many().await;
     }
 
-    async fn steps(&self, whose: Whose) -> Result<Digested, StoreError> {
+    async fn step(&self, whose: Whose) -> Result<Digested, StoreError> {
         let mut waiting = self.waiting.lock().await;
         let Whose::Others { age } = whose else {
-            let own = self.fresh.take(ROWS);
-            if own.is_empty() {
+            if self.fresh.is_empty() {
                 return Ok(Digested::default());
             }
-            return self.transaction(async |books| own_step(books, own, ROWS).await).await;
+            return self.transaction(async |books| own_step(books, self.fresh.take(ROWS), ROWS).await).await;
         };
         let mut taken = Vec::new();
-        let mut result = self
+        let result = self
             .transaction(async |books| step(books, (ROWS, age), self.fresh.batches(), &mut waiting, &mut taken).await)
             .await;
-        if matches!(result, Err(StoreError::Rejected { .. })) && taken.len() > 1 {
-            // It must not keep the others from it.
-            taken.clear();
-            result = self
-                .transaction(async |books| step(books, (1, age), self.fresh.batches(), &mut waiting, &mut taken).await)
-                .await;
-        }
-        if matches!(result, Err(StoreError::Rejected { .. })) {
-            waiting.add(taken);
-        }
-        result
+        waiting.after(taken, result)
     }
 
     async fn transaction(

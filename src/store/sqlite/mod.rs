@@ -258,6 +258,7 @@ async fn read_state(connection: &mut SqliteConnection) -> sqlx::Result<State> {
     Ok(State {
         generation: row.try_get(0)?,
         // It is no server; whoever puts back an earlier state of the file must stop us first.
+        table: 0,
         started: Timestamp::UNIX_EPOCH,
         sealed_before: row.try_get(1)?,
     })

@@ -13,9 +13,8 @@ use crate::{
         period::{Grain, Period, midnight},
     },
     store::{
-        StoreError,
         error::classify,
-        periods::{self, Due},
+        periods::{self, CountError, Due},
     },
 };
 
@@ -30,26 +29,38 @@ const DUE: &str = "SELECT begins, changes, begins = (SELECT max(begins) FROM per
     ORDER BY begins DESC LIMIT 1";
 
 impl Sqlite {
-    pub(in crate::store) async fn count_period(&self, grain: Grain) -> Result<Option<Period>, StoreError> {
+    pub(in crate::store) async fn count_period(&self, grain: Grain) -> Result<Option<Period>, CountError> {
         let mut reader = self.options.clone().read_only(true).connect().await.map_err(|error| classify(&error))?;
         let begun = Instant::now();
-        let result = read(&mut reader, grain).await.map_err(|error| classify(&error));
+        let read = read(&mut reader, grain).await;
         let _ = reader.close().await;
-        let Some((due, counted)) = result? else { return Ok(None) };
+        let Some((due, counted)) = read.map_err(|error| classify(&error))? else { return Ok(None) };
         let mut writer = self.writer().await?;
-        let result = write(&mut writer, due, &counted, begun.elapsed().as_secs_f64()).await;
-        writer.settle(result)?;
-        Ok(Some(due.period))
+        let result = match counted {
+            Ok(counted) => write(&mut writer, due, &counted, begun.elapsed().as_secs_f64()).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            // Others are counted first. If that cannot be written, nothing can, and the first error says more.
+            let _ = tried(&mut writer, due.period, begun.elapsed().as_secs_f64()).await;
+        }
+        let is_counted = writer.settle(result).map_err(|error| CountError { period: Some(due.period), error })?;
+        Ok(is_counted.then_some(due.period))
     }
 }
 
 /// The period that is due, and what it comes to: of one snapshot.
-async fn read(connection: &mut SqliteConnection, grain: Grain) -> sqlx::Result<Option<(Due, Counted)>> {
+async fn read(connection: &mut SqliteConnection, grain: Grain) -> sqlx::Result<Option<(Due, sqlx::Result<Counted>)>> {
     let mut transaction = connection.begin().await?;
     let (seconds, times) = periods::pauses(grain);
     let due = sqlx::query_as(DUE).bind(grain.name()).bind(seconds).bind(times);
     let Some((begins, changes, is_last)) = due.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-    let period = Period { grain, begins };
+    let due = Due { period: Period { grain, begins }, changes, is_last };
+    Ok(Some((due, count(&mut transaction, due).await)))
+}
+
+async fn count(connection: &mut SqliteConnection, Due { period, is_last, .. }: Due) -> sqlx::Result<Counted> {
+    let grain = period.grain;
     let (begin, is_month) = (midnight(period.begins), grain == Grain::Month);
     let query = if is_last {
         sqlx::query(include_str!("../sql/sqlite_last_period.sql")).bind(text(begin)).bind(is_month)
@@ -58,7 +69,7 @@ async fn read(connection: &mut SqliteConnection, grain: Grain) -> sqlx::Result<O
         sqlx::query(include_str!("../sql/sqlite_period.sql")).bind(from).bind(to).bind(text(begin)).bind(is_month)
     };
     let mut counted = Counted::default();
-    for row in query.fetch_all(&mut *transaction).await? {
+    for row in query.fetch_all(connection).await? {
         counted.add(Group {
             ordinary: row.try_get(0)?,
             kolibri_version: row.try_get(1)?,
@@ -70,16 +81,23 @@ async fn read(connection: &mut SqliteConnection, grain: Grain) -> sqlx::Result<O
             pings: row.try_get(7)?,
         });
     }
-    Ok(Some((Due { period, changes, is_last }, counted)))
+    Ok(counted)
 }
 
-/// Puts the new rows of a period in the place of the old ones.
+async fn tried(connection: &mut SqliteConnection, period: Period, took: f64) -> sqlx::Result<()> {
+    const SQL: &str =
+        "UPDATE periods SET tried_at = unixepoch('now', 'subsec'), took = ?3 WHERE grain = ?1 AND begins = ?2";
+    let query = sqlx::query(SQL).bind(period.grain.name()).bind(period.begins).bind(took);
+    query.execute(connection).await.map(|_| ())
+}
+
+/// Puts the new rows of a period in the place of the old ones; not if it was sealed meanwhile.
 async fn write(
     connection: &mut SqliteConnection,
     Due { period, changes, is_last }: Due,
     counted: &Counted,
     took: f64,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     const ACTIVITY: &str = "INSERT INTO activity (grain, begins, ordinary, release, build, os, country, instances, new_instances, pings)
         SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7 FROM json_each(?3)";
     const COHORTS: &str = "INSERT INTO cohorts (month, cohort, ordinary, instances)
@@ -87,7 +105,7 @@ async fn write(
     // If something has changed meanwhile, `changes` says so.
     const COUNTED: &str =
         "UPDATE periods SET counted = ?3, provisional = ?4, tried_at = unixepoch('now', 'subsec'), took = ?5
-        WHERE grain = ?1 AND begins = ?2";
+        WHERE grain = ?1 AND begins = ?2 AND begins >= (SELECT sealed_before FROM store_state)";
     let (grain, begins) = (period.grain.name(), period.begins);
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let none = sqlx::query("DELETE FROM activity WHERE grain = ?1 AND begins = ?2").bind(grain).bind(begins);
@@ -105,6 +123,9 @@ async fn write(
         sqlx::query(COHORTS).bind(begins).bind(cohorts).execute(&mut *transaction).await?;
     }
     let update = sqlx::query(COUNTED).bind(grain).bind(begins).bind(changes).bind(is_last).bind(took);
-    update.execute(&mut *transaction).await?;
-    transaction.commit().await
+    if update.execute(&mut *transaction).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
 }

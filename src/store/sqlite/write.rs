@@ -96,19 +96,19 @@ async fn without_present<'a>(connection: &mut SqliteConnection, pings: &[&'a Pin
 
 type Insert<'q> = Query<'q, Db, SqliteArguments>;
 
-/// Inserts by statements of [`ROWS`] rows, which SQLite keeps prepared, and one for the rest.
+/// Inserts by statements of [`ROWS`] rows between `head` and `tail`, which SQLite keeps prepared, and one for the rest.
 ///
 /// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
 async fn insert<T>(
     connection: &mut SqliteConnection,
-    head: &str,
+    (head, tail): (&str, &str),
     columns: usize,
     rows: &[&T],
     bind: impl for<'q> Fn(Insert<'q>, &'q T) -> Insert<'q>,
 ) -> sqlx::Result<()> {
     for chunk in rows.chunks(ROWS) {
         let row = format!("({}?)", "?, ".repeat(columns - 1));
-        let sql = format!("{head} VALUES {}{row}", format!("{row}, ").repeat(chunk.len() - 1));
+        let sql = format!("{head} VALUES {}{row}{tail}", format!("{row}, ").repeat(chunk.len() - 1));
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == ROWS);
         chunk.iter().fold(query, |query, row| bind(query, row)).execute(&mut *connection).await?;
     }
@@ -121,7 +121,7 @@ const ROWS: usize = 100;
 async fn insert_rows(connection: &mut SqliteConnection, pings: &[&Ping]) -> sqlx::Result<()> {
     const HEAD: &str = "INSERT INTO pings (id, received_at, instance_id, profile, uptime, client_time, ip, country, \
         subdivision, extra)";
-    insert(connection, HEAD, 10, pings, |query, ping: &Ping| {
+    insert(connection, (HEAD, ""), 10, pings, |query, ping: &Ping| {
         let query = query.bind(ping.id.to_string()).bind(text(ping.received_at)).bind(&*ping.instance_id);
         let query = query.bind(&ping.profile.as_bytes()[..]).bind(ping.uptime).bind(ping.client_time.map(text));
         query.bind(&ping.ip).bind(&ping.country).bind(&ping.subdivision).bind(&*ping.extra)
@@ -130,10 +130,13 @@ async fn insert_rows(connection: &mut SqliteConnection, pings: &[&Ping]) -> sqlx
 }
 
 async fn insert_profiles(connection: &mut SqliteConnection, profiles: &[&Profile]) -> sqlx::Result<()> {
-    const HEAD: &str = "INSERT OR IGNORE INTO profiles (instance_id, profile, kolibri_version, mode, platform, os, \
+    const HEAD: &str = "INSERT INTO profiles (instance_id, profile, kolibri_version, mode, platform, os, \
         sysversion, python_version, database_id, system_id, node_id, language, timezone, installer, project, \
         privacy_notice)";
-    insert(connection, HEAD, 16, profiles, |query, profile: &Profile| {
+    // One that is there is left alone; hardware identifiers that were emptied come back.
+    const TAIL: &str = " ON CONFLICT (instance_id, profile) DO UPDATE SET system_id = excluded.system_id, \
+        node_id = excluded.node_id WHERE (system_id, node_id) IS NOT (excluded.system_id, excluded.node_id)";
+    insert(connection, (HEAD, TAIL), 16, profiles, |query, profile: &Profile| {
         let query = query.bind(&*profile.instance_id).bind(&profile.id.as_bytes()[..]).bind(&profile.kolibri_version);
         let query = query.bind(&profile.mode).bind(&profile.platform).bind(profile.os).bind(&profile.sysversion);
         let query = query.bind(&profile.python_version).bind(&profile.database_id).bind(&profile.system_id);

@@ -45,11 +45,12 @@ impl Books {
             own.sort_by_key(Ping::order);
             let begin = own.iter().position(|ping| ping.received_at >= late.from).unwrap_or(own.len());
             let end = own.iter().position(|ping| ping.received_at > late.to).unwrap_or(own.len());
-            assert_eq!(late.has_before, begin > 0);
             match late.after {
                 After::None => assert_eq!(end, own.len()),
-                After::Some => assert!(end < own.len()),
-                After::First(first) => assert_eq!((end, own[0].received_at), (0, first)),
+                After::Until(last) => assert_eq!(own.last().map_or(last, |ping| ping.received_at), last),
+                After::First(first) => {
+                    assert_eq!((end, own.first().map_or(first, |ping| ping.received_at)), (0, first));
+                }
             }
             others.extend_from_slice(&own[begin.saturating_sub(1 + more)..own.len().min(end + 1 + more)]);
         }
@@ -177,6 +178,30 @@ proptest! {
         }
         books.assert_is(&Books::naive(&pings));
     }
+}
+
+/// What follows from the pings of a month that is gone stays, and nothing is taken for a pair twice.
+#[test]
+fn a_late_ping_beside_a_month_that_is_gone_changes_no_pair_of_it() {
+    let pings = [(1, 0, 0, 0), (1, 5_000_000, 0, 1), (1, 6_000_000, 0, 1)].map(ping);
+    let mut books = Books::default();
+    books.digest(&pings, 0);
+    let (versions, gaps) = (books.versions.clone(), books.gaps.clone());
+    books.pings.remove(0);
+    // Before all that is left, and of the moment of what is.
+    for late in [(1, 4_000_000, 0, 2), (1, 5_000_000, 1, 1)] {
+        books.digest(&[ping(late)], 0);
+    }
+    assert_eq!(books.versions, versions);
+    assert_eq!(
+        books.gaps.values().sum::<i64>(),
+        gaps.values().sum::<i64>() + 1,
+        "from the second late one to the next"
+    );
+    assert_eq!(books.installations["1"].1, 5);
+    books.pings.clear();
+    books.digest(&[ping((1, 4_500_000, 0, 0))], 0);
+    assert_eq!(books.versions, versions);
 }
 
 /// Whatever was counted by the first ping is counted again.

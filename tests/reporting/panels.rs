@@ -87,6 +87,37 @@ async fn numbers_are_those_of_the_rows() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Grafana's user may have any zone, and the server's day begins with UTC's.
+#[tokio::test]
+async fn the_zone_of_the_session_changes_no_number() {
+    let mut fleet = Fleet::of(300, 20).await;
+    fleet.derive().await;
+    fleet.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+    let variables = grafana::all_of(&mut fleet.connection, &[("ordinary", &["true"])]).await;
+    // Hours in which the dates differ on either side.
+    for until in [
+        "date_trunc('day', now(), 'UTC') - interval '4 hours'",
+        "date_trunc('day', now(), 'UTC') - interval '20 hours'",
+    ] {
+        for panel in grafana::panels("installations") {
+            for sql in panel.targets.iter().map(grafana::query) {
+                let since = format!("{until} - interval '365 days'");
+                let sql = grafana::fill(sql, &variables, (&since, until));
+                let mut said = Vec::new();
+                for zone in ["UTC", "America/Los_Angeles", "Pacific/Auckland"] {
+                    fleet
+                        .run(&format!("SET timezone = '{zone}'; CREATE TEMP TABLE told AS {sql}; SET timezone = 'UTC'"))
+                        .await;
+                    said.push(rows(&mut fleet, "SELECT * FROM told").await.iter().map(key).collect::<Vec<_>>());
+                    fleet.run("DROP TABLE told").await;
+                }
+                let title = &panel.title;
+                assert!(said[0] == said[1] && said[0] == said[2], "{title}: {said:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn half_of_all() {
     let mut fleet = Fleet::empty().await;

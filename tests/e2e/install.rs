@@ -1,10 +1,14 @@
 //! From nothing to the first ping, as the README says; and back.
 
+use std::process::Command;
+
 use super::{
     kubectl::{CRD, kubectl},
     release::{DEPLOYMENT, DEV, NAME, Release},
-    support::helm::CHART,
+    support::helm::{CHART, Helm},
 };
+
+const README: &str = include_str!("../../helm/nutritionfacts/README.md");
 
 /// Of Kolibri 0.17.5, as it was recorded.
 const CAPTURED: &str = r#"{"instance_id": "5f3a2b1c5f3a2b1c5f3a2b1c5f3a2b1c", "version": "0.17.5", "mode": "", "platform": "Linux-6.1.0", "sysversion": "3.9.2 (default)", "language": "en", "timezone": "Africa/Nairobi", "uptime": 5, "installer": "pex"}"#;
@@ -33,6 +37,29 @@ fn the_dev_profile_from_install_to_uninstall() {
     assert!(kubectl(&["get", CRD], "").is_ok(), "an uninstall takes no messages with it");
     assert!(release.kubectl(&["get", "kmsg/please-upgrade-2026"]).is_ok());
     assert!(release.kubectl(&["get", DEPLOYMENT]).is_err());
+    it_moves_as_the_readme_says(&release);
+    assert!(release.kubectl(&["get", "kmsg/please-upgrade-2026"]).is_ok(), "it was there all the time");
+}
+
+/// To a release of another name, which does not own the definition at first.
+fn it_moves_as_the_readme_says(release: &Release) {
+    let arguments = ["upgrade", "--install", "moved", CHART, "--values", DEV, "--namespace", &release.namespace];
+    let output = Command::new(Helm::Three.program()).args(arguments).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("invalid ownership metadata"), "{output:?}");
+    let (_, section) = README.split_once("## Uninstall and move").unwrap();
+    let block = section.split("```sh\n").nth(2).and_then(|block| block.split("```").next()).unwrap();
+    let (_, crd) = block.lines().next().unwrap().split_once("CRD=").unwrap();
+    let mut run = 0;
+    for line in block.lines() {
+        let line = line.replace("$CRD", crd).replace("NAMESPACE", &release.namespace).replace("NAME", "moved");
+        if let ["kubectl", arguments @ ..] = &line.split_whitespace().collect::<Vec<_>>()[..] {
+            kubectl(arguments, "").unwrap_or_else(|error| panic!("{line}: {error}"));
+            run += 1;
+        }
+    }
+    assert_eq!(run, 2, "{block}");
+    release.helm_upgrade_as("moved", CHART, &["--values", DEV]);
+    release.helm(&["uninstall", "moved", "--wait"]);
 }
 
 /// Each command as it is printed, but for those that wait for a person.

@@ -1,12 +1,13 @@
 //! The whole stack by kustomize, as the README says.
 
 use super::{
-    kubectl::kubectl,
+    kubectl::{CRD, kubectl},
     release::{Turn, image},
     support::eventually,
 };
 
 const OVERLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kustomize/overlays/dev");
+const DEFINITION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kustomize/crd");
 /// The overlay has a namespace of its own.
 const NAMESPACE: &str = "nutritionfacts-dev";
 
@@ -27,7 +28,9 @@ fn the_dev_overlay_takes_a_ping() {
         .find_map(|line| line.trim().strip_prefix("image: ").filter(|name| name.contains("/nutritionfacts:")));
     let shipped = shipped.expect("the overlay names the server's image").to_owned();
     let applied = Applied(rendered.replace(&shipped, &image()));
-    // The definition of messages may take a moment before the API server knows it.
+    // Another test may have made it, by Helm or by `nutritionfacts crd`.
+    kubectl(&["apply", "--server-side", "--force-conflicts", "-k", DEFINITION], "").unwrap();
+    kubectl(&["wait", "--for=condition=Established", "--timeout=60s", CRD], "").unwrap();
     eventually("all is applied", || kubectl(&["apply", "-f", "-"], &applied.0).ok());
     let within = |arguments: &[&str]| kubectl(&[&["--namespace", NAMESPACE], arguments].concat(), "");
     within(&["rollout", "status", "deployment/nutritionfacts", "--timeout=4m"]).unwrap();
@@ -40,4 +43,6 @@ fn the_dev_overlay_takes_a_ping() {
         ["exec", "nutritionfacts-db-0", "--", "psql", "--username=nutritionfacts", "--no-align", "--tuples-only"];
     let count = within(&[&psql[..], &["--command", query, "nutritionfacts"]].concat()).unwrap();
     assert_eq!(count.trim(), "1");
+    drop(applied);
+    assert!(kubectl(&["get", CRD], "").is_ok(), "nothing of an overlay takes messages with it");
 }

@@ -8,7 +8,7 @@ use super::object::{Objects, id, is_yaml};
 type Level = fn(&mut Value) -> bool;
 
 /// All of them, by their reasons.
-pub const DIFFERENCES: [(&str, Level); 9] = [
+pub const DIFFERENCES: [(&str, Level); 10] = [
     ("the chart's version is of no use to those who take no chart", |object| {
         take(object, "/metadata/labels", "helm.sh/chart");
         true
@@ -68,7 +68,14 @@ pub const DIFFERENCES: [(&str, Level); 9] = [
         true
     }),
     ("Helm makes the namespace by `--create-namespace`", |object| object["kind"] != "Namespace"),
+    (
+        "nothing keeps `kubectl delete -k` from what the whole cluster shares, so it is in a folder of its own",
+        |object| object["kind"] != DEFINITION,
+    ),
 ];
+
+/// Of what the whole cluster shares.
+pub const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Without all that may differ.
 pub fn levelled(objects: Objects) -> Objects {

@@ -1,7 +1,7 @@
 //! Each component, and each overlay, is the chart with some values.
 
 use super::{
-    difference::{DIFFERENCES, levelled},
+    difference::{DEFINITION, DIFFERENCES, levelled},
     object::{Objects, id, unlike},
     tools::{build, chart},
     tree::{Tree, components, overlays},
@@ -61,6 +61,17 @@ fn each_overlay_is_the_chart_with_a_profile() {
         assert_equal(overlay, expected, build(&tree, &format!("overlays/{overlay}")));
     }
     assert_eq!(overlays(), ["dev", "production"]);
+}
+
+/// Whoever deletes what an overlay has made takes no messages away.
+#[test]
+fn only_the_definition_itself_has_the_definition() {
+    let tree = Tree::new();
+    let has = |folder: &str| build(&tree, folder).values().any(|object| object["kind"] == DEFINITION);
+    assert!(has("crd"));
+    for overlay in overlays() {
+        assert!(!has(&format!("overlays/{overlay}")), "{overlay}");
+    }
 }
 
 /// One that nothing needs any more would hide a fault to come.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::Value;
 
 use super::{
-    difference::DIFFERENCES,
+    difference::{DEFINITION, DIFFERENCES},
     equality::{BASE, values},
     object::{Objects, is_yaml},
     tools::{NAME, chart},
@@ -24,13 +24,28 @@ pub struct Made {
     pub block: String,
 }
 
-/// For a folder of `kustomize/`: `base`, or a component.
+/// For a folder of `kustomize/`: `base`, `crd`, or a component.
 pub fn made(unit: &str) -> Made {
+    if unit == "crd" {
+        return of(&Objects::new(), &definition());
+    }
     let base = plain(chart(NAME, &[BASE]));
     match unit.strip_prefix("components/") {
         None => of(&Objects::new(), &base),
         Some(component) => of(&base, &plain(chart(NAME, &[BASE, &values(component)]))),
     }
+}
+
+/// The definition, in nothing but its place different from the chart's.
+fn definition() -> Objects {
+    let mut objects = chart(NAME, &[BASE]);
+    objects.retain(|_, object| object["kind"] == DEFINITION);
+    for object in objects.values_mut() {
+        for (_, level) in DIFFERENCES {
+            level(object);
+        }
+    }
+    objects
 }
 
 /// What some objects add to others.
@@ -116,7 +131,7 @@ fn plain(objects: Objects) -> Objects {
 fn file_name(object: &Value) -> String {
     let kind = object["kind"].as_str().unwrap();
     let name = object["metadata"]["name"].as_str().unwrap();
-    if kind == "CustomResourceDefinition" {
+    if kind == DEFINITION {
         return "crd.yaml".to_owned();
     }
     let rest = name.strip_prefix(NAME).unwrap();

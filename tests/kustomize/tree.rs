@@ -16,10 +16,10 @@ pub fn overlays() -> Vec<String> {
     folders("overlays")
 }
 
-/// The base and all components, from `kustomize/`.
+/// The base, the definition and all components, from `kustomize/`.
 pub fn units() -> Vec<String> {
     let components = components().into_iter().map(|name| format!("components/{name}"));
-    std::iter::once("base".to_owned()).chain(components).collect()
+    ["base".to_owned(), "crd".to_owned()].into_iter().chain(components).collect()
 }
 
 fn folders(of: &str) -> Vec<String> {

@@ -7,7 +7,7 @@
 
 {{/* config.yaml: what the chart knows, under what `config` says. */}}
 {{- define "nutritionfacts.config" -}}
-{{- $config := dict "http" (dict "listen" "0.0.0.0:8080") "admin" (dict "listen" "0.0.0.0:8081") -}}
+{{- $config := dict "http" (dict "listen" "[::]:8080") "admin" (dict "listen" "[::]:8081") -}}
 {{- $_ := set $config "store" (include "nutritionfacts.store" . | fromYaml) -}}
 {{- if include "nutritionfacts.privacySecret" . -}}
 {{- $_ := set $config "privacy" (dict "key_file" "/run/secrets/nutritionfacts-privacy/privacy.key") -}}

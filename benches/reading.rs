@@ -65,7 +65,7 @@ fn statistics(c: &mut Criterion) {
     group.bench_function("read and make the rows", |b| {
         b.iter(|| {
             Envelope::read(black_box(&body))
-                .map(|envelope| envelope.into_report(uuid::Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX))
+                .map(|envelope| envelope.into_report(uuid::Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX, usize::MAX))
         });
     });
     group.finish();

@@ -23,7 +23,7 @@ fuzz_target!(|body: &[u8]| {
         assert!(strict.is_none(), "refuses what a strict parser takes");
         return;
     };
-    let rows = |most| envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, most);
+    let rows = |most| envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX, most);
     let report = rows(usize::MAX).expect("no limit");
     assert!(rows(report.bytes() - 1).is_none(), "what is too large is not made");
     text_column(&report.pi, TEXT);

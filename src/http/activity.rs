@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Waker},
 };
@@ -16,7 +16,10 @@ pub struct Activity {
     state: Mutex<State>,
     left_at: OnceLock<Instant>,
     gives_way: AtomicBool,
+    displaced: AtomicBool,
     body_unread: AtomicBool,
+    /// Requests whose bodies are still to come.
+    bodies: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -24,6 +27,15 @@ struct State {
     phase: Phase,
     /// Of the connection's task, which sleeps in its socket.
     waker: Option<Waker>,
+}
+
+/// What a connection waits for that waits for its client, the best to spare first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// A request, or the rest of its header: a real client is at its header for a moment only.
+    Request,
+    /// The rest of a body, or that its client takes a reply.
+    Client,
 }
 
 /// What it waits for.
@@ -52,7 +64,9 @@ impl Activity {
             state: Mutex::new(State { phase: Phase::Idle(Instant::now()), waker: None }),
             left_at: OnceLock::new(),
             gives_way: AtomicBool::new(false),
+            displaced: AtomicBool::new(false),
             body_unread: AtomicBool::new(false),
+            bodies: AtomicUsize::new(0),
         })
     }
 
@@ -73,16 +87,30 @@ impl Activity {
         Request { activity: self.clone(), replying: false }
     }
 
-    /// Since when it has been idle or at its header, the longest the best to spare; `None` while a request is under way.
+    /// What it waits for, and since when: the earlier, the better to spare. `None` while a request waits for us.
     #[must_use]
-    pub fn dispensable(&self) -> Option<Instant> {
+    pub fn dispensable(&self) -> Option<(Wait, Instant)> {
         match self.state().phase {
-            Phase::Idle(since) | Phase::Header(since) => Some(since),
-            Phase::Requests { .. } => None,
+            Phase::Idle(since) | Phase::Header(since) => Some((Wait::Request, since)),
+            Phase::Requests { count, replying, progress } => {
+                let waiting = replying + self.bodies.load(Ordering::Relaxed);
+                (waiting >= count).then_some((Wait::Client, progress))
+            }
         }
     }
 
-    /// Makes room for another connection: as [`Self::leave`], and a half-sent header is not waited for.
+    /// Makes room for another connection: it is closed, unless a request waits for us now.
+    pub fn displace(&self) {
+        self.displaced.store(true, Ordering::Relaxed);
+        self.leave();
+    }
+
+    /// Whether it is to be closed now.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.displaced.load(Ordering::Relaxed) && self.dispensable().is_some()
+    }
+
+    /// The stop does not wait any longer: as [`Self::leave`], and a half-sent header is not waited for.
     pub fn give_way(&self) {
         self.gives_way.store(true, Ordering::Relaxed);
         self.leave();
@@ -155,6 +183,7 @@ impl Request {
     /// Of its body.
     pub(super) fn unread(&self) -> Unread {
         self.activity.body_unread.store(true, Ordering::Relaxed);
+        self.activity.bodies.fetch_add(1, Ordering::Relaxed);
         Unread(self.activity.clone())
     }
 }
@@ -176,6 +205,12 @@ impl Drop for Request {
 /// The end of a body is still to be read.
 #[derive(Debug)]
 pub(super) struct Unread(Arc<Activity>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.bodies.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Unread {
     pub(super) fn is_read(&self) {

@@ -1,20 +1,29 @@
 //! The memory for bodies of all requests together: what a stranger sends is counted until it is committed.
+//!
+//! Where it is short, whoever holds most of it gives way, by network: so no client and no set of clients of one network can
+//! take what others need, and nobody feels a limit while there is room.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::network::Network;
 
 /// Bytes that statistics may hold at one time, and pingbacks: 64 MiB together. Apart, so that a few large reports that
 /// never end do not shut out the small pings.
 const STATISTICS: usize = 48 * 1024 * 1024;
 const PINGBACKS: usize = 16 * 1024 * 1024;
-/// The unit in which they are counted.
+/// The unit in which they are counted: a body is more than its bytes.
 const UNIT: usize = 1024;
 
 /// A body does not get what it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// Others hold too much at the moment.
+    /// There is no room at the moment, and nobody holds more than its sender's network.
     #[error("the budget for bodies is used up")]
     Now,
     /// It needs more than there is.
@@ -25,7 +34,7 @@ pub enum Exhausted {
 /// The memory for bodies of one kind, shared by all requests.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    permits: Arc<Semaphore>,
+    held: Arc<Mutex<Held>>,
     bytes: usize,
 }
 
@@ -44,17 +53,41 @@ impl Default for Budgets {
     }
 }
 
+#[derive(Debug, Default)]
+struct Held {
+    units: usize,
+    last: u64,
+    networks: HashMap<Network, Holding>,
+}
+
+/// What a network holds.
+#[derive(Debug, Default)]
+struct Holding {
+    units: usize,
+    /// Bodies that are still to come, and can give way.
+    open: BTreeMap<u64, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    units: usize,
+    cut: CancellationToken,
+}
+
 /// What a request has taken of the budget; given back when dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,
-    /// None at first.
-    permit: Option<OwnedSemaphorePermit>,
+    network: Network,
+    id: u64,
+    units: usize,
+    /// Ends what is to give way; none while nothing is held.
+    cut: Option<CancellationToken>,
 }
 
 impl Budget {
     fn of(bytes: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(bytes / UNIT)), bytes }
+        Self { held: Arc::default(), bytes }
     }
 
     /// All of it.
@@ -63,47 +96,139 @@ impl Budget {
         self.bytes
     }
 
-    /// An empty share.
+    /// An empty share of a body from this network.
     #[must_use]
-    pub fn share(&self) -> Share {
-        Share { budget: self.clone(), permit: None }
+    pub fn share(&self, network: Network) -> Share {
+        Share { budget: self.clone(), network, id: 0, units: 0, cut: None }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // A panic cannot leave a count half-written.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Makes room for `units` more of a network; false if it would hold most itself.
+    fn make_room(&mut self, units: usize, network: Network, all: usize) -> bool {
+        while self.units + units > all {
+            let own = self.networks.get(&network).map_or(0, |holding| holding.units) + units;
+            let with_open = self.networks.iter_mut().filter(|(_, holding)| !holding.open.is_empty());
+            let Some((most, holding)) = with_open.max_by_key(|(network, holding)| (holding.units, **network)) else {
+                return false;
+            };
+            if *most == network || holding.units <= own {
+                return false;
+            }
+            let largest = holding.open.iter().max_by_key(|(id, open)| (open.units, *id)).map(|(id, _)| *id);
+            let Some(open) = largest.and_then(|id| holding.open.remove(&id)) else { return false };
+            holding.units -= open.units;
+            self.units -= open.units;
+            open.cut.cancel();
+        }
+        true
     }
 }
 
 impl Share {
-    /// Makes the share cover `bytes` in all.
+    /// Makes the share cover `bytes` in all; the largest open body of the network that holds most gives way if need be.
     ///
     /// # Errors
-    /// The budget does not hold as much.
+    /// The budget does not hold as much, or this body is to give way.
     pub fn cover(&mut self, bytes: usize) -> Result<(), Exhausted> {
         if bytes > self.budget.bytes {
             return Err(Exhausted::Ever);
         }
-        let missing = bytes.div_ceil(UNIT).saturating_sub(self.units());
-        if missing > 0 {
-            let missing = u32::try_from(missing).map_err(|_| Exhausted::Ever)?;
-            let more = self.budget.permits.clone().try_acquire_many_owned(missing).map_err(|_| Exhausted::Now)?;
-            match &mut self.permit {
-                Some(permit) => permit.merge(more),
-                None => self.permit = Some(more),
-            }
+        let more = bytes.div_ceil(UNIT).saturating_sub(self.units);
+        if more == 0 {
+            return Ok(());
         }
+        let mut held = self.budget.held();
+        if self.is_cut() || !held.make_room(more, self.network, self.budget.bytes / UNIT) {
+            return Err(Exhausted::Now);
+        }
+        if self.id == 0 {
+            held.last += 1;
+            self.id = held.last;
+        }
+        self.units += more;
+        held.units += more;
+        let holding = held.networks.entry(self.network).or_default();
+        holding.units += more;
+        let cut = self.cut.get_or_insert_default();
+        holding.open.entry(self.id).or_insert_with(|| Open { units: 0, cut: cut.clone() }).units = self.units;
         Ok(())
     }
 
     /// Makes the share cover `bytes` and no more.
     pub fn shrink(&mut self, bytes: usize) {
-        let surplus = self.units().saturating_sub(bytes.div_ceil(UNIT));
-        drop(self.permit.as_mut().and_then(|permit| permit.split(surplus)));
+        self.give_back(self.units.saturating_sub(bytes.div_ceil(UNIT)));
     }
 
-    fn units(&self) -> usize {
-        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    /// Until this body is to give way; what it held is given to others then.
+    pub async fn cut(&self) {
+        match &self.cut {
+            Some(cut) => cut.cancelled().await,
+            None => pending().await,
+        }
     }
 
-    /// What is to be held until the row is committed.
-    pub fn into_permit(self) -> Option<OwnedSemaphorePermit> {
-        self.permit
+    /// The body is here and understood: it gives way no more.
+    ///
+    /// # Errors
+    /// It had to.
+    pub fn keep(&self) -> Result<(), Exhausted> {
+        if self.cut.is_none() {
+            return Ok(());
+        }
+        let mut held = self.budget.held();
+        if self.is_cut() {
+            return Err(Exhausted::Now);
+        }
+        if let Some(holding) = held.networks.get_mut(&self.network) {
+            holding.open.remove(&self.id);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units == 0
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    fn give_back(&mut self, units: usize) {
+        if units == 0 {
+            return;
+        }
+        let mut held = self.budget.held();
+        self.units -= units;
+        // What was cut is given back already.
+        if self.is_cut() {
+            return;
+        }
+        held.units -= units;
+        if let Some(holding) = held.networks.get_mut(&self.network) {
+            holding.units -= units;
+            match holding.open.get_mut(&self.id) {
+                Some(_) if self.units == 0 => drop(holding.open.remove(&self.id)),
+                Some(open) => open.units = self.units,
+                None => {}
+            }
+            if holding.units == 0 {
+                held.networks.remove(&self.network);
+            }
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back(self.units);
     }
 }
 
@@ -111,17 +236,47 @@ impl Share {
 mod tests {
     use super::*;
 
+    fn network(number: u8) -> Network {
+        Network::of([192, 0, number, 1].into())
+    }
+
     #[test]
     fn a_budget_is_shared() {
         let budget = Budget::of(10 * UNIT);
-        let mut first = budget.share();
+        let mut first = budget.share(network(1));
         assert_eq!(first.cover(10 * UNIT), Ok(()));
-        let mut second = budget.share();
-        assert_eq!(second.cover(1), Err(Exhausted::Now));
+        let mut second = budget.share(network(1));
+        assert_eq!(second.cover(1), Err(Exhausted::Now), "its own network holds most");
         first.shrink(9 * UNIT);
         assert_eq!(second.cover(1), Ok(()));
         drop(first);
         assert_eq!(second.cover(10 * UNIT), Ok(()));
         assert_eq!(second.cover(10 * UNIT + 1), Err(Exhausted::Ever));
+    }
+
+    #[test]
+    fn who_holds_most_gives_way() {
+        let budget = Budget::of(10 * UNIT);
+        let mut hostile: Vec<_> = [2, 4, 3].map(|units| (budget.share(network(1)), units)).into();
+        for (share, units) in &mut hostile {
+            share.cover(*units * UNIT).unwrap();
+        }
+        let is_cut = |hostile: &[(Share, usize)]| hostile.iter().map(|(share, _)| share.is_cut()).collect::<Vec<_>>();
+        let mut other = budget.share(network(2));
+        other.cover(UNIT).unwrap();
+        assert_eq!(is_cut(&hostile), [false, false, false], "there was room");
+        let mut third = budget.share(network(3));
+        third.cover(UNIT).unwrap();
+        assert_eq!(is_cut(&hostile), [false, true, false], "the largest");
+        assert_eq!(hostile[1].0.cover(5 * UNIT), Err(Exhausted::Now));
+        // What is whole does not give way, and who has less than others is not the one.
+        hostile[0].0.keep().unwrap();
+        hostile[2].0.keep().unwrap();
+        assert_eq!(hostile[1].0.keep(), Err(Exhausted::Now));
+        third.cover(4 * UNIT).unwrap();
+        assert_eq!(third.cover(6 * UNIT), Err(Exhausted::Now));
+        drop((hostile, other, third));
+        assert_eq!(budget.held().units, 0);
+        assert!(budget.held().networks.is_empty());
     }
 }

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 /// The nearest address that is no trusted proxy, walking from the connection to the left of the header.
 ///
 /// `X-Forwarded-For` is read if there is one, else `Forwarded` (RFC 7239): nearly all proxies append to the former and
-/// pass the latter on as the sender wrote it. An entry that is no address ends the walk at the last one that was.
+/// pass the latter on as the sender wrote it. An entry that is no address ends the walk at the last one that was; an empty one
+/// is none (RFC 9110, 5.6.1).
 #[must_use]
 pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -21,6 +22,9 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr
     for line in headers.get_all(name).iter().rev() {
         // Bytes that are no text spoil their own entry, not those that a proxy has appended to it.
         for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
+            if entry.trim_ascii().is_empty() {
+                continue;
+            }
             let entry = std::str::from_utf8(entry).unwrap_or_default();
             let node = if name == "forwarded" { forwarded_for(entry) } else { Some(entry.trim()) };
             let Some(address) = node.and_then(address) else { return client };
@@ -80,6 +84,15 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "10.9.9.9, 10.2.3.4")]), "10.9.9.9");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1, rubbish, 10.2.3.4")]), "10.2.3.4");
+    }
+
+    #[test]
+    fn empty_entries_are_none() {
+        for header in ["203.0.113.7, ", "203.0.113.7,", "203.0.113.7, , 10.0.0.1", ",203.0.113.7,,\t,10.0.0.1,"] {
+            assert_eq!(client("10.0.0.1", &[("x-forwarded-for", header)]), "203.0.113.7", "{header}");
+        }
+        assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "")]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[("forwarded", "for=203.0.113.7, ")]), "203.0.113.7");
     }
 
     /// Found by the fuzz target `headers`: a sender must not hide its address by what it writes before it.

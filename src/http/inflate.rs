@@ -111,7 +111,10 @@ mod tests {
 
     use flate2::{Compression, write::ZlibEncoder};
 
-    use super::{super::budget::Budgets, *};
+    use super::{
+        super::{budget::Budgets, network::Network},
+        *,
+    };
 
     fn zlib(text: &[u8]) -> Bytes {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
@@ -120,7 +123,8 @@ mod tests {
     }
 
     fn inflated(body: Bytes, cap: usize) -> Result<usize, BodyError> {
-        text(body, cap, &mut Budgets::default().statistics.share()).map(|text| text.as_str().len())
+        text(body, cap, &mut Budgets::default().statistics.share(Network::of([192, 0, 2, 1].into())))
+            .map(|text| text.as_str().len())
     }
 
     #[test]

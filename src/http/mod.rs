@@ -8,6 +8,7 @@ pub mod client_ip;
 mod connection;
 mod error;
 pub mod inflate;
+pub mod network;
 mod open;
 pub mod openapi;
 mod probes;
@@ -73,7 +74,8 @@ fn public_routes() -> [(&'static str, MethodRouter<Shared>); 9] {
         ("/api/v1/pingback/", post(reports::pingback)),
         ("/api/v1/statistics", post(reports::statistics)),
         ("/api/v1/statistics/", post(reports::statistics)),
-        ("/", get(probes::name)),
+        // OPTIONS is what HAProxy asks by itself (`option httpchk`).
+        ("/", get(probes::name).options(probes::options)),
         ("/livez", get(probes::livez)),
         ("/readyz", get(probes::readyz)),
         ("/health_check", get(probes::health_check)),

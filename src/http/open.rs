@@ -1,56 +1,105 @@
 //! The register of open connections: who gives way at the cap, and whom a stop must reach.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    cmp::Reverse,
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
 
-use super::activity::Activity;
+use super::{activity::Activity, network::Network};
 
 /// Between two vain searches for a connection that may give way.
 const SEARCH_PAUSE: Duration = Duration::from_millis(10);
+/// How long one that gives way is waited for: it has nothing to do but to close.
+const CLOSING: Duration = Duration::from_millis(100);
+/// A search looks at all connections, so it finds one for each so many of them.
+const OF_ALL: usize = 256;
 
-/// The open connections, so that the longest idle can be found.
-#[derive(Default)]
-pub(super) struct Open(Mutex<Connections>);
+/// The open connections, never more than there are places.
+pub(super) struct Open {
+    places: Arc<Semaphore>,
+    connections: Mutex<Connections>,
+}
 
 #[derive(Default)]
 struct Connections {
-    list: Vec<Weak<Activity>>,
-    /// When a search last found that all have a request under way.
-    all_busy: Option<Instant>,
+    list: Vec<(Network, Weak<Activity>)>,
+    /// When a search last found nobody.
+    in_vain: Option<Instant>,
 }
 
 impl Open {
-    /// Takes a connection in; if there are too many, the one longest idle or at its header gives way (a real client is
-    /// at its header for a moment only). False if all have a request under way.
-    pub(super) fn add(&self, activity: &Arc<Activity>, max: usize) -> bool {
-        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A search looks at all of them: under a storm of connections it must not be made for each.
-        if connections.all_busy.is_some_and(|moment| moment.elapsed() < SEARCH_PAUSE) {
+    /// With so many places.
+    pub(super) fn new(places: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), connections: Mutex::default() }
+    }
+
+    /// A place for a connection from this network, held until it is closed. Where there is none, a connection of the network
+    /// with the most gives way: one that is idle or at its header, else one whose client is to send or to take something, the
+    /// longest first. None if nobody is to.
+    pub(super) async fn admit(&self, network: Network) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        if !self.displace(network) {
+            return None;
+        }
+        timeout(CLOSING, self.places.clone().acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Takes in one that was admitted.
+    pub(super) fn add(&self, network: Network, activity: &Arc<Activity>) {
+        let mut connections = self.connections();
+        let list = &mut connections.list;
+        // Those that have ended are swept out only when the list would grow, so that a sweep is paid for by many.
+        if list.len() == list.capacity() {
+            list.retain(|(_, connection)| connection.strong_count() > 0);
+        }
+        list.push((network, Arc::downgrade(activity)));
+    }
+
+    fn displace(&self, network: Network) -> bool {
+        let mut connections = self.connections();
+        // Under a storm of connections a search must not be made for each.
+        if connections.in_vain.is_some_and(|moment| moment.elapsed() < SEARCH_PAUSE) {
             return false;
         }
-        let Connections { list: open, all_busy } = &mut *connections;
-        *all_busy = None;
-        // Those that have ended are swept out only when the list is full, so that a sweep is paid for by many.
-        if open.len() >= max {
-            open.retain(|connection| connection.strong_count() > 0);
+        let list = &mut connections.list;
+        list.retain(|(_, connection)| connection.strong_count() > 0);
+        let mut counts = HashMap::<_, usize>::new();
+        for (network, _) in &*list {
+            *counts.entry(*network).or_default() += 1;
         }
-        if open.len() >= max {
-            let idle = open.iter().enumerate().filter_map(|(index, connection)| {
-                let activity = connection.upgrade()?;
-                Some((activity.dispensable()?, index, activity))
-            });
-            let Some((_, index, longest)) = idle.min_by_key(|(since, ..)| *since) else {
-                *all_busy = Some(Instant::now());
-                return false;
-            };
-            longest.give_way();
-            open.swap_remove(index);
+        // Nobody gives way to a network that has more.
+        let least = counts.get(&network).map_or(1, |count| count + 1);
+        let mut found: Vec<_> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (of, connection))| {
+                let count = counts.get(of).copied().unwrap_or_default() + usize::from(*of == network);
+                let (wait, since) = connection.upgrade().filter(|_| count >= least)?.dispensable()?;
+                Some((Reverse(count), wait, since, index))
+            })
+            .collect();
+        if found.is_empty() {
+            connections.in_vain = Some(Instant::now());
+            return false;
         }
-        open.push(Arc::downgrade(activity));
+        let most = (list.len() / OF_ALL).clamp(1, found.len());
+        found.select_nth_unstable(most - 1);
+        found.truncate(most);
+        found.sort_unstable_by_key(|(.., index)| Reverse(*index));
+        for (.., index) in found {
+            if let Some(connection) = list.swap_remove(index).1.upgrade() {
+                connection.displace();
+            }
+        }
         true
     }
 
@@ -65,7 +114,11 @@ impl Open {
     }
 
     fn for_each(&self, ask: fn(&Activity)) {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.list.iter().filter_map(Weak::upgrade).for_each(|activity| ask(&activity));
+        let connections = self.connections();
+        connections.list.iter().filter_map(|(_, connection)| connection.upgrade()).for_each(|activity| ask(&activity));
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

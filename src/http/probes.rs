@@ -16,6 +16,11 @@ pub async fn name() -> Response {
     plain(StatusCode::OK, concat!("nutritionfacts ", env!("CARGO_PKG_VERSION"), "\n"))
 }
 
+/// `OPTIONS /`: we are here.
+pub async fn options() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// `GET /livez`: the process answers. It never asks the store, whose absence no restart mends.
 pub async fn livez() -> Response {
     plain(StatusCode::OK, "OK")

@@ -16,6 +16,7 @@ use super::{
     client_ip::client_ip,
     error::Refusal,
     inflate::{self, Text},
+    network::Network,
     reply::{Parts, json},
     serve::Peer,
     state::{AppState, Shared},
@@ -27,13 +28,13 @@ use crate::{
         statistics::Envelope,
         version::Version,
     },
-    ingest::Outcome,
+    ingest::{Outcome, Weight},
     messages::Sender,
     telemetry::request::Named,
 };
 
 /// A pingback has some 500 bytes (PROTOCOL.md 3.3); this is its cap, as sent and inflated.
-const MAX_PINGBACK: usize = 1024 * 1024;
+const MAX_PINGBACK: usize = 64 * 1024;
 /// A report is in memory as rows, as what the store's client makes of them, and as what goes over the wire.
 const COPIES: usize = 3;
 
@@ -65,14 +66,14 @@ async fn keep_pingback(
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
-    let mut share = state.budgets.pingbacks.share();
+    let address = client_ip(peer.0, headers, &state.config.borrow().http.trusted_proxies);
+    let mut share = state.budgets.pingbacks.share(Network::of(address));
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
-    let (address, reply, sender) = {
+    let (reply, sender) = {
         let config = state.config.borrow();
-        let address = client_ip(peer.0, headers, &config.http.trusted_proxies);
         let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, address);
-        (address, config.api.reply, sender)
+        (config.api.reply, sender)
     };
     // First, as before the store is up the messages are not known either, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
@@ -87,7 +88,7 @@ async fn keep_pingback(
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
-    let outcome = state.ingest.pingback(ping, named, share.into_permit()).await?;
+    let outcome = state.ingest.pingback(ping, named, weight(share)?).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),
@@ -113,8 +114,14 @@ fn pingback_reply(id: Uuid, messages: Vec<Bytes>) -> Body {
 }
 
 /// Keeps a statistics report.
-pub async fn statistics(State(state): State<Shared>, Extension(named): Extension<Named>, body: Body) -> Response {
-    match keep_statistics(&state, named.clone(), body).await {
+pub async fn statistics(
+    State(state): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Extension(named): Extension<Named>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match keep_statistics(&state, peer, named.clone(), &headers, body).await {
         Ok(outcome) => {
             state.metrics.statistics_total.with_label_values(&[outcome.label()]).inc();
             json(StatusCode::OK, r#"{"messages": []}"#)
@@ -126,18 +133,25 @@ pub async fn statistics(State(state): State<Shared>, Extension(named): Extension
     }
 }
 
-async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<Outcome, Refusal> {
+async fn keep_statistics(
+    state: &AppState,
+    peer: Peer,
+    named: Named,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Outcome, Refusal> {
     let caps = caps(state);
-    let mut share = state.budgets.statistics.share();
+    let address = client_ip(peer.0, headers, &state.config.borrow().http.trusted_proxies);
+    let mut share = state.budgets.statistics.share(Network::of(address));
     let bytes = body::read(body, caps, &mut share).await?;
-    let heavy = inflate::is_heavy(&bytes);
+    let (heavy, sent) = (inflate::is_heavy(&bytes), bytes.len());
     let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);
     let read = move || {
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
         let envelope = Envelope::read(text.as_str())?;
         let (id, received_at) = ingest.arrive()?;
         // Rows may take more memory than their text.
-        let report = envelope.into_report(id, received_at, most).ok_or(BodyError::TooLarge { read: true })?;
+        let report = envelope.into_report(id, received_at, sent, most).ok_or(BodyError::TooLarge { read: true })?;
         let bytes = report.bytes() * COPIES;
         share.cover(bytes.max(text.as_str().len())).map_err(BodyError::from)?;
         Ok::<_, Refusal>((report, share))
@@ -145,7 +159,13 @@ async fn keep_statistics(state: &AppState, named: Named, body: Body) -> Result<O
     // Megabytes take milliseconds, in which other pings would wait.
     let (report, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
-    Ok(state.ingest.statistics(report, named, share.into_permit()).await?)
+    Ok(state.ingest.statistics(report, named, weight(share)?).await?)
+}
+
+/// What is held until the row is committed.
+fn weight(share: Share) -> Result<Weight, BodyError> {
+    share.keep()?;
+    Ok((!share.is_empty()).then(|| Box::new(share) as _))
 }
 
 async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, BodyError> {

@@ -20,6 +20,7 @@ use super::{
     Routes,
     activity::{Activity, Request},
     connection,
+    network::Network,
     open::Open,
     socket::{Deadlines, Socket},
     under_way::{Received, Reply},
@@ -59,7 +60,7 @@ pub struct Listener {
     pub routes: Routes,
     /// Of each connection.
     pub deadlines: Deadlines,
-    /// Beyond, the connection longest idle gives way.
+    /// There are never more; beyond, one gives way (see [`Open::admit`]).
     pub max_connections: usize,
     /// Of requests, but not of probes.
     pub traces: Traces,
@@ -89,7 +90,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 impl Listener {
     /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
-        let (open, name, failures) = (Open::default(), self.name, Storm::default());
+        let (open, name, failures) = (Open::new(self.max_connections), self.name, Storm::default());
         let Self { routes, traces, .. } = self;
         let served = Arc::new(Served { metrics, name, routes, traces });
         loop {
@@ -99,10 +100,15 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let activity = Activity::new();
-                    if open.add(&activity, self.max_connections) {
-                        let served = served.clone();
-                        lifecycle.connections().spawn(serve(stream, peer.ip(), activity, self.deadlines, served));
+                    let network = Network::of(peer.ip());
+                    if let Some(place) = open.admit(network).await {
+                        let activity = Activity::new();
+                        open.add(network, &activity);
+                        let (served, deadlines) = (served.clone(), self.deadlines);
+                        lifecycle.connections().spawn(async move {
+                            serve(stream, peer.ip(), activity, deadlines, served).await;
+                            drop(place);
+                        });
                     }
                 }
                 Err(error) if is_of_client(&error) => {}

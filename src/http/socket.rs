@@ -130,6 +130,9 @@ impl<S> Socket<S> {
 
     fn blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.activity.sleep(cx);
+        if self.activity.is_displaced() {
+            return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
+        }
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
         let deadline = since + self.deadlines.idle;
         let deadline = self.farewell(since).map_or(deadline, |end| end.min(deadline));
@@ -142,6 +145,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         if self.has_unread() {
             let count = self.unread.len().min(buffer.remaining());
             buffer.put_slice(&self.unread.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        if self.activity.is_displaced() {
+            // As if the client had left, also within a body.
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

@@ -6,10 +6,10 @@ mod profiles;
 mod row;
 mod writer;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{any::Any, net::IpAddr, sync::Arc};
 
 use chrono::SubsecRound;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -62,8 +62,8 @@ impl Outcome {
 #[error("the ping cannot be kept now")]
 pub struct Unavailable;
 
-/// What the memory of a ping is counted against until it is committed.
-pub type Weight = Option<OwnedSemaphorePermit>;
+/// What the memory of a ping is counted against, dropped when it is committed.
+pub type Weight = Option<Box<dyn Any + Send + Sync>>;
 
 /// Who sends a ping.
 pub struct Sender {

@@ -364,7 +364,7 @@ mod tests {
         let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let waiting = Waiting {
             answer,
-            _weight: Some(weight),
+            _weight: Some(Box::new(weight)),
             named: Named { id: RequestId::new(None), trace: None },
             stage: None,
         };

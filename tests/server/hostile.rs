@@ -96,6 +96,63 @@ fn a_body_that_drips() {
     server.assert_well();
 }
 
+/// Nobody takes what others need: of bodies that never end those of the network with the most give way.
+#[test]
+fn bodies_of_one_network_shut_nobody_out() {
+    let setup = Setup::sqlite().set("http.body_timeout=1h").set("http.trusted_proxies=[127.0.0.0/8]");
+    let server = setup.start();
+    let request = |address: &str, body: &[u8]| {
+        let request = post(PINGBACK, body);
+        let (line, rest) = request.split_at(request.windows(2).position(|end| end == b"\r\n").unwrap());
+        [line, format!("\r\nX-Forwarded-For: {address}").as_bytes(), rest].concat()
+    };
+    let large = [&b"{\"x\": \""[..], &vec![b'x'; 64 * 1024 - 9], b"\""].concat();
+    let hostile = request("203.0.113.7", &[&large, &b"}"[..]].concat());
+    // Of one network, more than there is for all.
+    let connections: Vec<_> = (0..300)
+        .map(|_| {
+            let mut connection = server.connect();
+            connection.send(&hostile[..hostile.len() - 1]).unwrap();
+            connection
+        })
+        .collect();
+    for number in 0..100 {
+        let ping = request(&format!("192.0.{number}.1"), &[&large[..20_000], b"\"}"].concat());
+        let mut connection = server.connect();
+        // In two parts, so that it is not taken at once.
+        connection.send(&ping[..10_000]).unwrap();
+        assert_eq!(connection.ask(&ping[10_000..]).status, 200);
+    }
+    // A small one needs no room at all, from there either.
+    assert_eq!(server.ask(&request("203.0.113.7", PING)).status, 200);
+    let statuses: Vec<_> = connections.into_iter().map(|mut connection| connection.ask(b"}").status).collect();
+    assert!(statuses.contains(&503) && statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    server.assert_well();
+}
+
+/// In HTTP/2, too, the cap is one: whoever ignores that it is to leave is gone.
+#[test]
+fn at_the_cap_those_that_ignore_a_good_bye_are_gone() {
+    let server = Setup::sqlite().set("http.max_connections=20").set("http.idle_timeout=1h").start();
+    let open =
+        || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap().parse::<usize>().unwrap();
+    let files = server.open_files();
+    let mut kept = Vec::new();
+    for _ in 0..200 {
+        let mut stream = server.connect_raw();
+        // The preface and empty SETTINGS; what the server says is never answered.
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        kept.push(stream);
+    }
+    eventually("the cap holds", || (open() == 20).then_some(()));
+    assert!(server.open_files() <= files + 30, "{} instead of {files}", server.open_files());
+    for _ in 0..30 {
+        assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+        assert!(open() <= 20);
+    }
+    server.assert_well();
+}
+
 /// The budget is for all together: what does not fit is read, thrown away and answered 503.
 #[test]
 fn many_large_bodies_at_once() {

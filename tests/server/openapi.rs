@@ -22,11 +22,17 @@ fn every_path_answers_its_own_methods_and_no_other() {
             let operation = &operations[method.to_lowercase()];
             let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
             let reply = server.ask(request.as_bytes());
-            let status = if operation.is_null() { 405 } else { 200 };
+            let status = if operation.is_null() {
+                405
+            } else if method == "OPTIONS" {
+                204
+            } else {
+                200
+            };
             assert_eq!(reply.status, status, "{method} {path}");
             if operation.is_null() {
                 assert!(reply.header("allow").is_some() && reply.body.is_empty(), "{method} {path}");
-            } else if !path.starts_with("/api/v1/pingback") {
+            } else if !path.starts_with("/api/v1/pingback") && status == 200 {
                 // Without a version a pingback is answered with nothing.
                 let types = operations[method.to_lowercase()]["responses"]["200"]["content"].as_object().unwrap();
                 assert!(types.contains_key(reply.header("content-type").unwrap()), "{method} {path}");

@@ -79,7 +79,7 @@ impl Connection {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut reply = Reply { status, headers, body: vec![] };
-        if status >= 200 && with_body {
+        if status >= 200 && status != 204 && with_body {
             let length = reply.header("content-length").ok_or_else(|| broken("a reply without a length"))?;
             reply.body = vec![0; length.parse().map_err(|_| broken("a length that is no number"))?];
             self.stream.read_exact(&mut reply.body)?;

@@ -276,6 +276,11 @@ impl Server {
         (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
     }
 
+    /// Open file descriptors.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// SIGKILL; the setup starts it again.
     pub fn kill(mut self) -> Setup {
         self.child.kill().unwrap();

@@ -16,6 +16,10 @@ use crate::domain::{
 const TEXT_LENGTH: usize = 500;
 /// Entries kept of each of the two lists; the largest aggregation servers have some ten thousand.
 const MAX_ENTRIES: usize = 50_000;
+/// Of each list a few entries, and one more for each so many bytes as sent: a device's entry has some hundred, packed not less
+/// than thirty, and what packs better was made to take room.
+const FEW_ENTRIES: usize = 16;
+const BYTES_OF_ENTRY: usize = 8;
 /// Members kept of a list or object within an entry: a client sends 50 at most (PROTOCOL.md 7.2), but one of `dis` for
 /// each kind of browser.
 const MAX_MEMBERS: usize = 100;
@@ -48,10 +52,10 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    /// The rows to keep; `None` if they take more than `most` bytes. What is no object in the lists is left out, and
-    /// what no such column can hold is empty or 0.
+    /// The rows to keep, of a body that had `sent` bytes; `None` if they take more than `most` bytes. What is no object in the
+    /// lists, or says nothing, is left out, and what no such column can hold is empty or 0.
     #[must_use]
-    pub fn into_report(self, id: Uuid, received_at: Timestamp, most: usize) -> Option<StatisticsReport> {
+    pub fn into_report(self, id: Uuid, received_at: Timestamp, sent: usize, most: usize) -> Option<StatisticsReport> {
         let pi = self.pi.map_or_else(String::new, cut);
         let mut report = StatisticsReport {
             id,
@@ -63,13 +67,14 @@ impl<'a> Envelope<'a> {
         };
         // Counted on the way: a small text can make large rows, and none may be made before it is known to fit.
         let mut left = most.checked_sub(report.bytes())?;
-        for entry in objects(self.channels) {
-            let row = channel(entry);
+        let entries = MAX_ENTRIES.min(FEW_ENTRIES + sent / BYTES_OF_ENTRY);
+        let rows = objects(self.channels).map(channel).filter(|row| *row != no_channel(row.position));
+        for row in rows.take(entries) {
             left = left.checked_sub(row.bytes())?;
             report.channels.push(row);
         }
-        for entry in objects(self.facilities) {
-            let row = facility(entry);
+        let rows = objects(self.facilities).map(facility).filter(|row| *row != no_facility(row.position));
+        for row in rows.take(entries) {
             left = left.checked_sub(row.bytes())?;
             report.facilities.push(row);
         }
@@ -80,17 +85,21 @@ impl<'a> Envelope<'a> {
 /// The objects of a list, with their positions.
 fn objects(list: Option<Raw<'_>>) -> impl Iterator<Item = (i32, Raw<'_>)> {
     let elements = list.into_iter().flat_map(Raw::elements);
-    (0..).zip(elements).filter(|(_, value)| value.is_object()).take(MAX_ENTRIES)
+    (0..).zip(elements).filter(|(_, value)| value.is_object())
+}
+
+fn no_channel(position: i32) -> ChannelRow {
+    let (popular_ids, popular_counts) = ("[]".into(), "[]".into());
+    ChannelRow { position, popular_ids, popular_counts, usage: Usage::none(), ..Default::default() }
+}
+
+fn no_facility(position: i32) -> FacilityRow {
+    let (settings, devices) = ("{}".into(), "{}".into());
+    FacilityRow { position, settings, devices, usage: Usage::none(), ..Default::default() }
 }
 
 fn channel((position, entry): (i32, Raw<'_>)) -> ChannelRow {
-    let mut row = ChannelRow {
-        position,
-        popular_ids: "[]".into(),
-        popular_counts: "[]".into(),
-        usage: Usage::none(),
-        ..Default::default()
-    };
+    let mut row = no_channel(position);
     for (key, value) in entry.entries() {
         match &*key {
             "ci" => row.channel_id = cut(value),
@@ -106,13 +115,7 @@ fn channel((position, entry): (i32, Raw<'_>)) -> ChannelRow {
 }
 
 fn facility((position, entry): (i32, Raw<'_>)) -> FacilityRow {
-    let mut row = FacilityRow {
-        position,
-        settings: "{}".into(),
-        devices: "{}".into(),
-        usage: Usage::none(),
-        ..Default::default()
-    };
+    let mut row = no_facility(position);
     for (key, value) in entry.entries() {
         match &*key {
             "fi" => row.facility_id = cut(value),
@@ -217,7 +220,7 @@ mod tests {
     use super::*;
 
     fn report(body: &str) -> StatisticsReport {
-        Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX).unwrap()
+        Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, body.len(), usize::MAX).unwrap()
     }
 
     #[test]
@@ -244,24 +247,32 @@ mod tests {
             r#"{"pi": 42, "c": [1, {"v": "x", "pi": 5, "pc": [1, "a", {}], "sk": [1], "dsl": {"bys": 1, "gc": {"a": "b", "c": [1]}}}, null, {}], "f": {"fi": "x"}}"#,
         );
         assert_eq!((report.pi.as_str(), report.pingback, report.facilities.len()), ("42", None, 0));
-        assert_eq!(report.channels.iter().map(|row| row.position).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(report.channels.iter().map(|row| row.position).collect::<Vec<_>>(), [1]);
         let row = &report.channels[0];
         assert_eq!((row.version, row.popular_ids.as_str(), row.popular_counts.as_str()), (0, "[]", "[1,0,0]"));
         assert_eq!(row.usage.learner_demographics, r#"{"bys":{},"gc":{"a":null,"c":null}}"#);
-        assert_eq!(
-            (report.channels[1].usage.sessions_by_kind.as_str(), report.channels[1].storage_mib.to_bits()),
-            ("{}", 0)
-        );
+        assert_eq!((row.usage.sessions_by_kind.as_str(), row.storage_mib.to_bits()), ("{}", 0));
+    }
+
+    #[test]
+    fn entries_that_say_nothing_and_those_that_cost_nothing_are_left_out() {
+        let body = format!("{{\"c\": [{}{{}}], \"f\": [{{\"x\": 1}}]}}", "{},".repeat(60_000));
+        assert_eq!((report(&body).channels.len(), report(&body).facilities.len()), (0, 0));
+        let body = format!("{{\"c\": [{}{{}}]}}", "{\"v\":1},".repeat(60_000));
+        let sent = |sent| {
+            let envelope = Envelope::read(&body).unwrap();
+            envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, sent, usize::MAX).unwrap().channels.len()
+        };
+        assert_eq!((sent(body.len()), sent(182), sent(0)), (50_000, 38, 16));
     }
 
     #[test]
     fn entries_and_bytes_have_a_measure() {
-        let body = format!("{{\"c\": [{}{{}}]}}", "{},".repeat(60_000));
-        assert_eq!(report(&body).channels.len(), 50_000);
         let body = r#"{"c": [{"pc": [9e18, 9e18, 9e18]}]}"#;
         let made = report(body);
         assert!(made.bytes() > made.channels[0].popular_counts.len());
-        let within = |most| Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, most);
+        let within =
+            |most| Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, body.len(), most);
         assert_eq!(within(made.bytes()), Some(made.clone()));
         assert_eq!(within(made.bytes() - 1), None);
     }

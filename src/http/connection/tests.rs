@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::body::Body;
+use http_body_util::BodyExt;
 use hyper::service::service_fn;
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use tokio::{
@@ -19,6 +20,7 @@ use super::*;
 use crate::{
     http::{
         activity::Activity,
+        network::Network,
         open::Open,
         socket::{Deadlines, PARK_AFTER},
         under_way::Received,
@@ -177,11 +179,10 @@ async fn a_header_that_has_begun_is_waited_for_when_the_connection_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn at_the_cap_the_longest_parked_gives_way() {
-    let open = Open::default();
+    let open = Open::new(3);
     let mut clients = vec![];
     for index in 0..4 {
-        let (mut client, activity) = connect(4096);
-        assert!(open.add(&activity, 3));
+        let (mut client, _) = connect_to(&open, 1).await.unwrap();
         if index > 0 {
             ask(&mut client, "/").await;
         }
@@ -192,6 +193,70 @@ async fn at_the_cap_the_longest_parked_gives_way() {
     for client in &mut clients[1..] {
         ask(client, "/").await;
     }
+}
+
+/// A client in one of the places, from a network with this number; none if it is not let in.
+async fn connect_to(open: &Open, network: u8) -> Option<(DuplexStream, Arc<Activity>)> {
+    let network = Network::of([192, 0, network, 1].into());
+    let place = open.admit(network).await?;
+    let (client, socket) = socket(4096);
+    let activity = socket.activity().clone();
+    open.add(network, &activity);
+    let requests = activity.clone();
+    tokio::spawn(async move {
+        // Answers with the body, or with the path.
+        serve(
+            socket,
+            service_fn(move |request: http::Request<Incoming>| {
+                let requests = requests.clone();
+                async move {
+                    let path = request.uri().path().to_owned();
+                    let mut under_way = requests.request();
+                    let body = Received::wrap(request.into_body(), &under_way);
+                    let body =
+                        BodyExt::collect(body).await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                    let body = if body.is_empty() { path.into() } else { body };
+                    under_way.reply();
+                    let reply =
+                        Reply::new(Body::from(body), under_way, Instant::now(), "unmatched", Metrics::new(), None);
+                    Ok(http::Response::new(reply))
+                }
+            }),
+        )
+        .await;
+        drop(place);
+    });
+    Some((client, activity))
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_cap_the_network_with_the_most_gives_way() {
+    let open = Open::new(4);
+    let mut hostile = vec![];
+    for _ in 0..3 {
+        let (mut client, _) = connect_to(&open, 1).await.unwrap();
+        // Bodies that never end.
+        send(&mut client, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n1").await;
+        sleep(PARK_AFTER).await;
+        hostile.push(client);
+    }
+    let (mut quiet, _) = connect_to(&open, 2).await.unwrap();
+    sleep(PARK_AFTER).await;
+    // Of networks that have less than the most nobody gives way.
+    let (mut third, _) = connect_to(&open, 3).await.unwrap();
+    ask(&mut third, "/").await;
+    ask(&mut quiet, "/").await;
+    let mut rest = vec![];
+    hostile[0].read_to_end(&mut rest).await.unwrap();
+    sleep(PARK_AFTER).await;
+    send(&mut hostile[2], "234567890").await;
+    assert_eq!(answered(&mut hostile[2]).await.unwrap(), "1234567890");
+    // Nor to a network that has more: only its own do.
+    sleep(PARK_AFTER * 2).await;
+    let (mut fourth, _) = connect_to(&open, 1).await.unwrap();
+    ask(&mut fourth, "/").await;
+    ask(&mut quiet, "/").await;
+    ask(&mut third, "/").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -226,7 +226,10 @@ mod tests {
     }
 
     fn report(body: &serde_json::Value) -> StatisticsReport {
-        Envelope::read(&body.to_string()).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX).unwrap()
+        Envelope::read(&body.to_string())
+            .unwrap()
+            .into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX, usize::MAX)
+            .unwrap()
     }
 
     #[test]

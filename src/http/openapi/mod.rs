@@ -73,7 +73,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         "responses": report_responses(&json!({
             "description": "It is kept. The body is empty (without `Content-Type`) for a version below 0.11 or unreadable, and with `api.reply: empty`.",
             "content": { "application/json": { "schema": schemas.subschema_for::<replies::Pingback>() } },
-        }), "The body is too large: over 1 MiB, as sent or inflated."),
+        }), "The body is too large: over 64 KiB, as sent or inflated."),
     });
     let statistics = json!({
         "summary": "Keeps a statistics report",
@@ -129,6 +129,10 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         }
         paths.insert(path.into(), json!({ "get": operation }));
     }
+    paths["/"]["options"] = json!({
+        "operationId": "options", "summary": "That we are here, for checks that ask this way", "tags": ["probes"],
+        "responses": with_shared(json!({ "204": { "description": "We are." }, "400": reference("Malformed") })),
+    });
     Value::Object(paths)
 }
 

@@ -85,6 +85,7 @@ async fn look_at_store(store: &Store, clock: &impl Clock, metrics: &Metrics) {
             }
             differs = now;
         }
+        metrics.store_log_size_bytes.with_label_values(kind).set(number(store.log_size()));
         if let Ok(Some(volume)) = store.volume() {
             metrics.store_volume_size_bytes.with_label_values(kind).set(number(volume.size));
             metrics.store_volume_free_bytes.with_label_values(kind).set(number(volume.free));

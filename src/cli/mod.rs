@@ -17,7 +17,9 @@ use clap::{Args, Parser, Subcommand};
 use self::privacy_key::RulesError;
 use crate::{
     cluster::kolibri_message,
-    config::{Complaint, Flags, Layer, Loaded, Source, config_maps::ConfigMaps, layers, load, sections::LogFormat},
+    config::{
+        Complaint, Flags, Layer, Loaded, config_maps::ConfigMaps, layers, load, load_to_start, sections::LogFormat,
+    },
     http::openapi,
     store::OpenError,
     telemetry,
@@ -116,21 +118,16 @@ impl Shared {
         load(&self.layers()).map_err(Failure::Config)
     }
 
-    /// The configuration to start with. A ConfigMap that is followed may be broken: the server starts without those that
-    /// are, and tells what is wrong as it does when one breaks later.
-    fn load_to_serve(&self) -> Result<Loaded, Failure> {
+    /// The same for a command that takes no ping: it needs no privacy key.
+    fn load_without_privacy(&self) -> Result<Loaded, Failure> {
         let mut layers = self.layers();
-        let complaints = match load(&layers) {
-            Ok(loaded) => return Ok(loaded),
-            Err(complaints) => complaints,
-        };
-        // What says where the data is was hardly meant as a ConfigMap: the folder of a file may have such a name by chance.
-        if complaints.iter().any(Complaint::is_about_a_fixed_key) {
-            return Err(Failure::Config(complaints));
-        }
-        let is_blamed = |layer: &Layer| complaints.iter().any(|complaint| complaint.layer.contains(layer.name()));
-        layers.retain(|layer| layer.source() != Source::ConfigMap || !is_blamed(layer));
-        load(&layers).map_err(|_| Failure::Config(complaints))
+        layers.push(Layer::flag("this command", "privacy.identifiers", "none"));
+        load_to_start(&layers).map_err(Failure::Config)
+    }
+
+    /// The configuration to start with: a ConfigMap that is followed never keeps a server from starting, whatever it says.
+    fn load_to_serve(&self) -> Result<Loaded, Failure> {
+        load_to_start(&self.layers()).map_err(Failure::Config)
     }
 }
 
@@ -244,9 +241,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
             let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
             block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
         }
-        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load_to_serve()?)),
+        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load_without_privacy()?)),
         Command::Ping(options) => block_on(options.run()),
-        Command::Report(with) => block_on(with.options.run(shared.and(with.shared).load_to_serve()?)),
+        Command::Report(with) => block_on(with.options.run(shared.and(with.shared).load_without_privacy()?)),
         Command::Config(options) => options.run(shared),
         Command::Messages(options) => options.run(shared),
         Command::Openapi => config::print(&openapi::text()),

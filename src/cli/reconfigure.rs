@@ -67,6 +67,8 @@ impl Reconfigure {
                 },
                 _ = ticks.tick() => {}
             }
+            let dropped = &self.metrics.log_lines_dropped_total;
+            dropped.inc_by(self.controls.dropped_lines().saturating_sub(dropped.get()));
             let (privacy, folder) = (self.running.borrow().privacy.clone(), self.folder.clone());
             // A hung network file system must not hold up whoever looks at the configuration.
             let rules = spawn_blocking(move || privacy_key::rules(&privacy, folder.as_deref())).await;
@@ -95,7 +97,7 @@ impl Reconfigure {
         }
     }
 
-    fn outcome(&mut self, Outcome { changed, result }: &Outcome) {
+    fn outcome(&mut self, Outcome { changed, result, is_fresh }: &Outcome) {
         // A file that the configuration names may have changed instead.
         let mut sources: BTreeSet<_> = changed.iter().map(|(source, _)| *source).collect();
         sources.extend(changed.is_empty().then_some(Source::File));
@@ -128,15 +130,16 @@ impl Reconfigure {
             Err(complaints) => {
                 count("rejected");
                 self.metrics.config_last_reload_successful.set(0);
+                let rest = rest(*is_fresh);
                 for complaint in complaints.iter().take(MOST_TOLD) {
-                    tracing::error!(%complaint, "configuration rejected: the last good one stays in force");
+                    tracing::error!(%complaint, "configuration rejected: {rest}");
                 }
                 if let Some(more @ 1..) = complaints.len().checked_sub(MOST_TOLD) {
                     tracing::error!(more, "configuration rejected: there are more complaints");
                 }
             }
         }
-        for notice in notices(changed, result) {
+        for notice in notices(changed, result, *is_fresh) {
             self.watched.tell(notice);
         }
     }
@@ -152,7 +155,7 @@ impl Reconfigure {
 }
 
 /// What those who look after the ConfigMaps are told by an Event.
-fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Complaint>>) -> Vec<Notice> {
+fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Complaint>>, is_fresh: bool) -> Vec<Notice> {
     let mut names: BTreeSet<&str> = changed.iter().filter_map(|(_, layer)| ConfigMaps::name_of(layer)).collect();
     let notice =
         |reason, note: String| move |name: &str| Notice { config_map: name.to_owned(), reason, note: note.clone() };
@@ -177,10 +180,15 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
             let blamed = complaints.iter().flat_map(|complaint| complaint.layer.split(" and "));
             names.extend(blamed.filter_map(ConfigMaps::name_of));
             let Some(first) = complaints.first() else { return Vec::new() };
-            let note = format!("{}. The last good configuration stays in force", and_more(first, complaints.len() - 1));
+            let note = format!("{}. So {}", and_more(first, complaints.len() - 1), rest(is_fresh));
             names.into_iter().map(notice(Reason::Rejected, note)).collect()
         }
     }
+}
+
+/// What is in force where a change is not.
+fn rest(is_fresh: bool) -> &'static str {
+    if is_fresh { "the server has started without it" } else { "the last good configuration stays in force" }
 }
 
 fn and_more(first: &Complaint, more: usize) -> String {

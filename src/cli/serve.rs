@@ -1,9 +1,10 @@
 //! `nutritionfacts serve`: the server. What is built, and how it is wired.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::{
+    signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
@@ -32,6 +33,8 @@ use crate::{
 
 /// The admin listener has few clients, who have nothing to gain from many connections.
 const MAX_ADMIN_CONNECTIONS: usize = 100;
+/// Descriptors for all else: files that are read, the database file, the cluster's API, traces, the log.
+const OTHER_FILES: usize = 100;
 /// For the first answers of an API server, and a look at what they are.
 const FIRST_LOOK: Duration = Duration::from_secs(7);
 /// Between two tries to migrate while the database is away.
@@ -61,6 +64,8 @@ impl Options {
         tracing::info!(version, revision, config = loaded.hash, open_files, "starting");
 
         let lifecycle = Lifecycle::default();
+        let signals = other_signals().map_err(Failure::running)?;
+        lifecycle.spawn_essential("signals", until_stop(lifecycle.clone(), signals));
         let store = Store::open(&config.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         metrics.begin_store(store.kind());
         let folder = store.folder().map(PathBuf::from);
@@ -101,7 +106,9 @@ impl Options {
             refusals: Refusals::default(),
         });
         // Both are bound before anything else happens, so that probes are answered while migrations run.
-        for listener in [public(&config.http, &state, &controls.traces)?, admin(&config, &state)?] {
+        for listener in
+            [public(&config.http, places(&config, open_files), &state, &controls.traces)?, admin(&config, &state)?]
+        {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
         let leadership = leadership::run(store.clone(), metrics.clone(), leads);
@@ -142,6 +149,29 @@ impl Options {
     }
 }
 
+/// Signals that would end the process and are not meant to: `systemctl reload` and log rotation send them.
+fn other_signals() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut users = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
+    Ok(async move {
+        loop {
+            let name = tokio::select! {
+                _ = hangup.recv() => "SIGHUP",
+                _ = users.0.recv() => "SIGUSR1",
+                _ = users.1.recv() => "SIGUSR2",
+            };
+            if name == "SIGHUP" {
+                tracing::info!(
+                    signal = name,
+                    "the configuration is read again, as it is twice a second without a signal"
+                );
+            } else {
+                tracing::info!(signal = name, "a signal without a meaning here");
+            }
+        }
+    })
+}
+
 /// A task that has nothing to finish.
 async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send) {
     tokio::select! {
@@ -150,9 +180,9 @@ async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send)
     }
 }
 
-fn public(http: &sections::Http, state: &Shared, traces: &Traces) -> Result<Listener, Failure> {
+fn public(http: &sections::Http, places: usize, state: &Shared, traces: &Traces) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
-    let listener = listener("public", http.listen, http::public(state.clone()), deadlines, http.max_connections)?;
+    let listener = listener("public", http.listen, http::public(state.clone()), deadlines, places)?;
     Ok(Listener { traces: traces.clone(), ..listener })
 }
 
@@ -168,8 +198,9 @@ fn listener(
     deadlines: Deadlines,
     max_connections: usize,
 ) -> Result<Listener, Failure> {
-    let socket = bind(address)
-        .map_err(|error| Failure::running(format!("cannot listen on {address} ({name}.listen): {error}")))?;
+    let key = if name == "admin" { "admin.listen" } else { "http.listen" };
+    let socket =
+        bind(address).map_err(|error| Failure::running(format!("cannot listen on {address} (`{key}`): {error}")))?;
     let address = socket.local_addr().map_err(Failure::running)?;
     tracing::info!(listener = name, %address, "listening");
     Ok(Listener { name, socket, routes, deadlines, max_connections, traces: Traces::default() })
@@ -198,7 +229,11 @@ async fn keep_store(
             }
             // The same problem once, not once a second.
             if problem != said {
-                tracing::warn!(problem, "cannot reach the store yet: senders get 503 until it is there");
+                tracing::warn!(
+                    problem,
+                    advice = error.advice(),
+                    "cannot reach the store yet: senders get 503 until it is there"
+                );
                 said = problem;
             }
             tokio::time::sleep(MIGRATE_PAUSE.mul_f32(0.5 + fastrand::f32())).await;
@@ -220,6 +255,24 @@ async fn prepare(store: &Store, messages: &mut Messages) -> Result<(), Migration
 /// The commit that was built, if the build was told (`NUTRITIONFACTS_REVISION`).
 fn revision() -> &'static str {
     option_env!("NUTRITIONFACTS_REVISION").unwrap_or("unknown")
+}
+
+/// How many connections there may be, as many file descriptors as there are: some are kept for the admin listener, the store and
+/// files.
+fn places(config: &Config, open_files: u64) -> usize {
+    let store = usize::try_from(config.store.max_connections).unwrap_or(usize::MAX);
+    let others = MAX_ADMIN_CONNECTIONS.saturating_add(store).saturating_add(OTHER_FILES);
+    let most = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(others).max(1);
+    let wanted = config.http.max_connections;
+    // Where the limit is not known it is not reckoned with.
+    if open_files == 0 || wanted <= most {
+        return wanted;
+    }
+    tracing::warn!(
+        open_files,
+        "http.max_connections is {wanted}, but the limit of open files leaves room for {most}: raise that limit (ulimit -n, LimitNOFILE=)"
+    );
+    most
 }
 
 /// Ten thousand connections need as many file descriptors; the soft limit is often 1,024.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::schema::Key;
-
 /// One thing that is wrong. Never holds a value, since any value may be a secret in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
@@ -28,12 +26,6 @@ impl Complaint {
     /// A complaint about a whole layer.
     pub fn of_layer(layer: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { layer: layer.into(), key: None, problem: problem.into(), remedy: None, unreadable: false }
-    }
-
-    /// Whether it is about a key that needs a restart.
-    pub fn is_about_a_fixed_key(&self) -> bool {
-        let path = self.key.as_deref().unwrap_or_default();
-        Key::all().iter().any(|(known, key)| known == path && !key.is_live())
     }
 
     /// The same with a remedy.

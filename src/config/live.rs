@@ -21,6 +21,8 @@ pub struct Outcome {
     pub changed: Vec<(Source, String)>,
     /// Live keys are in force, others may need a restart; or something is wrong, and the last good configuration stays.
     pub result: Result<Box<Reload>, Vec<Complaint>>,
+    /// Whether this process has not taken over any layers yet but those that it has started with, as far as they were right.
+    pub is_fresh: bool,
 }
 
 /// Looks at the layers for ever, and says when it has done so once; publishes what is in force, and tells each outcome.
@@ -35,6 +37,7 @@ pub async fn watch(
     let mut first_look = Some(first_look);
     // What the program has started with counts as taken over, unless it has changed since.
     let (mut taken, mut glimpse, mut refused) = (None, Glimpse::default(), None);
+    let mut is_fresh = true;
     let mut ticks = looks::ticks();
     loop {
         if taken.is_some() {
@@ -54,7 +57,7 @@ pub async fn watch(
                     Ok(Ok(())) => {
                         refused = None;
                         let first = taken.is_none();
-                        taken = Some(layers);
+                        (taken, is_fresh) = (Some(layers), false);
                         let nothing = reload.applied.is_empty() && reload.needs_restart.is_empty();
                         if first && nothing && reload.misplaced.is_empty() {
                             continue;
@@ -75,7 +78,7 @@ pub async fn watch(
                 Err(complaints)
             }
         };
-        if outcomes.send(Outcome { changed, result }).await.is_err() {
+        if outcomes.send(Outcome { changed, result, is_fresh }).await.is_err() {
             return;
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Config,
     complaint::Complaint,
-    layer::{DEFAULT, Layer},
+    layer::{DEFAULT, Layer, Source},
     schema::Key,
     secret::REDACTED,
     validate,
@@ -84,6 +84,35 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
         walk.complaints.extend(broken.map(|broken| broken.complaint));
     }
     Err(walk.complaints)
+}
+
+/// The configuration to start with: without the ConfigMaps that are followed and wrong, each by itself or together with what is
+/// below it. [`super::live::watch`] tells what is wrong with them.
+///
+/// # Errors
+///
+/// As [`load`], where something else is wrong.
+pub fn load_to_start(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
+    let complaints = match load(layers) {
+        Ok(loaded) => return Ok(loaded),
+        Err(complaints) => complaints,
+    };
+    let mut kept: Vec<_> = layers.iter().map(|layer| layer.source() != Source::ConfigMap).collect();
+    let with = |kept: &[bool]| {
+        let layers = layers.iter().zip(kept).filter(|(_, kept)| **kept);
+        load(&layers.map(|(layer, _)| layer.clone()).collect::<Vec<_>>())
+    };
+    let mut good = with(&kept).map_err(|_| complaints)?;
+    for index in 0..layers.len() {
+        if !kept[index] {
+            kept[index] = true;
+            match with(&kept) {
+                Ok(loaded) => good = loaded,
+                Err(_) => kept[index] = false,
+            }
+        }
+    }
+    Ok(good)
 }
 
 /// What the layers set a key to, as far as they can be read.

@@ -33,12 +33,12 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     complaint::Complaint,
     layer::{DEFAULT, Layer, Source},
-    load::{Loaded, load},
+    load::{Loaded, load, load_to_start},
     privacy::{KEY_LENGTH, KeyError, MAKE_A_KEY},
     reload::Reload,
     schema::{Key, live_keys, schema},
     show::show,
-    sources::{Flags, layers},
+    sources::{Flags, layers, libpq},
 };
 
 /// The effective configuration.
@@ -93,12 +93,12 @@ impl Default for sections::Store {
         Self {
             url: None,
             host: None,
-            port: 5432,
+            port: None,
             database: None,
             user: None,
             password: None,
             password_file: None,
-            ssl_mode: sections::SslMode::default(),
+            ssl_mode: None,
             ssl_root_cert: None,
             max_connections: 8,
             acquire_timeout: Duration::from_secs(5),

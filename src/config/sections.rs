@@ -28,7 +28,7 @@ pub struct Http {
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_inflated_body: ByteSize,
-    /// Open connections; beyond, the one longest idle gives way.
+    /// Open connections; beyond, one of the network with the most gives way.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// From the first byte of a header to its last.
@@ -84,12 +84,12 @@ pub struct Store {
     /// `sqlite://PATH` or `postgres://…`; a URL of PostgreSQL may hold a password.
     #[serde(serialize_with = "super::secret::serialize_url")]
     pub url: Option<Secret>,
-    /// Host or socket directory of PostgreSQL, instead of `url`.
+    /// Host or socket directory of PostgreSQL, instead of `url`; several separated by commas, tried in this order.
     #[schemars(length(min = 1))]
     pub host: Option<String>,
-    /// Port of PostgreSQL.
+    /// Port of PostgreSQL; `PGPORT` or 5432 if not given.
     #[schemars(range(min = 1))]
-    pub port: u16,
+    pub port: Option<u16>,
     /// Database of PostgreSQL.
     #[schemars(length(min = 1))]
     pub database: Option<String>,
@@ -102,8 +102,9 @@ pub struct Store {
     /// File that holds the password; read for each new connection.
     #[schemars(length(min = 1))]
     pub password_file: Option<PathBuf>,
-    /// TLS towards PostgreSQL.
-    pub ssl_mode: SslMode,
+    /// TLS towards PostgreSQL, unless the URL says it; `PGSSLMODE` or `prefer` if not given.
+    #[schemars(schema_with = "ssl_mode")]
+    pub ssl_mode: Option<SslMode>,
     /// PEM file of the authorities to trust.
     #[schemars(length(min = 1))]
     pub ssl_root_cert: Option<PathBuf>,
@@ -123,13 +124,12 @@ pub struct Store {
 }
 
 /// `store.ssl_mode`, as libpq's `sslmode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     /// No TLS.
     Disable,
     /// TLS if the server offers it.
-    #[default]
     Prefer,
     /// TLS, any certificate.
     Require,
@@ -137,6 +137,12 @@ pub enum SslMode {
     VerifyCa,
     /// The same, for the right host name.
     VerifyFull,
+}
+
+/// Null, or one of them, in a form that [`super::Key`] reads.
+fn ssl_mode(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let names = ["disable", "prefer", "require", "verify-ca", "verify-full"].map(Some);
+    schemars::json_schema!({"type": ["string", "null"], "enum": names.into_iter().chain([None]).collect::<Vec<_>>()})
 }
 
 /// `store.pooler`.

@@ -93,6 +93,12 @@ fn set(text: &str) -> Layer {
     }
 }
 
+/// A variable of libpq's, as text; the store completes by these what the configuration does not say.
+#[must_use]
+pub fn libpq(name: &str) -> Option<String> {
+    env::var_os(name)?.into_string().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What somebody has to do, where waiting does not mend it.
+    pub fn advice(&self) -> Option<&'static str> {
+        let Self::Unavailable { reason, .. } = self else { return None };
+        // An SQLSTATE, or the beginning of what was said instead.
+        let begins = |with: &&str| reason.starts_with(with);
+        ADVICE.iter().find(|(with, _)| begins(with)).map(|(_, advice)| *advice)
+    }
+
     /// Two writers met, and this one gave way: nothing was written, and it may try again at once.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
@@ -59,6 +67,29 @@ impl StoreError {
     }
 }
 
+/// By what a reason begins with.
+const ADVICE: [(&str, &str); 9] = [
+    (
+        "28P01",
+        "the password is wrong, or there is no such user: see `store.user`, `store.password`, `store.password_file`",
+    ),
+    (
+        "28000",
+        "the server does not let this user in: see its pg_hba.conf, and whether it asks for TLS (`store.ssl_mode`)",
+    ),
+    ("3D000", "there is no such database: create it, owned by the user, with the encoding UTF8"),
+    (
+        "42501",
+        "the user lacks a right: make it the owner of the database, or grant it CREATE on the database and on schema public",
+    ),
+    ("53300", "the server has no connection left: raise its max_connections, or lower `store.max_connections`"),
+    ("read-only", "the server only lets us read: the address must lead to the primary"),
+    (NO_SUCH_HOST, "see the host in `store.url` or `store.host`, and the DNS"),
+    ("TLS", "see `store.ssl_mode`, `store.ssl_root_cert`, and the name in the server's certificate"),
+    ("password file", "see `store.password_file`, and who may read it"),
+];
+const NO_SUCH_HOST: &str = "the host name is not known";
+
 const DEADLOCK: &str = "40P01";
 const SERIALIZATION: &str = "40001";
 const STATEMENT_TIMEOUT: &str = "57014";
@@ -72,6 +103,12 @@ pub enum OpenError {
     /// `sqlite://` without a path, or with parameters.
     #[error("store.url must be sqlite:// and the path of a file, without parameters")]
     SqlitePath,
+    /// A parameter, variable or file that says how to reach PostgreSQL.
+    #[error("{what}")]
+    ConnInfo {
+        /// What is wrong with which of them; no value.
+        what: String,
+    },
     /// Not readable as an URL of PostgreSQL. The cause is not told: it may quote the password.
     #[error(
         "store.url cannot be read as an URL of PostgreSQL (are special characters of the password percent-encoded?)"
@@ -143,6 +180,11 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
+    /// As [`StoreError::advice`].
+    pub fn advice(&self) -> Option<&'static str> {
+        if let Self::Store(error) = self { error.advice() } else { None }
+    }
+
     /// Whether the same again later may work.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable { .. }))
@@ -198,12 +240,17 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreError {
         sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             StoreError::unavailable(format!("TLS: {error}"))
         }
+        // The standard library has no kind for it.
+        sqlx::Error::Io(error) if error.to_string().starts_with("failed to lookup address") => {
+            StoreError::unavailable(NO_SUCH_HOST)
+        }
         sqlx::Error::Io(error) => StoreError::unavailable(format!("connection: {}", error.kind())),
-        sqlx::Error::Tls(error) => StoreError::unavailable(format!("TLS: {error}")),
+        // Configuration: certificates and keys, as no URL is read by the library.
+        sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => StoreError::unavailable(format!("TLS: {error}")),
         sqlx::Error::Protocol(_) => StoreError::unavailable("protocol"),
         sqlx::Error::Encode(_) => StoreError::Rejected { reason: "encoding".into() },
         sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => StoreError::Rejected { reason: "decoding".into() },
-        sqlx::Error::Configuration(_) | sqlx::Error::ConfigFile(_) => StoreError::unavailable("configuration"),
+        sqlx::Error::ConfigFile(_) => StoreError::unavailable("configuration"),
         sqlx::Error::WorkerCrashed => StoreError::unavailable("worker crashed"),
         _ => StoreError::unavailable("driver"),
     }

@@ -1,6 +1,7 @@
 //! Where rows rest: PostgreSQL or SQLite, the same operations on both.
 
 mod connections;
+mod conninfo;
 mod digest;
 mod error;
 mod fresh;
@@ -353,6 +354,14 @@ impl Store {
     /// As of the operating system.
     pub fn volume(&self) -> io::Result<Option<Volume>> {
         self.folder().map(Volume::of).transpose()
+    }
+
+    /// Bytes of the log of an embedded store.
+    pub fn log_size(&self) -> u64 {
+        match self {
+            Self::Postgres(_) => 0,
+            Self::Sqlite(store) => store.log_size(),
+        }
     }
 
     /// Whether the store would take a row now: a round trip to it.

@@ -38,6 +38,14 @@ pub enum ReadError {
     /// There is no database yet.
     #[error("there is no database at {}", .0.display())]
     Missing(PathBuf),
+    /// The user of the database lacks the right.
+    #[error(
+        "the user may not read the tables of pings: the report needs the server's user, or one who may read as much"
+    )]
+    Forbidden,
+    /// The file can be read, but what beside it has not been copied into it cannot.
+    #[error("{} cannot be read beside its log (-wal): copy both to where you may write, or stop the server", .0.display())]
+    Log(PathBuf),
     /// While reading.
     #[error("cannot read the store (is its schema of this version?)")]
     Store(#[source] StoreError),
@@ -68,6 +76,35 @@ const LEARNERS: &str = "SELECT facility_id, max(learners)
         AND facility_id <> '' AND learners <= 1000000 AND (coalesce(profiles.mode, '') = '' OR $3)
     GROUP BY facility_id";
 
+impl ReadError {
+    fn of(error: &sqlx::Error) -> Self {
+        match classify(error) {
+            StoreError::Unavailable { reason, .. } if reason == "42501" => Self::Forbidden,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Opens a database file to read it, whoever writes it, and wherever nothing can be written.
+async fn open_file(file: &Path) -> Result<SqliteConnection, ReadError> {
+    // Sorting needs no place on a disk: a container may have none.
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).pragma("temp_store", "memory");
+    let options = options.disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| ReadError::of(&error))?;
+    let Err(error) = sqlx::raw_sql("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut connection).await else {
+        return Ok(connection);
+    };
+    let _ = connection.close().await;
+    // SQLite needs files beside the database, unless nobody writes it and there is nothing beside it.
+    match std::fs::metadata(sqlite::log_of(file)) {
+        Ok(log) if log.len() > 0 => Err(ReadError::Log(file.to_owned())),
+        _ => {
+            let still = SqliteConnection::connect_with(&options.immutable(true)).await;
+            still.map_err(|_| ReadError::of(&error))
+        }
+    }
+}
+
 impl Reader {
     /// Connects; nothing is made or changed.
     ///
@@ -89,9 +126,8 @@ impl Reader {
         if !file.exists() {
             return Err(ReadError::Missing(file.to_owned()));
         }
-        let options = SqliteConnectOptions::new().filename(file).read_only(true).disable_statement_logging();
-        let connection = SqliteConnection::connect_with(&options).await;
-        Ok(Self::Sqlite(Box::new(connection.map_err(|error| ReadError::Store(classify(&error)))?)))
+        let connection = open_file(file).await?;
+        Ok(Self::Sqlite(Box::new(connection)))
     }
 
     /// The day before which pings may have been deleted.
@@ -105,7 +141,7 @@ impl Reader {
             Self::Postgres(connection) => sqlx::query_scalar(SQL).fetch_one(&mut **connection).await,
             Self::Sqlite(connection) => sqlx::query_scalar(SQL).fetch_one(&mut **connection).await,
         };
-        read.map_err(|error| ReadError::Store(classify(&error)))
+        read.map_err(|error| ReadError::of(&error))
     }
 
     /// Reads into the survey what was counted of a period.
@@ -125,7 +161,7 @@ impl Reader {
                 query.fetch_all(&mut **connection).await
             }
         };
-        for (version, os, country, count) in read.map_err(|error| ReadError::Store(classify(&error)))? {
+        for (version, os, country, count) in read.map_err(|error| ReadError::of(&error))? {
             survey.count(Traits { os, version, country, language: String::new() }, u64::try_from(count).unwrap_or(0));
         }
         Ok(())
@@ -174,7 +210,7 @@ impl Reader {
             }
             Ok(())
         };
-        read.await.map_err(|error: sqlx::Error| ReadError::Store(classify(&error)))
+        read.await.map_err(|error: sqlx::Error| ReadError::of(&error))
     }
 }
 

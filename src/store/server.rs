@@ -1,20 +1,25 @@
 //! How a PostgreSQL server is reached, and what a fresh connection must fulfil.
 
-use std::{io, path::PathBuf, str::FromStr, thread};
+use std::{io, path::PathBuf, thread};
 
-use sqlx::{
-    ConnectOptions, Connection, PgConnection,
-    postgres::{PgConnectOptions, PgSslMode},
-};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::error::{MigrationError, OpenError, StoreError, classify};
-use crate::config::sections::{self, Pooler, SslMode};
+use super::{
+    conninfo::ConnInfo,
+    error::{MigrationError, OpenError, StoreError, classify},
+};
+use crate::config::{
+    libpq,
+    secret::Secret,
+    sections::{self, Pooler, SslMode},
+};
 
 /// The address and manner of connecting.
 #[derive(Debug)]
 pub(super) struct Server {
-    options: PgConnectOptions,
+    /// To be tried in this order.
+    targets: Vec<PgConnectOptions>,
     password_file: Option<PathBuf>,
     /// A pooler gives every transaction another connection: nothing may rest on the session.
     pub pooled: bool,
@@ -22,41 +27,57 @@ pub(super) struct Server {
 
 impl Server {
     pub fn new(store: &sections::Store) -> Result<Self, OpenError> {
-        let mut options = match &store.url {
-            Some(url) => by_url(url.expose(), store.ssl_mode)?,
+        let mut info = match &store.url {
+            Some(url) => ConnInfo::of_url(url.expose())?,
             None => by_fields(store),
         };
+        info.add_if_missing("sslmode", store.ssl_mode.map(mode).unwrap_or_default());
         if let Some(path) = &store.ssl_root_cert {
-            // Read at each connection; missing from the beginning, it is a mistake and not a bad day.
-            std::fs::metadata(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
-            options = options.ssl_root_cert(path);
+            info.add("sslrootcert", path.display().to_string());
         }
-        if options.get_application_name().is_none() {
-            options = options.application_name("nutritionfacts");
-        }
-        // The statements are always the same ones, and errors and notices quote rows: the metrics tell of both.
-        options = options.disable_statement_logging();
+        info.complete(&libpq)?;
+        info.add_if_missing("application_name", "nutritionfacts");
         let pooled = store.pooler == Pooler::Transaction;
-        options = if pooled {
-            options.extra_float_digits(None).statement_cache_capacity(0)
-        } else {
-            options.options([("synchronous_commit", "on"), ("client_min_messages", "error")])
+        let with = |options: PgConnectOptions| {
+            // The statements are always the same ones, and errors and notices quote rows: the metrics tell of both.
+            let options = options.disable_statement_logging();
+            if pooled {
+                options.extra_float_digits(None).statement_cache_capacity(0)
+            } else {
+                options.options([("synchronous_commit", "on"), ("client_min_messages", "error")])
+            }
         };
-        let server = Self { options, password_file: store.password_file.clone(), pooled };
+        let targets = info.targets(&libpq)?.into_iter().map(with).collect();
+        let server = Self { targets, password_file: store.password_file.clone(), pooled };
         // A file that is missing from the beginning is a mistake, not a bad day.
-        server.with_password().map_err(|(path, source)| OpenError::File { path, source })?;
+        server.password().map_err(|(path, source)| OpenError::File { path, source })?;
         Ok(server)
     }
 
     /// A connection whose commits are durable; `statement_timeout` in milliseconds (through a pooler, that of the role).
     pub async fn connect(&self, statement_timeout: &str) -> Result<PgConnection, MigrationError> {
         // The file is read each time: whoever rotates the password changes it first.
-        let mut options = self
-            .with_password()
+        let password = self
+            .password()
             .map_err(|(_, error)| StoreError::unavailable(format!("password file: {}", error.kind())))?;
-        if !self.pooled {
-            options = options.options([("statement_timeout", statement_timeout)]);
+        let mut last = MigrationError::Store(StoreError::unavailable("no host"));
+        for target in &self.targets {
+            let mut options = target.clone();
+            if let Some(password) = &password {
+                options = options.password(password);
+            }
+            if !self.pooled {
+                options = options.options([("statement_timeout", statement_timeout)]);
+            }
+            match self.connect_to(options).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
         }
+        Err(last)
+    }
+
+    async fn connect_to(&self, options: PgConnectOptions) -> Result<PgConnection, MigrationError> {
         let mut connection = connect_aside(options).await.map_err(|error| self.explain(&error))?;
         check(&mut connection).await?;
         Ok(connection)
@@ -72,51 +93,31 @@ impl Server {
         }
     }
 
-    fn with_password(&self) -> Result<PgConnectOptions, (PathBuf, io::Error)> {
-        let options = self.options.clone();
-        let Some(path) = &self.password_file else { return Ok(options) };
+    fn password(&self) -> Result<Option<String>, (PathBuf, io::Error)> {
+        let Some(path) = &self.password_file else { return Ok(None) };
         let text = std::fs::read_to_string(path).map_err(|error| (path.clone(), error))?;
-        Ok(options.password(text.trim()))
+        Ok(Some(text.trim().to_owned()))
     }
 }
 
-fn by_url(url: &str, ssl_mode: SslMode) -> Result<PgConnectOptions, OpenError> {
-    let Some((_, query)) = url
-        .strip_prefix("postgres://")
-        .or_else(|| url.strip_prefix("postgresql://"))
-        .map(|rest| rest.split_once('?').unwrap_or((rest, "")))
-    else {
-        return Err(OpenError::Scheme);
-    };
-    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::PostgresUrl)?;
-    let says_ssl = query.split('&').any(|pair| pair.starts_with("sslmode=") || pair.starts_with("ssl-mode="));
-    Ok(if says_ssl { options } else { options.ssl_mode(mode(ssl_mode)) })
+fn by_fields(store: &sections::Store) -> ConnInfo {
+    let mut info = ConnInfo::default();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    info.add("host", text(&store.host));
+    info.add("port", store.port.map(|port| port.to_string()).unwrap_or_default());
+    info.add("user", text(&store.user));
+    info.add("dbname", text(&store.database));
+    info.add("password", store.password.as_ref().map(Secret::expose).unwrap_or_default());
+    info
 }
 
-fn by_fields(store: &sections::Store) -> PgConnectOptions {
-    let mut options = PgConnectOptions::new_without_pgpass().port(store.port).ssl_mode(mode(store.ssl_mode));
-    if let Some(host) = &store.host {
-        options = options.host(host);
-    }
-    if let Some(user) = &store.user {
-        options = options.username(user);
-    }
-    if let Some(database) = &store.database {
-        options = options.database(database);
-    }
-    if let Some(password) = &store.password {
-        options = options.password(password.expose());
-    }
-    options
-}
-
-fn mode(mode: SslMode) -> PgSslMode {
+fn mode(mode: SslMode) -> &'static str {
     match mode {
-        SslMode::Disable => PgSslMode::Disable,
-        SslMode::Prefer => PgSslMode::Prefer,
-        SslMode::Require => PgSslMode::Require,
-        SslMode::VerifyCa => PgSslMode::VerifyCa,
-        SslMode::VerifyFull => PgSslMode::VerifyFull,
+        SslMode::Disable => "disable",
+        SslMode::Prefer => "prefer",
+        SslMode::Require => "require",
+        SslMode::VerifyCa => "verify-ca",
+        SslMode::VerifyFull => "verify-full",
     }
 }
 

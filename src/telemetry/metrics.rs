@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 
 use crate::domain::period::Grain;
@@ -39,6 +39,7 @@ macro_rules! metric {
     };
 }
 
+metric!(IntCounter, "counter", |opts, _labels| IntCounter::with_opts(opts));
 metric!(IntCounterVec, "counter", |opts, labels| IntCounterVec::new(opts, labels));
 metric!(IntGauge, "gauge", |opts, _labels| IntGauge::with_opts(opts));
 metric!(IntGaugeVec, "gauge", |opts, labels| IntGaugeVec::new(opts, labels));
@@ -127,6 +128,8 @@ metrics! {
     store_connections: IntGaugeVec ["state"],
     /// Whole months after the present one that have their partition; PostgreSQL only.
     store_months_ahead: IntGaugeVec ["store"],
+    /// Size of the log beside the embedded store's database, which is copied into that; 0 with PostgreSQL.
+    store_log_size_bytes: IntGaugeVec ["store"],
     /// Free bytes of the volume that the embedded store is on.
     store_volume_free_bytes: IntGaugeVec ["store"],
     /// Size of the volume that the embedded store is on.
@@ -141,6 +144,8 @@ metrics! {
     digest_oldest_age_seconds: IntGaugeVec ["store"],
     /// Days, weeks and months counted by this process: `counted`, `failed` (tried again later).
     periods_counted_total: IntCounterVec ["grain", "result"],
+    /// Lines of the log that were thrown away, as nobody read those before.
+    log_lines_dropped_total: IntCounter,
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
     /// Whether the last change of the configuration was taken over; if not, the last good one is in force.
@@ -196,6 +201,7 @@ impl Metrics {
             &self.store_clock_ahead_seconds,
             &self.digest_waiting_batches,
             &self.digest_oldest_age_seconds,
+            &self.store_log_size_bytes,
         ] {
             gauge.with_label_values(&[kind]).set(0);
         }

@@ -10,6 +10,7 @@ use std::io::IsTerminal;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 use self::{
@@ -22,8 +23,12 @@ use crate::config::sections;
 pub struct Telemetry {
     /// Changes what is running.
     pub controls: Controls,
+    _lines: WorkerGuard,
     _delivery: Option<Delivery>,
 }
+
+/// Lines that wait to be written, some hundred bytes each.
+const MOST_LINES: usize = 10_000;
 
 /// Changes which lines are logged.
 type LogFilter = reload::Handle<EnvFilter, tracing_subscriber::Registry>;
@@ -32,6 +37,7 @@ type LogFilter = reload::Handle<EnvFilter, tracing_subscriber::Registry>;
 #[derive(Clone)]
 pub struct Controls {
     filter: LogFilter,
+    dropped: ErrorCounter,
     /// Begins traces.
     pub traces: Traces,
 }
@@ -42,6 +48,19 @@ impl Controls {
         let _ = self.filter.reload(filter(&telemetry.log));
         self.traces.set_sample_ratio(telemetry.tracing.sample_ratio);
     }
+
+    /// Lines of the log that were thrown away since the start, as nobody read those before.
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        self.dropped.dropped_lines() as u64
+    }
+}
+
+/// The log as it runs; dropped, it waits a moment for the last lines.
+pub struct Log {
+    filter: LogFilter,
+    dropped: ErrorCounter,
+    lines: WorkerGuard,
 }
 
 /// Starts the process's logs, to standard error, and its traces, if a collector is configured.
@@ -51,7 +70,7 @@ impl Controls {
 /// # Errors
 /// Traces cannot be sent the way that is configured. A collector that is away is no error.
 pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError> {
-    let filter = start_log(&telemetry.log);
+    let Log { filter, dropped, lines } = start_log(&telemetry.log);
     let sections::Tracing { endpoint, sample_ratio } = &telemetry.tracing;
     let (traces, delivery) = match endpoint {
         None => (Traces::default(), None),
@@ -62,7 +81,7 @@ pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError
             (Traces::new(queue, resource, *sample_ratio), Some(delivery))
         }
     };
-    Ok(Telemetry { controls: Controls { filter, traces }, _delivery: delivery })
+    Ok(Telemetry { controls: Controls { filter, dropped, traces }, _lines: lines, _delivery: delivery })
 }
 
 /// The filter, never with the notices of PostgreSQL, which quote rows (PRIVACY.md), nor with the Kubernetes client: it logs
@@ -71,9 +90,13 @@ fn filter(log: &sections::Log) -> EnvFilter {
     EnvFilter::new(format!("{},sqlx::postgres::notice=off,kube_client=off", log.filter))
 }
 
-/// Starts the process's logs.
+/// Starts the process's logs. They are written by a thread of their own: a pipe that nobody reads stops nothing, and what does not
+/// find room is counted instead.
 #[must_use]
-pub fn start_log(log: &sections::Log) -> LogFilter {
+pub fn start_log(log: &sections::Log) -> Log {
+    let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES).thread_name("log");
+    let (writer, guard) = lines.finish(std::io::stderr());
+    let dropped = writer.error_counter();
     let terminal = std::io::stderr().is_terminal();
     let (filter, handle) = reload::Layer::new(filter(log));
     let json = match log.format {
@@ -82,14 +105,14 @@ pub fn start_log(log: &sections::Log) -> LogFilter {
         sections::LogFormat::Json => true,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(writer);
     // A second start in one process (tests) keeps the first.
     let _ = if json {
         registry.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
     } else {
         registry.with(lines.with_ansi(terminal)).try_init()
     };
-    handle
+    Log { filter: handle, dropped, lines: guard }
 }
 
 /// Who sends the traces. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are read by OpenTelemetry itself.

@@ -89,7 +89,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
             let text = install.describe_live();
             text.lines().find(|line| line.contains("ConfigRejected") && line.contains(problem)).map(str::to_owned)
         });
-        assert!(event.contains("Warning") && event.contains("The last good configuration stays in force"), "{event}");
+        assert!(event.contains("Warning") && event.contains("the last good configuration stays in force"), "{event}");
         let logged = problem.replace(" (and 39999 more, see the log)", "");
         assert!(server.log.text().contains(logged.trim_start_matches('(')) || problem.starts_with('('), "{problem}");
     }

@@ -91,6 +91,44 @@ fn a_mounted_config_map_changes_by_a_swap_of_links() {
     server.assert_well();
 }
 
+/// Whatever a followed ConfigMap says, a server starts, and goes on, without it; here by its mounted copy alone.
+#[test]
+fn a_broken_config_map_keeps_no_server_from_starting() {
+    let wrong = [
+        "api: {replay: empty}",
+        "api: {reply: 7}",
+        "ingest: {max_batch: 0}",
+        "http: {max_conections: 3}",
+        "http: {max_connections: lots}",
+        "http: {max_connections: 0}",
+        "store: {password: x}",
+        "store: {url: 'postgres://a/b'}",
+        "privacy: {key: short}",
+        "strangers: 1",
+        "api: [",
+        "a: &a [*a]",
+    ];
+    for text in wrong {
+        let setup = Setup::sqlite();
+        let base = setup.folder().join("config.yaml");
+        fs::write(&base, "api: {reply: empty}\nkubernetes: {config_maps: [live]}").unwrap();
+        let mut mount = Mount::new(&setup.folder().join("live"), "config.yaml", text);
+        let server = setup.config(&base).config(mount.file()).start();
+        assert!(reply_is_empty(&server), "{text}");
+        let rejected =
+            |of: &str| server.log.text().lines().any(|line| line.contains("configmap/live") && line.contains(of));
+        eventually("it is told", || rejected("the server has started without it").then_some(()));
+        assert!(!rejected("last good"), "{text}");
+        assert_eq!(server.metric(LAST), Some("0".into()), "{text}");
+        mount.publish("api: {reply: by_version}");
+        eventually("it is right", || (!reply_is_empty(&server)).then_some(()));
+        mount.publish(text);
+        eventually("it is told", || rejected("the last good configuration stays in force").then_some(()));
+        assert!(!reply_is_empty(&server), "{text}");
+        server.assert_well();
+    }
+}
+
 #[test]
 fn a_rotated_key_starts_new_pseudonyms_and_an_unusable_one_changes_nothing() {
     let setup = Setup::sqlite().without_key();

@@ -307,7 +307,7 @@ async fn passwords_may_hold_anything_and_change() {
     fs::write(file.path(), format!("{first}\n")).unwrap();
     let by_file = sections::Store {
         host: Some("127.0.0.1".into()),
-        port: cluster.port(),
+        port: Some(cluster.port()),
         database: Some("d".into()),
         user: Some("postgres".into()),
         password_file: Some(file.path().into()),

@@ -63,6 +63,13 @@ pub(super) fn path_of(url: &str) -> Result<&Path, OpenError> {
     Ok(Path::new(path))
 }
 
+/// The log beside a database file, from which it is copied into that.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 impl Sqlite {
     pub(super) async fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = prepare(path)?;
@@ -73,6 +80,8 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             // KiB. A batch changes few pages besides the last ones; the digest goes through `installations` in order.
             .pragma("cache_size", "-4096")
+            // Bytes: a reader that took its time has made the log longer, which is given back afterwards.
+            .pragma("journal_size_limit", "67108864")
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
         let connection = SqliteConnection::connect_with(&options)
@@ -89,6 +98,11 @@ impl Sqlite {
             waiting: Mutex::default(),
             _lock: lock,
         })
+    }
+
+    /// Bytes of the log.
+    pub(super) fn log_size(&self) -> u64 {
+        std::fs::metadata(log_of(self.options.get_filename())).map(|log| log.len()).unwrap_or_default()
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -77,6 +77,16 @@ impl fmt::Debug for Layer {
     }
 }
 
+/// Without blanks and ends of lines around its texts: Secrets that were made by hand, and blocks of YAML, end with a line feed.
+fn trimmed(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.trim().to_owned()),
+        Value::Array(items) => items.into_iter().map(trimmed).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, trimmed(value))).collect(),
+        other => other,
+    }
+}
+
 impl Layer {
     /// A file, from its text.
     pub fn file(path: impl fmt::Display, text: impl Into<String>) -> Self {
@@ -141,10 +151,13 @@ impl Layer {
                 let unreadable = *fault != Fault::Form;
                 Err(Complaint { unreadable, ..Complaint::of_layer(&self.name, problem) })
             }
-            Content::Yaml(text) => yaml::tree(text).map_err(|error| Complaint::of_layer(&self.name, error.to_string())),
-            Content::Text { text, .. } if text.is_empty() => Ok(Value::Null),
+            Content::Yaml(text) => match yaml::tree(text) {
+                Ok(tree) => Ok(trimmed(tree)),
+                Err(error) => Err(Complaint::of_layer(&self.name, error.to_string())),
+            },
+            Content::Text { text, .. } if text.trim().is_empty() => Ok(Value::Null),
             Content::Text { path, text } => {
-                let value = self.read(path, text)?;
+                let value = trimmed(self.read(path, text.trim())?);
                 Ok(path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)]))))
             }
         }
@@ -212,6 +225,21 @@ mod tests {
         assert_eq!(set("http.trusted_proxies", "[10.0.0.0/8]"), json!({"http": {"trusted_proxies": ["10.0.0.0/8"]}}));
         assert_eq!(set("shutdown", "{delay: 1s}"), json!({"shutdown": {"delay": "1s"}}));
         assert_eq!(set("store.host", ""), Value::Null);
+    }
+
+    /// A Secret that was made by hand ends with a line feed.
+    #[test]
+    fn blanks_around_a_text_are_no_part_of_it() {
+        let url = json!({"store": {"url": "sqlite://x.db"}});
+        assert_eq!(set("store.url", " sqlite://x.db\r\n"), url);
+        assert_eq!(Layer::variable("A", "store.url", "sqlite://x.db\n").values().unwrap(), url);
+        assert_eq!(Layer::file("x", "store:\n  url: |\n    sqlite://x.db\n").values().unwrap(), url);
+        assert_eq!(
+            set("http.trusted_proxies", "[' 10.0.0.0/8 ']"),
+            json!({"http": {"trusted_proxies": ["10.0.0.0/8"]}})
+        );
+        assert_eq!(set("ingest.lanes", "2\n"), json!({"ingest": {"lanes": 2}}));
+        assert_eq!(set("store.host", " \n"), Value::Null);
     }
 
     #[test]

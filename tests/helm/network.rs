@@ -80,7 +80,7 @@ fn needed(release: &Release, is_server: bool) -> Vec<String> {
     let dns = if release.case.name == "openshift" { 5353 } else { 53 };
     let mut needed = vec![format!("UDP {dns}"), format!("TCP {dns}")];
     if loaded.store.is_postgres() {
-        needed.push(format!("TCP {}", loaded.store.port));
+        needed.push(format!("TCP {}", loaded.store.port.unwrap_or(5432)));
     }
     let kubernetes = &loaded.kubernetes;
     if is_server && (kubernetes.message_resources || !kubernetes.config_maps.is_empty()) {

@@ -20,7 +20,7 @@ fn report(store: &str, arguments: &[&str]) -> Output {
 
 fn run(store: &str, name: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
-    command.env_clear().env("DATABASE_URL", store).env("NUTRITIONFACTS__PRIVACY__KEY", "k".repeat(40));
+    command.env_clear().env("DATABASE_URL", store);
     command.arg(name).args(arguments).output().unwrap()
 }
 
@@ -126,6 +126,45 @@ fn it_reads_an_embedded_store_beside_its_server() {
     assert!(table.contains("11 ordinary installations pinged"), "{table}");
     assert!(table.contains("language  installations   share\nen                   11  100.0%"), "{table}");
     server.assert_well();
+}
+
+/// In a mount that lets nobody write, beside a server and without one; and no place for temporary files is needed.
+#[test]
+fn it_reads_where_nothing_can_be_written() {
+    let setup = Setup::sqlite();
+    let server = setup.start();
+    for id in 0..12 {
+        let body = format!(r#"{{"instance_id": "i{id}", "version": "0.17.5"}}"#);
+        assert_eq!(server.ask(&post(PINGBACK, body.as_bytes())).status, 200);
+    }
+    let folder = server.data_folder().display().to_string();
+    let read_only = || {
+        // In a user namespace of its own anyone may mount.
+        let script =
+            format!("mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &script,
+            env!("CARGO_BIN_EXE_nutritionfacts"),
+        ]);
+        command.args([
+            "report",
+            "--format",
+            "json",
+            "--set",
+            &format!("store.url=sqlite://{folder}/nutritionfacts.db"),
+        ]);
+        command.env("TMPDIR", "/nowhere");
+        json(&command.output().unwrap())["installations"].clone()
+    };
+    assert_eq!(read_only(), 12, "beside a server");
+    assert!(server.stop().success());
+    assert_eq!(read_only(), 12, "without a server");
 }
 
 #[test]

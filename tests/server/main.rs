@@ -19,6 +19,7 @@ mod full_disk;
 mod hostile;
 mod http2;
 mod legacy;
+mod libpq;
 mod limits;
 mod live;
 mod load;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     stores,
     support::{
+        eventually,
         http::{PINGBACK, post},
         rows::Rows,
         server::Setup,
@@ -94,6 +95,36 @@ fn replies_can_be_the_letter_of_the_first_specification() {
     let reply = server.ask(&post("/api/v1/statistics", b"{}"));
     assert_eq!(reply.json(), json!({"messages": []}));
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 1);
+}
+
+/// `systemctl reload`, and what rotates logs, send these.
+#[test]
+fn signals_that_mean_no_end_end_nothing() {
+    let server = Setup::sqlite().start();
+    for name in ["HUP", "USR1", "USR2"] {
+        server.signal(name);
+        eventually("it is told", || server.log.text().contains(&format!("SIG{name}")).then_some(()));
+        assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+    }
+    server.assert_well();
+}
+
+/// A pipe that nobody reads from stops nothing.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let server = Setup::sqlite().set("telemetry.log.filter=debug").start();
+    server.log.be_deaf();
+    let refused = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut connection = server.connect();
+    for _ in 0..150 {
+        connection.send(&refused.repeat(100)).unwrap();
+        for _ in 0..100 {
+            assert_eq!(connection.reply().status, 404);
+        }
+    }
+    assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
+    let dropped = || server.metric("nutritionfacts_log_lines_dropped_total").unwrap();
+    eventually("lines are counted instead", || (dropped() != "0").then_some(()));
 }
 
 /// Several processes on one database, started at once, do not get in each other's way.

@@ -5,6 +5,8 @@ use nutritionfacts::{
     store::{OpenError, Store, Write},
 };
 
+use sqlx::{Connection, SqliteConnection};
+
 use crate::rows::{Bench, by_url, now, ping, write};
 
 #[tokio::test]
@@ -56,4 +58,33 @@ async fn a_folder_that_cannot_be_made_is_named() {
 fn nothing_named_means_embedded() {
     let store = sections::Store::default();
     assert!(store.url.is_none() && store.host.is_none());
+}
+
+/// What a slow reader has made of the log is given back when it has gone.
+#[tokio::test]
+async fn a_reader_that_takes_its_time_leaves_no_long_log() {
+    let bench = Bench::sqlite().await;
+    bench.store.migrate(now()).await.unwrap();
+    let file = bench.url.strip_prefix("sqlite://").unwrap();
+    let log = || std::fs::metadata(format!("{file}-wal")).unwrap().len();
+    let mut reader = SqliteConnection::connect(&bench.url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM pings").execute(&mut reader).await.unwrap();
+    let extra = format!(r#"{{"x": "{}"}}"#, "x".repeat(16_000));
+    let mut second = 0;
+    let mut write_some = async || {
+        second += 1;
+        let rows: Vec<_> = (0..100)
+            .map(|number| ping(&format!("i{number}"), second).with(|ping| ping.extra = extra.clone().into()))
+            .collect();
+        write(&bench.store, &rows, Write::New).await.unwrap();
+    };
+    while log() < 80 << 20 {
+        write_some().await;
+    }
+    assert_eq!(bench.store.log_size(), log());
+    reader.close().await.unwrap();
+    for _ in 0..5 {
+        write_some().await;
+    }
+    assert!(log() <= 64 << 20, "{}", log());
 }

@@ -5,7 +5,10 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Instant,
 };
@@ -35,6 +38,7 @@ pub struct Setup {
     small_disk: bool,
     /// Days.
     clock: i32,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -52,6 +56,7 @@ impl Setup {
             names_url: true,
             small_disk: false,
             clock: 0,
+            variables: vec![],
         }
     }
 
@@ -103,6 +108,12 @@ impl Setup {
         self
     }
 
+    /// With this variable in its environment.
+    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -148,7 +159,7 @@ impl Setup {
         }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if ["NUTRITIONFACTS", "OTEL_"].iter().any(|prefix| text.starts_with(prefix))
+            if ["NUTRITIONFACTS", "OTEL_", "PG"].iter().any(|prefix| text.starts_with(prefix))
                 || ["DATABASE_URL", "RUST_LOG"].contains(&&*text)
             {
                 command.env_remove(name);
@@ -164,6 +175,7 @@ impl Setup {
             command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", format!("{:+}d", self.clock));
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if self.names_url {
             command.env("NUTRITIONFACTS__STORE__URL", &self.url);
         }
@@ -346,16 +358,24 @@ impl Drop for Watchdog {
 
 /// The lines that the server wrote.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<String>>>);
+pub struct Log(Arc<Mutex<Vec<String>>>, Arc<AtomicBool>);
 
 impl Log {
     fn follow(&self, source: impl Read + Send + 'static) -> JoinHandle<()> {
-        let lines = Arc::clone(&self.0);
+        let (lines, is_deaf) = (Arc::clone(&self.0), Arc::clone(&self.1));
         thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
                 lines.lock().unwrap().push(line);
+                while is_deaf.load(Ordering::Relaxed) {
+                    thread::park();
+                }
             }
         })
+    }
+
+    /// From now on nobody reads what the server writes.
+    pub fn be_deaf(&self) {
+        self.1.store(true, Ordering::Relaxed);
     }
 
     pub fn text(&self) -> String {

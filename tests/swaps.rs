@@ -93,6 +93,7 @@ async fn every_reply_holds_one_whole_state() {
         metrics: metrics.clone(),
         budgets: http::budget::Budgets::default(),
         refusals: http::refusals::Refusals::default(),
+        unknown: http::unknown::Unknown::default(),
     });
     let socket = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = socket.local_addr().unwrap();

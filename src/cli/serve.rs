@@ -21,6 +21,7 @@ use crate::{
         serve::{Listener, bind},
         socket::Deadlines,
         state::{AppState, Shared},
+        unknown::Unknown,
     },
     ingest::{Ingest, health::Health},
     leadership,
@@ -104,6 +105,7 @@ impl Options {
             metrics: metrics.clone(),
             budgets: Budgets::default(),
             refusals: Refusals::default(),
+            unknown: Unknown::default(),
         });
         // Both are bound before anything else happens, so that probes are answered while migrations run.
         for listener in

@@ -19,6 +19,7 @@ pub mod serve;
 pub mod socket;
 pub mod state;
 mod under_way;
+pub mod unknown;
 
 use axum::{
     Router,
@@ -96,6 +97,7 @@ pub fn admin(state: Shared) -> Routes {
 }
 
 async fn not_found(State(state): State<Shared>, request: Request) -> Response {
+    state.unknown.note(request.method(), request.uri().path(), &state.metrics);
     unwanted(&state, request, reply::plain(StatusCode::NOT_FOUND, "Not found.")).await
 }
 

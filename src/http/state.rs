@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{budget::Budgets, refusals::Refusals};
+use super::{budget::Budgets, refusals::Refusals, unknown::Unknown};
 use crate::{
     config::Loaded,
     ingest::{Ingest, health::Health},
@@ -31,6 +31,8 @@ pub struct AppState {
     pub budgets: Budgets,
     /// What is said of refused reports.
     pub refusals: Refusals,
+    /// What is said of reports of an unknown kind.
+    pub unknown: Unknown,
 }
 
 /// As handlers get it: a clone for each request must be one count, not twenty.

@@ -251,13 +251,13 @@ fn helm_and_kustomize_drift() {
     let release = Release::named("crds");
     let server = Release::named("external");
     let read = |file: &str| -> Value {
-        serde_saphyr::from_str(&std::fs::read_to_string(format!("{ROOT}/kustomize/base/{file}")).unwrap()).unwrap()
+        serde_saphyr::from_str(&std::fs::read_to_string(format!("{ROOT}/kustomize/{file}")).unwrap()).unwrap()
     };
     let definition = release.of_kind("CustomResourceDefinition").next().expect("there is a definition");
-    assert_eq!(definition.source["spec"], read("crd.yaml")["spec"]);
+    assert_eq!(definition.source["spec"], read("crd/crd.yaml")["spec"]);
     let mut rules = server.of_kind("Role").next().expect("there is a Role").source["rules"].clone();
     rules[0]["resourceNames"] = json!(["nutritionfacts-live"]);
-    assert_eq!(rules, read("role.yaml")["rules"]);
+    assert_eq!(rules, read("base/role.yaml")["rules"]);
 }
 
 #[test]

@@ -127,6 +127,7 @@ impl Default for sections::Ingest {
     fn default() -> Self {
         Self {
             max_batch: 500,
+            max_hourly_pings: 360,
             queue_capacity: 10_000,
             lanes: 1,
             profile_cache: ByteSize::mib(32),

@@ -204,6 +204,7 @@ mod tests {
                 "http.max_inflated_body",
                 "http.trusted_proxies",
                 "ingest.max_batch",
+                "ingest.max_hourly_pings",
                 "ingest.mode_rules",
                 "messages.files",
                 "privacy.identifiers",

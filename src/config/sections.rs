@@ -163,6 +163,9 @@ pub struct Ingest {
     /// Rows of one commit at most.
     #[schemars(range(min = 1, max = 10_000), extend("x-live" = true))]
     pub max_batch: usize,
+    /// Pings of an installation within an hour that are stored; what is beyond is answered and counted. 0: all.
+    #[schemars(range(max = 65_535), extend("x-live" = true))]
+    pub max_hourly_pings: u16,
     /// Rows that may wait for a commit; beyond, 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub queue_capacity: usize,

@@ -70,10 +70,10 @@ async fn keep_pingback(
     let mut share = state.budgets.pingbacks.share(Network::of(address));
     let text = text(body, caps, &mut share).await?;
     let pingback = Pingback::read(text.as_str())?;
-    let (reply, sender) = {
+    let (reply, most, sender) = {
         let config = state.config.borrow();
         let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, address);
-        (config.api.reply, sender)
+        (config.api.reply, config.ingest.max_hourly_pings, sender)
     };
     // First, as before the store is up the messages are not known either, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
@@ -88,7 +88,7 @@ async fn keep_pingback(
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
-    let outcome = state.ingest.pingback(ping, named, weight(share)?).await?;
+    let outcome = state.ingest.pingback(ping, most, named, weight(share)?).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),

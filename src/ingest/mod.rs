@@ -2,6 +2,7 @@
 
 mod digest;
 pub mod health;
+mod hourly;
 mod profiles;
 mod row;
 mod writer;
@@ -30,6 +31,7 @@ use crate::{
 };
 use digest::{Committed, Digest};
 use health::Health;
+use hourly::Hourly;
 use profiles::{Profiles, Source};
 use row::PingRow;
 use writer::Writer;
@@ -43,6 +45,8 @@ pub enum Outcome {
     SetAside,
     /// So old that it would have been deleted by now: it was not stored.
     Expired,
+    /// Its installation has pinged too often within the hour: it was counted, and not stored.
+    Limited,
 }
 
 impl Outcome {
@@ -53,6 +57,7 @@ impl Outcome {
             Self::Stored => "stored",
             Self::SetAside => "set_aside",
             Self::Expired => "expired",
+            Self::Limited => "limited",
         }
     }
 }
@@ -92,6 +97,7 @@ struct Inner {
     clock: Box<dyn Clock>,
     privacy: watch::Receiver<Arc<Privacy>>,
     profiles: Profiles,
+    hourly: Hourly,
     health: Health,
     pingbacks: Writer<PingRow>,
     statistics: Writer<StatisticsReport>,
@@ -132,6 +138,7 @@ impl Ingest {
             clock: Box::new(clock),
             privacy,
             profiles,
+            hourly: Hourly::default(),
             health,
             pingbacks: Writer::start(&writing, lifecycle),
             statistics: Writer::start(&writing, lifecycle),
@@ -146,11 +153,15 @@ impl Ingest {
         Sender { source, profile }
     }
 
-    /// Keeps a pingback.
+    /// Keeps a pingback, unless there were `most` of its installation within the hour (0: no matter how many).
     ///
     /// # Errors
     /// The store is away or the queue is full.
-    pub async fn pingback(&self, ping: Sent, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
+    pub async fn pingback(&self, ping: Sent, most: u16, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
+        let row = &ping.0.ping;
+        if most > 0 && !row.instance_id.is_empty() && self.0.hourly.is_beyond(&row.instance_id, row.received_at, most) {
+            return Ok(Outcome::Limited);
+        }
         self.0.pingbacks.write(ping.0, named, weight).await
     }
 

@@ -18,7 +18,7 @@ const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
 /// What becomes of a report.
-const OUTCOMES: [&str; 6] = ["stored", "set_aside", "expired", "invalid", "too_large", "unavailable"];
+const OUTCOMES: [&str; 7] = ["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"];
 
 trait Metric: Sized + Clone + Collector + 'static {
     const TYPE: &str;

@@ -153,6 +153,34 @@ fn at_the_cap_those_that_ignore_a_good_bye_are_gone() {
     server.assert_well();
 }
 
+/// A device in a loop is answered as always, and does not fill the store.
+#[test]
+fn an_installation_that_pings_in_a_loop() {
+    let setup = Setup::sqlite().set("ingest.max_hourly_pings=5");
+    let server = setup.start();
+    let mut connection = server.connect();
+    // An hour may end meanwhile, but not twice.
+    for _ in 0..20 {
+        let reply = connection.ask(&post(PINGBACK, PING));
+        assert_eq!((reply.status, reply.json()["messages"].as_array().map(Vec::len)), (200, Some(0)));
+        assert!(reply.json()["id"].is_string());
+    }
+    for instance in ["", r#", "instance_id": "b""#] {
+        let body = format!(r#"{{"version": "0.19.5"{instance}}}"#);
+        for _ in 0..if instance.is_empty() { 20 } else { 5 } {
+            assert_eq!(connection.ask(&post(PINGBACK, body.as_bytes())).status, 200);
+        }
+    }
+    let rows = Rows::open(&setup.url).all("pingbacks");
+    let count = |instance: &str| rows.iter().filter(|row| row["instance_id"] == instance).count();
+    let kept = count("a");
+    assert!((5..=10).contains(&kept), "{kept}");
+    assert_eq!((count("b"), count("")), (5, 20));
+    let limited = server.metric("nutritionfacts_pingbacks_total{outcome=\"limited\"}");
+    assert_eq!(limited, Some((20 - kept).to_string()));
+    server.assert_well();
+}
+
 /// The budget is for all together: what does not fit is read, thrown away and answered 503.
 #[test]
 fn many_large_bodies_at_once() {

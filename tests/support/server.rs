@@ -150,7 +150,8 @@ impl Setup {
             Command::new(PROGRAM)
         };
         command.args(["serve", "--log-format", "json"]);
-        let listeners = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s"];
+        let listeners =
+            ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "shutdown.delay=0s", "ingest.max_hourly_pings=0"];
         for setting in listeners.into_iter().chain(self.settings.iter().map(String::as_str)) {
             command.args(["--set", setting]);
         }

@@ -25,6 +25,7 @@ fn dashboards_show_what_happens_and_alerts_tell_of_it() {
     troubles::fill_the_volume(&place);
     troubles::traffic(&place, &mut alerts);
     troubles::poison(&place, &mut alerts);
+    troubles::unknown(&place, &mut alerts);
     troubles::changes(&place, &mut alerts);
     troubles::leaderless(&place, &mut alerts);
     troubles::paused(&place, &mut alerts);

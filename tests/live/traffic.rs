@@ -34,6 +34,6 @@ pub fn faults(server: &Server) {
     for path in [PINGBACK, STATISTICS] {
         assert_eq!(server.ask(&post(path, b"{\"a\": ")).status, 400);
     }
-    assert_eq!(server.ask(&post(PINGBACK, &vec![b' '; (1 << 20) + 1])).status, 413);
+    assert_eq!(server.ask(&post(PINGBACK, &vec![b' '; (64 << 10) + 1])).status, 413);
     assert_eq!(server.get("/nowhere").status, 404);
 }

@@ -7,7 +7,7 @@ use sqlx::{Executor, Row};
 use crate::{
     alerts::Alerts,
     place::{EMBEDDED, POSTGRES, Place, message},
-    support::{eventually, server::Server},
+    support::{eventually, http::post, server::Server},
     traffic::{self, ping},
 };
 
@@ -65,6 +65,17 @@ pub fn poison(place: &Place, alerts: &mut Alerts) {
     place.execute("ALTER TABLE profiles ADD CONSTRAINT taste CHECK (mode <> 'poison')");
     assert_eq!(ping(&place.replicas[0], 2, "poison"), 200);
     alerts.see(&place.prometheus, "NutritionfactsRowsSetAside", POSTGRES);
+}
+
+/// A newer Kolibri with a kind of report that nobody here knows.
+pub fn unknown(place: &Place, alerts: &mut Alerts) {
+    let send = || assert_eq!(place.replicas[0].ask(&post("/api/v9/surveys/", b"{}")).status, 404);
+    send();
+    // An increase begins with the second look at a series.
+    let series = format!("nutritionfacts_unknown_reports_total{{kind=\"/api/v9/surveys\", job=\"{POSTGRES}\"}}");
+    eventually("the series is there", || (!place.prometheus.query(&series).is_empty()).then_some(()));
+    (0..300).for_each(|_| send());
+    alerts.see(&place.prometheus, "NutritionfactsUnknownReports", POSTGRES);
 }
 
 /// A change that only one server sees, one that is wrong, and a message that is.

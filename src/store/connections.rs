@@ -22,6 +22,10 @@ use super::{
 
 /// A connection that rested longer is asked whether it is alive, so that a busy server never asks.
 const REST: Duration = Duration::from_secs(1);
+/// How long that answer is waited for: after a silent cut of the network there is none, and a ping waits.
+const ALIVE: Duration = Duration::from_secs(1);
+/// One that rested longer is closed: firewalls forget it, and a peak is over.
+const LONGEST_REST: Duration = Duration::from_mins(2);
 /// Longest life: so that a server behind a load balancer, or a new password, is found some day.
 const LIFE: Duration = Duration::from_mins(30);
 /// What an operation may take beyond the server's own limit of its statement.
@@ -74,10 +78,14 @@ impl Connections {
             if resting.made.elapsed() > LIFE {
                 continue;
             }
-            if resting.since.elapsed() < REST || resting.connection.ping().await.is_ok() {
+            let is_alive = resting.since.elapsed() < REST
+                || timeout(ALIVE, resting.connection.ping()).await.is_ok_and(|answer| answer.is_ok());
+            if is_alive {
                 let Resting { connection, made, .. } = resting;
                 return Ok(Lease { connection, made, owner: self, _permit: permit });
             }
+            // Those that have rested for longer are no better.
+            self.resting().clear();
         }
         let limit = self.statement_timeout.as_millis().to_string();
         let connection = self.server.connect(&limit).await.map_err(|error| match error {
@@ -100,8 +108,11 @@ impl Connections {
         self.statement_timeout + MARGIN
     }
 
+    /// Resting ones and those in use; closes those that have rested for too long.
     pub fn count(&self) -> (usize, usize) {
-        (self.resting().len(), self.max.saturating_sub(self.permits.available_permits()))
+        let mut resting = self.resting();
+        resting.retain(|connection| connection.since.elapsed() < LONGEST_REST);
+        (resting.len(), self.max.saturating_sub(self.permits.available_permits()))
     }
 
     pub async fn close(&self) {

@@ -68,7 +68,7 @@ impl StoreError {
 }
 
 /// By what a reason begins with.
-const ADVICE: [(&str, &str); 9] = [
+const ADVICE: [(&str, &str); 10] = [
     (
         "28P01",
         "the password is wrong, or there is no such user: see `store.user`, `store.password`, `store.password_file`",
@@ -82,6 +82,7 @@ const ADVICE: [(&str, &str); 9] = [
         "42501",
         "the user lacks a right: make it the owner of the database, or grant it CREATE on the database and on schema public",
     ),
+    ("55P03", "another session holds a lock: a server that migrates, or see pg_blocking_pids() in PostgreSQL"),
     ("53300", "the server has no connection left: raise its max_connections, or lower `store.max_connections`"),
     ("read-only", "the server only lets us read: the address must lead to the primary"),
     (NO_SUCH_HOST, "see the host in `store.url` or `store.host`, and the DNS"),

@@ -4,13 +4,14 @@ use std::{fs, time::Duration};
 
 use nutritionfacts::{
     config::{secret::Secret, sections},
+    domain::period::Grain,
     store::{MigrationError, Store, StoreError, Write},
 };
-use sqlx::{Connection, Executor};
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{
     rows::{Bench, Sighting, by_url, digest, now, ping, ping_at, until, write, write_reports},
-    support::postgres::Cluster,
+    support::{line::Line, postgres::Cluster},
 };
 
 /// A ping of another time.
@@ -116,11 +117,19 @@ async fn dropping_a_month_holds_up_no_ping() {
     let page = include_str!("../../docs/operations.md");
     let (_, page) = page.split_once("### Dropping a month by hand").unwrap();
     let mut blocks = page.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
-    let (seal, mut drop) = (blocks.next().unwrap(), blocks.next().unwrap());
+    let [look, seal, mut drop] = [(); 3].map(|()| blocks.next().unwrap());
     let version = &bench.texts("SELECT current_setting('server_version_num')").await[0];
     if version.as_str() < "140000" {
         drop = drop.replace(" CONCURRENTLY", "");
     }
+    let look = look.trim().trim_end_matches(';');
+    let look = format!("SELECT batches || ' ' || periods FROM ({look}) AS looked");
+    assert_eq!(bench.texts(&look).await, ["2 0"], "what is to be digested first");
+    digest(&bench.store).await;
+    for grain in Grain::ALL {
+        while bench.store.count_period(grain).await.unwrap().is_some() {}
+    }
+    assert_eq!(bench.texts(&look).await, ["0 0"]);
     bench.execute(&seal).await;
     let mut reader = crate::support::postgres::shared().connect(database).await;
     reader.execute("BEGIN; SELECT count(*) FROM pings").await.unwrap();
@@ -435,4 +444,35 @@ async fn a_server_without_fsync() {
     cluster.execute("postgres", "SELECT pg_reload_conf()").await;
     let refused = async || matches!(store.migrate(now()).await, Err(MigrationError::NotDurable { setting: "fsync" }));
     until("refused", refused).await;
+}
+
+/// After a silent cut of the network a ping waits for a second, and not for all the time that there is.
+#[tokio::test]
+async fn a_resting_connection_that_was_cut_in_silence() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database("d").await;
+    let line = Line::to(([127, 0, 0, 1], cluster.port()).into());
+    let url = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", line.address.port()));
+    let config = sections::Store { acquire_timeout: Duration::from_secs(4), ..by_url(&url) };
+    let store = Store::open(&config).await.unwrap();
+    store.migrate(now()).await.unwrap();
+    write(&store, &[ping("i", 0)], Write::New).await.unwrap();
+    // Only one that has rested for a second is asked whether it is alive.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    line.silence();
+    write(&store, &[ping("i", 1)], Write::New).await.unwrap();
+}
+
+/// Whoever holds up a migration is told of, instead of being waited for without a word.
+#[tokio::test]
+async fn a_migration_does_not_wait_for_ever() {
+    let bench = Bench::postgres().await;
+    bench.store.migrate(now()).await.unwrap();
+    let holder = "BEGIN; SELECT pg_advisory_xact_lock(x'6e75747200000001'::bigint)";
+    let mut connection = PgConnection::connect(&bench.url).await.unwrap();
+    sqlx::raw_sql(holder).execute(&mut connection).await.unwrap();
+    let error = bench.store.migrate(now()).await.unwrap_err();
+    assert!(error.is_transient() && error.advice().is_some_and(|advice| advice.contains("lock")), "{error}");
+    connection.close().await.unwrap();
+    bench.store.migrate(now()).await.unwrap();
 }

@@ -47,6 +47,9 @@ const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
+/// How long a migration waits for a lock: another server that migrates, or a session that holds a table.
+const LOCK_WAIT: Duration = Duration::from_secs(20);
+
 /// A PostgreSQL server, reached when it is needed.
 #[derive(Debug)]
 pub struct Postgres {
@@ -79,6 +82,10 @@ impl Postgres {
             // The migrator names its statements, and those of the last one to migrate may still be there.
             transaction.execute("DEALLOCATE ALL").await?;
         }
+        // Whoever holds a lock on our tables is told of, and the migration is tried again.
+        transaction
+            .execute(sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis()))))
+            .await?;
         let months_lock = months::MONTHS_LOCK;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months_lock})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;

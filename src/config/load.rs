@@ -102,6 +102,13 @@ pub fn load_to_start(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
         let layers = layers.iter().zip(kept).filter(|(_, kept)| **kept);
         load(&layers.map(|(layer, _)| layer.clone()).collect::<Vec<_>>())
     };
+    // One of them is wrong, more often than not, and the others may be needed.
+    let all_but = |index: usize| (0..layers.len()).map(|other| other != index).collect::<Vec<_>>();
+    for index in (0..layers.len()).filter(|index| !kept[*index]) {
+        if let Ok(loaded) = with(&all_but(index)) {
+            return Ok(loaded);
+        }
+    }
     let mut good = with(&kept).map_err(|_| complaints)?;
     for index in 0..layers.len() {
         if !kept[index] {
@@ -202,6 +209,18 @@ mod tests {
             hash(&format!("store: {{host: a, user: b, database: c, password: {password}}}\nprivacy: {{key_file: k}}"))
         };
         assert_eq!(store("one"), store("two"));
+    }
+
+    #[test]
+    fn a_start_leaves_out_what_is_wrong_in_config_maps() {
+        let base = Layer::variable("DATABASE_URL", "store.url", "postgres://a/b");
+        let needed = Layer::config_map("needed", "privacy: {identifiers: none}");
+        let wrong = || Layer::config_map("wrong", "api: {replay: empty}");
+        let start =
+            |layers: &[Layer]| load_to_start(layers).map(|loaded| loaded.origins["privacy.identifiers"].clone());
+        assert_eq!(start(&[base.clone(), needed.clone(), wrong()]).unwrap(), "configmap/needed");
+        assert_eq!(start(&[Layer::file("x", "privacy: {identifiers: none}"), wrong(), wrong()]).unwrap(), "file x");
+        assert!(start(&[base, wrong()]).is_err(), "the rest is wrong by itself");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Survey {
     known: HashMap<Traits, usize>,
     facilities: HashMap<String, u64>,
     /// Where nothing but counts is left.
-    counts: Vec<(Traits, u64)>,
+    counts: Option<Vec<(Traits, u64)>>,
 }
 
 /// What the survey says.
@@ -92,9 +92,14 @@ impl Survey {
         self.installations.insert(sighting.instance_id, traits);
     }
 
+    /// There are only counts.
+    pub fn only_counts(&mut self) {
+        self.counts.get_or_insert_default();
+    }
+
     /// Takes in installations that were counted before their pings were deleted; nothing else is taken in then.
     pub fn count(&mut self, traits: Traits, installations: u64) {
-        self.counts.push((traits, installations));
+        self.counts.get_or_insert_default().push((traits, installations));
     }
 
     /// Takes in how many learners a facility reported.
@@ -111,9 +116,9 @@ impl Survey {
             counts[*place] += 1;
         }
         let seen = self.traits.iter().zip(counts);
-        let all: Vec<_> = seen.chain(self.counts.iter().map(|(traits, count)| (traits, *count))).collect();
+        let all: Vec<_> = seen.chain(self.counts.iter().flatten().map(|(traits, count)| (traits, *count))).collect();
         let by = |of: fn(&Traits) -> &str| groups(all.iter().map(|(traits, count)| (of(traits), *count)));
-        let reported = self.counts.is_empty().then_some(&self.facilities);
+        let reported = self.counts.is_none().then_some(&self.facilities);
         let learners =
             |facilities: &HashMap<_, u64>| facilities.values().fold(0, |sum: u64, more| sum.saturating_add(*more));
         Findings {

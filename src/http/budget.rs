@@ -81,6 +81,8 @@ pub struct Share {
     network: Network,
     id: u64,
     units: usize,
+    /// Whether it gives way no more.
+    is_kept: bool,
     /// Ends what is to give way; none while nothing is held.
     cut: Option<CancellationToken>,
 }
@@ -99,7 +101,7 @@ impl Budget {
     /// An empty share of a body from this network.
     #[must_use]
     pub fn share(&self, network: Network) -> Share {
-        Share { budget: self.clone(), network, id: 0, units: 0, cut: None }
+        Share { budget: self.clone(), network, id: 0, units: 0, is_kept: false, cut: None }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -109,24 +111,49 @@ impl Budget {
 }
 
 impl Held {
-    /// Makes room for `units` more of a network; false if it would hold most itself.
+    /// Makes room for `units` more of a network, by the largest open bodies of those that hold most; false, and nobody gives way, if
+    /// it would hold most itself, or what can give way is not enough.
     fn make_room(&mut self, units: usize, network: Network, all: usize) -> bool {
-        while self.units + units > all {
-            let own = self.networks.get(&network).map_or(0, |holding| holding.units) + units;
-            let with_open = self.networks.iter_mut().filter(|(_, holding)| !holding.open.is_empty());
-            let Some((most, holding)) = with_open.max_by_key(|(network, holding)| (holding.units, **network)) else {
-                return false;
-            };
-            if *most == network || holding.units <= own {
-                return false;
+        let own = self.networks.get(&network).map_or(0, |holding| holding.units) + units;
+        let mut missing = (self.units + units).saturating_sub(all);
+        let mut victims = Vec::new();
+        // What each would still hold, and its open bodies, the largest last.
+        let mut others: Vec<_> = Vec::new();
+        if missing > 0 {
+            for (other, holding) in
+                self.networks.iter().filter(|(other, holding)| **other != network && !holding.open.is_empty())
+            {
+                let mut open: Vec<_> = holding.open.iter().map(|(id, open)| (open.units, *id)).collect();
+                open.sort_unstable();
+                others.push((holding.units, *other, open));
             }
-            let largest = holding.open.iter().max_by_key(|(id, open)| (open.units, *id)).map(|(id, _)| *id);
-            let Some(open) = largest.and_then(|id| holding.open.remove(&id)) else { return false };
-            holding.units -= open.units;
-            self.units -= open.units;
-            open.cut.cancel();
+        }
+        while missing > 0 {
+            let most = others
+                .iter_mut()
+                .filter(|(_, _, open)| !open.is_empty())
+                .max_by_key(|(held, other, _)| (*held, *other));
+            let Some((held, other, open)) = most.filter(|(held, ..)| *held > own) else { return false };
+            let Some((units, id)) = open.pop() else { return false };
+            *held -= units;
+            missing = missing.saturating_sub(units);
+            victims.push((*other, id));
+        }
+        for (other, id) in victims {
+            self.give_way(other, id);
         }
         true
+    }
+
+    fn give_way(&mut self, network: Network, id: u64) {
+        let Some(holding) = self.networks.get_mut(&network) else { return };
+        let Some(open) = holding.open.remove(&id) else { return };
+        holding.units -= open.units;
+        self.units -= open.units;
+        open.cut.cancel();
+        if holding.units == 0 {
+            self.networks.remove(&network);
+        }
     }
 }
 
@@ -156,6 +183,9 @@ impl Share {
         let holding = held.networks.entry(self.network).or_default();
         holding.units += more;
         let cut = self.cut.get_or_insert_default();
+        if self.is_kept {
+            return Ok(());
+        }
         holding.open.entry(self.id).or_insert_with(|| Open { units: 0, cut: cut.clone() }).units = self.units;
         Ok(())
     }
@@ -177,7 +207,8 @@ impl Share {
     ///
     /// # Errors
     /// It had to.
-    pub fn keep(&self) -> Result<(), Exhausted> {
+    pub fn keep(&mut self) -> Result<(), Exhausted> {
+        self.is_kept = true;
         if self.cut.is_none() {
             return Ok(());
         }
@@ -276,6 +307,23 @@ mod tests {
         third.cover(4 * UNIT).unwrap();
         assert_eq!(third.cover(6 * UNIT), Err(Exhausted::Now));
         drop((hostile, other, third));
+        assert_eq!(budget.held().units, 0);
+        assert!(budget.held().networks.is_empty());
+        // Nobody gives way in vain.
+        let mut shares = [(1, 3), (1, 3), (2, 4)].map(|(number, units)| (budget.share(network(number)), units));
+        for (share, units) in &mut shares {
+            share.cover(*units * UNIT).unwrap();
+        }
+        shares[2].0.keep().unwrap();
+        assert_eq!(budget.share(network(3)).cover(5 * UNIT), Err(Exhausted::Now));
+        assert!(shares.iter().all(|(share, _)| !share.is_cut()));
+        drop(shares);
+        // One whose only body gives way leaves nothing behind.
+        let (mut large, mut small) = (budget.share(network(1)), budget.share(network(2)));
+        large.cover(10 * UNIT).unwrap();
+        small.cover(UNIT).unwrap();
+        assert!(large.is_cut() && budget.held().networks.len() == 1);
+        drop((large, small));
         assert_eq!(budget.held().units, 0);
         assert!(budget.held().networks.is_empty());
     }

@@ -69,6 +69,7 @@ async fn keep_pingback(
     let address = client_ip(peer.0, headers, &state.config.borrow().http.trusted_proxies);
     let mut share = state.budgets.pingbacks.share(Network::of(address));
     let text = text(body, caps, &mut share).await?;
+    share.keep().map_err(BodyError::from)?;
     let pingback = Pingback::read(text.as_str())?;
     let (reply, most, sender) = {
         let config = state.config.borrow();
@@ -88,7 +89,7 @@ async fn keep_pingback(
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
-    let outcome = state.ingest.pingback(ping, most, named, weight(share)?).await?;
+    let outcome = state.ingest.pingback(ping, most, named, weight(share)).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),
@@ -148,6 +149,7 @@ async fn keep_statistics(
     let (ingest, most) = (state.ingest.clone(), state.budgets.statistics.bytes() / COPIES);
     let read = move || {
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
+        share.keep().map_err(BodyError::from)?;
         let envelope = Envelope::read(text.as_str())?;
         let (id, received_at) = ingest.arrive()?;
         // Rows may take more memory than their text.
@@ -159,13 +161,12 @@ async fn keep_statistics(
     // Megabytes take milliseconds, in which other pings would wait.
     let (report, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
-    Ok(state.ingest.statistics(report, named, weight(share)?).await?)
+    Ok(state.ingest.statistics(report, named, weight(share)).await?)
 }
 
 /// What is held until the row is committed.
-fn weight(share: Share) -> Result<Weight, BodyError> {
-    share.keep()?;
-    Ok((!share.is_empty()).then(|| Box::new(share) as _))
+fn weight(share: Share) -> Weight {
+    (!share.is_empty()).then(|| Box::new(share) as _)
 }
 
 async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, BodyError> {

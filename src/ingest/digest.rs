@@ -56,10 +56,15 @@ impl Digest {
                     () = self.health.wait_until_up() => {}
                     () = writers.wait() => if !self.health.up() { return },
                 }
-                if let Err(error) = self.all(others.take()).await
-                    && self.failed.begins(more)
-                {
-                    tracing::warn!(%error, "cannot digest pings now: nothing is lost, it is tried again");
+                if let Err(error) = self.all(others.take()).await {
+                    if self.failed.begins(more) {
+                        tracing::warn!(%error, "cannot digest pings now: nothing is lost, it is tried again");
+                    }
+                    // Not at the rate of commits.
+                    tokio::select! {
+                        () = tokio::time::sleep(SOON) => {}
+                        () = writers.wait() => {}
+                    }
                 }
                 if writers.is_closed() && writers.is_empty() {
                     return;

@@ -190,7 +190,7 @@ impl<I: Copy + Eq + Hash> Waiting<I> {
     /// After a step that took these: a batch that cannot be digested keeps no other from it.
     pub fn after(&mut self, taken: Vec<I>, result: Result<Digested, StoreError>) -> Result<Digested, StoreError> {
         match result {
-            Err(error) if error.is_about_rows() => {
+            Err(error) if error.is_about_rows() && !taken.is_empty() => {
                 let mut done = Digested { more: true, ..Digested::default() };
                 if taken.len() > 1 {
                     self.alone = taken.len();
@@ -239,7 +239,9 @@ pub(super) async fn step<B: Books>(
     let all = batches.len();
     let mut sum = 0;
     let mut fits = |batch: &Batch<B::Id>| {
-        sum += batch.ids.len();
+        // A report may hold very many facilities and channels.
+        let few = if batch.kind == Kind::Statistics { rows / 4 } else { 0 };
+        sum += batch.ids.len().max(few);
         sum <= rows
     };
     let count = batches.iter().take_while(|batch| fits(batch)).count().max(1);

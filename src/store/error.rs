@@ -45,7 +45,7 @@ impl StoreError {
     pub(super) fn is_about_rows(&self) -> bool {
         match self {
             Self::Rejected { .. } => true,
-            Self::Unavailable { reason, .. } => reason == STATEMENT_TIMEOUT,
+            Self::Unavailable { timeout, .. } => *timeout,
             Self::Stale => false,
         }
     }
@@ -82,7 +82,7 @@ const ADVICE: [(&str, &str); 10] = [
         "42501",
         "the user lacks a right: make it the owner of the database, or grant it CREATE on the database and on schema public",
     ),
-    ("55P03", "another session holds a lock: a server that migrates, or see pg_blocking_pids() in PostgreSQL"),
+    ("55P03", "another session holds a lock on our tables: see pg_blocking_pids() in PostgreSQL"),
     ("53300", "the server has no connection left: raise its max_connections, or lower `store.max_connections`"),
     ("read-only", "the server only lets us read: the address must lead to the primary"),
     (NO_SUCH_HOST, "see the host in `store.url` or `store.host`, and the DNS"),

@@ -88,7 +88,7 @@ impl<I> Fresh<I> {
     /// Those of the step, but for what its rows are at fault for: they are told apart when they are read from the database.
     pub fn after(&self, whose: Whose, result: Result<Digested, StoreError>) -> Result<Digested, StoreError> {
         if whose == Whose::Own && result.is_err() {
-            self.fall_behind();
+            self.inner().is_behind = true;
         }
         let done = match result {
             Err(error) if whose == Whose::Own && error.is_about_rows() => Digested::default(),

@@ -118,7 +118,8 @@ impl Reader {
             Some(url) if url.starts_with("sqlite:") => sqlite::path_of(url)?,
             _ => {
                 let mut connection = Server::new(store)?.connect("0").await?;
-                let only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection).await;
+                // One transaction: no pooler parts it, and no setting stays behind in one.
+                let only = sqlx::raw_sql("BEGIN READ ONLY").execute(&mut connection).await;
                 only.map_err(|error| ReadError::Store(classify(&error)))?;
                 return Ok(Self::Postgres(Box::new(connection)));
             }
@@ -150,6 +151,7 @@ impl Reader {
     ///
     /// The store cannot be read.
     pub async fn counted(&mut self, period: Period, others_too: bool, survey: &mut Survey) -> Result<(), ReadError> {
+        survey.only_counts();
         let grain = period.grain.name();
         let read: sqlx::Result<Vec<(String, String, String, i64)>> = match self {
             Self::Postgres(connection) => {

@@ -1,9 +1,9 @@
 //! How a PostgreSQL server is reached, and what a fresh connection must fulfil.
 
-use std::{io, path::PathBuf, thread};
+use std::{io, path::PathBuf, thread, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 
 use super::{
     conninfo::ConnInfo,
@@ -21,6 +21,8 @@ pub(super) struct Server {
     /// To be tried in this order.
     targets: Vec<PgConnectOptions>,
     password_file: Option<PathBuf>,
+    /// Of all attempts together.
+    patience: Duration,
     /// A pooler gives every transaction another connection: nothing may rest on the session.
     pub pooled: bool,
 }
@@ -48,7 +50,8 @@ impl Server {
             }
         };
         let targets = info.targets(&libpq)?.into_iter().map(with).collect();
-        let server = Self { targets, password_file: store.password_file.clone(), pooled };
+        let (password_file, patience) = (store.password_file.clone(), store.acquire_timeout);
+        let server = Self { targets, password_file, patience, pooled };
         // A file that is missing from the beginning is a mistake, not a bad day.
         server.password().map_err(|(path, source)| OpenError::File { path, source })?;
         Ok(server)
@@ -69,7 +72,11 @@ impl Server {
             if !self.pooled {
                 options = options.options([("statement_timeout", statement_timeout)]);
             }
-            match self.connect_to(options).await {
+            // One that does not answer leaves time for the next.
+            let share = self.patience / u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
+            let connecting = self.connect_to(options);
+            let outcome = if self.targets.len() > 1 { timeout(share, connecting).await } else { Ok(connecting.await) };
+            match outcome.unwrap_or_else(|_| Err(StoreError::timeout("no connection", share).into())) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }

@@ -146,7 +146,7 @@ metrics! {
     periods_counted_total: IntCounterVec ["grain", "result"],
     /// Lines of the log that were thrown away, as nobody read those before.
     log_lines_dropped_total: IntCounter,
-    /// Reports of a kind that is not known here, answered 404; by their path without identifiers, `other` beyond 20.
+    /// What is posted below `/api/` to a path that is not known here, answered 404: `errorreports`, `other` in the form of Kolibri's paths, or `scan`.
     unknown_reports_total: IntCounterVec ["kind"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
@@ -179,7 +179,9 @@ impl Metrics {
             metrics.pingbacks_total.with_label_values(&[outcome]);
             metrics.statistics_total.with_label_values(&[outcome]);
         }
-        metrics.unknown_reports_total.with_label_values(&["other"]);
+        for kind in ["errorreports", "other", "scan"] {
+            metrics.unknown_reports_total.with_label_values(&[kind]);
+        }
         for grain in Grain::ALL {
             for result in ["counted", "failed"] {
                 metrics.periods_counted_total.with_label_values(&[grain.name(), result]);

@@ -72,7 +72,7 @@ pub fn unknown(place: &Place, alerts: &mut Alerts) {
     let send = || assert_eq!(place.replicas[0].ask(&post("/api/v9/surveys/", b"{}")).status, 404);
     send();
     // An increase begins with the second look at a series.
-    let series = format!("nutritionfacts_unknown_reports_total{{kind=\"/api/v9/surveys\", job=\"{POSTGRES}\"}}");
+    let series = format!("nutritionfacts_unknown_reports_total{{kind=\"other\", job=\"{POSTGRES}\"}}");
     eventually("the series is there", || (!place.prometheus.query(&series).is_empty()).then_some(()));
     (0..300).for_each(|_| send());
     alerts.see(&place.prometheus, "NutritionfactsUnknownReports", POSTGRES);

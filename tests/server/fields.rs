@@ -153,7 +153,9 @@ fn fields_of_entries(setup: &Setup, list: &str, table: &str, fields: &[Field]) {
         })
         .collect();
     for (case, (key, ..), wrong) in &cases {
-        let body = format!(r#"{{"pi": "{case}", "{list}": [{{"{key}": {}}}]}}"#, wrong.json);
+        // Beside one that is right, as an entry that says nothing is left out.
+        let right = beside(key).0;
+        let body = format!(r#"{{"pi": "{case}", "{list}": [{{"{key}": {}, "{right}": 1}}]}}"#, wrong.json);
         let reply = connection.ask(&post(STATISTICS, body.as_bytes()));
         assert_eq!((reply.status, reply.says_close()), (200, false), "{body}");
         assert_eq!(reply.json(), json!({"messages": []}), "{body}");
@@ -165,9 +167,10 @@ fn fields_of_entries(setup: &Setup, list: &str, table: &str, fields: &[Field]) {
         rows.all(table).into_iter().map(|row| (text_of(&row, "statistics_id"), row)).collect();
     assert_eq!((reports.len(), entries.len()), (cases.len(), cases.len()));
     let empty = model::entry(fields, &Map::new());
-    for (case, (_, column, kind), wrong) in &cases {
+    for (case, (key, column, kind), wrong) in &cases {
         let row = &entries[&reports[case]];
         let mut expected = empty.clone();
+        expected.insert(beside(key).1.into(), 1.into());
         match kind {
             Kind::Text => {
                 expected.insert((*column).into(), wrong.text.chars().take(500).collect::<String>().into());
@@ -191,6 +194,11 @@ fn fields_of_entries(setup: &Setup, list: &str, table: &str, fields: &[Field]) {
         }
     }
     server.assert_well();
+}
+
+/// Another key, and its column.
+fn beside(key: &str) -> (&'static str, &'static str) {
+    if key == "uwl" { ("vwl", "visitors") } else { ("uwl", "users") }
 }
 
 fn text_of(row: &Row, column: &str) -> String {

@@ -16,14 +16,16 @@ const MIB: usize = 1 << 20;
 #[test]
 fn at_the_cap_half_sent_headers_give_way() {
     let server = Setup::sqlite().set("http.max_connections=20").set("http.header_timeout=1h").start();
-    let half_sent = |_| {
+    let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
+    let half_sent = |number: usize| {
         let mut connection = server.connect();
+        // One after the other.
+        eventually("it is accepted", || (open() == (number + 1).min(20).to_string()).then_some(()));
         connection.send(b"POST /api/v1/pingback HTTP/1.1\r\nHost: ").unwrap();
         connection
     };
     let mut hostile: Vec<_> = (0..30).map(half_sent).collect();
     // All that are left have sent a part of their header: none is idle any more.
-    let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
     eventually("the cap holds", || (open() == "20").then_some(()));
     for _ in 0..30 {
         let reply = server.ask(&post(PINGBACK, PING));

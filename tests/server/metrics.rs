@@ -133,8 +133,9 @@ fn hold_no_label_of_a_sender(setup: &Setup) {
         ("method", &["DELETE", "GET", "POST", "other"][..]),
         ("release", &["0.19", "0.16", "other"]),
         ("listener", &["admin", "public"]),
+        ("kind", &["errorreports", "other", "scan"]),
         ("route", &["/", "/api/v1/pingback", "/api/v1/statistics", "/livez", "/metrics", "/readyz", "unmatched"]),
-        ("outcome", &["stored", "set_aside", "expired", "invalid", "too_large", "unavailable"]),
+        ("outcome", &["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"]),
     ] {
         let found = labels(name);
         assert!(!found.is_empty() && found.iter().all(|label| known.contains(label)), "{name}: {found:?}");

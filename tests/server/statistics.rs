@@ -51,8 +51,8 @@ fn envelopes_of_any_shape(setup: &Setup) {
         (r#"{"pi": "01890a5d-ac96-774b-bcce-b302099a8057"}"#, unknown, 0, 0),
         (r#"{"pi": 1, "c": null, "f": null}"#, "1", 0, 0),
         (r#"{"pi": 2, "c": {}, "f": "f"}"#, "2", 0, 0),
-        (r#"{"pi": 3, "c": [null, 1, "c", [], {}], "f": [true, {}]}"#, "3", 1, 1),
-        (r#"{"pi": 4, "c": [{}, {}], "f": [{}], "x": [[]]}"#, "4", 2, 1),
+        (r#"{"pi": 3, "c": [null, 1, "c", [], {"v": 1}], "f": [true, {"lc": 1}]}"#, "3", 1, 1),
+        (r#"{"pi": 4, "c": [{}, {"v": 2}, {"x": 1}], "f": [{}], "x": [[]]}"#, "4", 1, 0),
         (r#"{"pi": 5, "c": [{}], "c": []}"#, "5", 0, 0),
     ];
     for (number, (body, pi, channels, facilities)) in cases.into_iter().enumerate() {

@@ -468,9 +468,8 @@ async fn a_resting_connection_that_was_cut_in_silence() {
 async fn a_migration_does_not_wait_for_ever() {
     let bench = Bench::postgres().await;
     bench.store.migrate(now()).await.unwrap();
-    let holder = "BEGIN; SELECT pg_advisory_xact_lock(x'6e75747200000001'::bigint)";
     let mut connection = PgConnection::connect(&bench.url).await.unwrap();
-    sqlx::raw_sql(holder).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE store_state").execute(&mut connection).await.unwrap();
     let error = bench.store.migrate(now()).await.unwrap_err();
     assert!(error.is_transient() && error.advice().is_some_and(|advice| advice.contains("lock")), "{error}");
     connection.close().await.unwrap();

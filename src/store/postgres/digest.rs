@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{Digester, Postgres, books::PostgresBooks};
 use crate::store::{
@@ -28,12 +29,14 @@ const BY_KEY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin 
 impl Postgres {
     pub(in crate::store) async fn digest(&self, whose: Whose) -> Result<Digested, StoreError> {
         let mut digester = self.digester.lock().await;
+        let mut taken = Vec::new();
         let result = if whose == Whose::Own && self.fresh.is_empty() {
             Ok(Digested::default())
         } else {
-            let outcome = timeout(STEP, self.step(&mut digester, whose)).await;
+            let outcome = timeout(STEP, self.step(&mut digester, whose, &mut taken)).await;
             outcome.unwrap_or_else(|_| Err(StoreError::timeout("a digest", STEP)))
         };
+        let result = if whose == Whose::Own { result } else { digester.waiting.after(taken, result) };
         self.fresh.after(whose, result)
     }
 
@@ -41,12 +44,12 @@ impl Postgres {
         self.fresh.many().await;
     }
 
-    async fn step(&self, digester: &mut Digester, whose: Whose) -> Result<Digested, StoreError> {
+    /// `taken` is told which batches of others it is about, before anything can go wrong.
+    async fn step(&self, digester: &mut Digester, whose: Whose, taken: &mut Vec<Uuid>) -> Result<Digested, StoreError> {
         let mut connection = match digester.connection.take() {
             Some(connection) => connection,
             None => self.spare_connection().await?,
         };
-        let mut taken = Vec::new();
         let result = match whose {
             Whose::Own => {
                 let own = async |books: &mut PostgresBooks<'_>| own_step(books, self.fresh.take(ROWS), ROWS).await;
@@ -55,7 +58,7 @@ impl Postgres {
             Whose::Others { age } => {
                 let (fresh, waiting) = (self.fresh.batches(), &mut digester.waiting);
                 let others =
-                    async |books: &mut PostgresBooks<'_>| step(books, (ROWS, age), fresh, waiting, &mut taken).await;
+                    async |books: &mut PostgresBooks<'_>| step(books, (ROWS, age), fresh, waiting, taken).await;
                 self.transaction(&mut connection, others).await
             }
         };
@@ -63,7 +66,7 @@ impl Postgres {
         if result.as_ref().err().is_none_or(StoreError::spares_connection) {
             digester.connection = Some(connection);
         }
-        if whose == Whose::Own { result } else { digester.waiting.after(taken, result) }
+        result
     }
 
     async fn transaction(

@@ -47,7 +47,7 @@ const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
-/// How long a migration waits for a lock: another server that migrates, or a session that holds a table.
+/// How long a migration waits for a session that holds a table; for another server that migrates it waits as long as that takes.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 
 /// A PostgreSQL server, reached when it is needed.
@@ -82,13 +82,12 @@ impl Postgres {
             // The migrator names its statements, and those of the last one to migrate may still be there.
             transaction.execute("DEALLOCATE ALL").await?;
         }
-        // Whoever holds a lock on our tables is told of, and the migration is tried again.
-        transaction
-            .execute(sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis()))))
-            .await?;
         let months_lock = months::MONTHS_LOCK;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months_lock})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
+        // Whoever holds a lock on our tables is told of, and the migration is tried again.
+        let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(patience))).await?;
         compatible(&mut transaction).await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;

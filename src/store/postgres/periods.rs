@@ -29,6 +29,8 @@ const LOCKS: [i64; 3] = [0x6e75_7472_0000_0005, 0x6e75_7472_0000_0006, 0x6e75_74
 
 /// The server's limit of one count. Some hundred million pings take half an hour.
 const LONGEST: Duration = Duration::from_hours(2);
+/// A failure counts as so long at most: a period that fails is tried again within an hour.
+const LONGEST_FAILURE: Duration = Duration::from_mins(6);
 /// How long a server that does not keep its limit is waited for beyond it.
 const MARGIN: Duration = Duration::from_mins(1);
 
@@ -56,7 +58,8 @@ impl Postgres {
         let found = self.rows(due(grain)).await?;
         let Some(row) = found.first() else { return Ok(None) };
         let mut period = due_of(grain, row).map_err(|error| classify(&error))?.period;
-        let mut connection = self.spare_connection().await?;
+        let failed = |error| CountError { period: Some(period), error };
+        let mut connection = self.spare_connection().await.map_err(failed)?;
         let started = Instant::now();
         let outcome = timeout(LONGEST + MARGIN, count(&mut connection, &mut period)).await;
         let result = outcome.map_err(|_| StoreError::timeout("a count", LONGEST)).flatten();
@@ -64,7 +67,7 @@ impl Postgres {
         let result = result.map_err(|error| CountError { period: Some(period), error });
         if result.is_err() {
             // Others are counted first. If that cannot be written, nothing can, and the first error says more.
-            let _ = self.tried(period, started.elapsed()).await;
+            let _ = self.tried(period, started.elapsed().min(LONGEST_FAILURE)).await;
         }
         Ok(result?.then_some(period))
     }

@@ -160,11 +160,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             return Poll::Ready(result);
         }
         let (phase, deadlines) = (self.activity.sleep(cx), self.deadlines);
-        if matches!(phase, Phase::Requests { .. }) && self.reader == Reader::Http1 {
-            // hyper looks whether the client is still there, and not again when the request has ended: it is woken, so that the
-            // connection is parked then.
-            self.is_over(Instant::now() + PARK_AFTER, cx);
-        }
         let over = match phase {
             // In HTTP/2 a reply that the client does not take blocks nothing but itself.
             Phase::Requests { replying: 1.., progress, .. } => {
@@ -174,8 +169,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             }
             Phase::Requests { .. } => false,
             Phase::Header(since) => self.activity.gives_way() || self.is_over(since + deadlines.header, cx),
-            // A reply is still on its way.
-            Phase::Idle(_) if self.blocked_since.is_some() => false,
             Phase::Idle(since) => self.is_idle_over(since, cx),
         };
         if !over {

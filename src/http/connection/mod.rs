@@ -77,9 +77,8 @@ where
     H: Service<http::Request<Incoming>, Response = http::Response<Reply>, Error = Infallible>,
 {
     let mut builder = http1::Builder::new();
-    // Deadlines are ours, as hyper's run on idle connections too. A client that has closed its side, if only the one that it
-    // sends on, has gone, and its request with it (docs/decisions/0040-pings-that-wait.md).
-    builder.header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS);
+    // Deadlines are ours, as hyper's run on idle connections too.
+    builder.header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS).half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), service);
     let result = (&mut connection).await;
     let parts = connection.into_parts();

@@ -13,9 +13,8 @@
         instance_id, profile, kolibri_version, mode, platform, os, sysversion, python_version, database_id,
         system_id, node_id, language, timezone, installer, project, privacy_notice
     )
-    WHERE EXISTS (SELECT FROM present) AND NOT EXISTS (
-        SELECT FROM profiles AS same WHERE same.instance_id = batch.instance_id AND same.profile = batch.profile
-            AND same.system_id = batch.system_id AND same.node_id = batch.node_id
-    )
+    WHERE EXISTS (SELECT FROM present)
+    -- By the index alone: whatever must be planned is planned for an empty table, and kept prepared.
     ON CONFLICT (instance_id, profile) DO UPDATE SET system_id = excluded.system_id, node_id = excluded.node_id
+    WHERE (profiles.system_id, profiles.node_id) IS DISTINCT FROM (excluded.system_id, excluded.node_id)
 )

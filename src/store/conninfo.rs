@@ -64,17 +64,16 @@ const NOT_THERE: [(&str, &str, &[&str]); 16] = [
     ("sslpassword", "", &[]),
 ];
 /// How sqlx writes some of them.
-const OTHER_NAMES: [(&str, &str); 6] = [
+const OTHER_NAMES: [(&str, &str); 5] = [
     ("ssl-mode", "sslmode"),
     ("ssl-root-cert", "sslrootcert"),
     ("ssl-ca", "sslrootcert"),
     ("ssl-cert", "sslcert"),
     ("ssl-key", "sslkey"),
-    ("ssl", "ssl"),
 ];
 
 /// What is known of a server, by libpq's keywords.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct ConnInfo(BTreeMap<&'static str, String>);
 
 /// Reads a variable of the environment.
@@ -149,7 +148,7 @@ impl ConnInfo {
         }
         for (keyword, variable, neutral) in NOT_THERE {
             let value = environment(variable).filter(|_| !variable.is_empty()).unwrap_or_default();
-            if !value.is_empty() && !neutral.contains(&value.as_str()) {
+            if !is_neutral(&value, neutral) {
                 return Err(refuse(format!("{variable} (`{keyword}`) is set and cannot be honoured: unset it")));
             }
         }
@@ -181,8 +180,7 @@ impl ConnInfo {
             return Ok(());
         }
         if let Some((keyword, _, neutral)) = NOT_THERE.iter().find(|(keyword, ..)| *keyword == name) {
-            let is_neutral = value.is_empty() || neutral.contains(&value.as_str());
-            return if is_neutral {
+            return if is_neutral(&value, neutral) {
                 Ok(())
             } else {
                 Err(refuse(format!("{place}: the parameter `{keyword}` cannot be honoured: take it out")))
@@ -303,6 +301,11 @@ impl ConnInfo {
     }
 }
 
+/// Whether a value asks for nothing that is not there.
+fn is_neutral(value: &str, neutral: &[&str]) -> bool {
+    value.is_empty() || neutral.contains(&value)
+}
+
 /// The first four fields of a line of the password file, and the rest.
 fn fields(line: &str) -> Vec<String> {
     let (mut fields, mut chars) = (vec![String::new()], line.chars());
@@ -340,7 +343,7 @@ fn decoded(text: &str) -> Result<String, OpenError> {
     percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| OpenError::PostgresUrl)
 }
 
-/// Missing from the beginning, it is a mistake and not a bad day.
+/// Missing from the beginning, it is a mistake and not a failure that passes.
 fn existing(path: &str) -> Result<&Path, OpenError> {
     let path = Path::new(path);
     fs::metadata(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;

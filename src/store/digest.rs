@@ -149,6 +149,60 @@ pub(super) trait Books: Send {
     fn save_channels(&mut self, channels: &[Channel]) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
+/// Rows as both stores give them, in the order of [`KNOWN`] and [`SAID`].
+type KnownRow = (String, Timestamp, String, bool, Timestamp, Uuid, String, bool, String, String);
+type SaidRow = (String, Uuid, String, String, String, String, String, String, String, String);
+
+/// The columns of what is known of an installation.
+pub(super) const KNOWN: &str = "instance_id, first_seen, first_version, first_ordinary, last_seen, profile, \
+    kolibri_version, ordinary, country, subdivision";
+/// The columns of what a profile says.
+pub(super) const SAID: &str = "profiles.instance_id, profiles.profile, kolibri_version, mode, os, python_version, \
+    database_id, language, timezone, installer";
+
+/// What is known of an installation, by its name.
+pub(super) fn known(row: KnownRow) -> (String, Known) {
+    let (
+        instance_id,
+        first_seen,
+        first_version,
+        first_ordinary,
+        last_seen,
+        profile,
+        kolibri_version,
+        ordinary,
+        country,
+        subdivision,
+    ) = row;
+    (
+        instance_id,
+        Known {
+            first_seen,
+            first_version,
+            first_ordinary,
+            last_seen,
+            profile,
+            kolibri_version,
+            ordinary,
+            country,
+            subdivision,
+        },
+    )
+}
+
+/// What a profile says, by its key.
+pub(super) fn said(row: SaidRow) -> (Key, Said) {
+    let (instance_id, profile, kolibri_version, mode, os, python_version, database_id, language, timezone, installer) =
+        row;
+    let said = Said { kolibri_version, mode, os, python_version, database_id, language, timezone, installer };
+    ((instance_id.into(), profile), said)
+}
+
+/// What was known of an installation whose pings were usual.
+pub(super) fn before((instance_id, last_seen, ordinary): (String, Timestamp, bool)) -> Before {
+    Before { instance_id, last_seen, ordinary }
+}
+
 /// Batches that have to wait, in the memory of one process.
 #[derive(Debug)]
 pub(super) struct Waiting<I> {
@@ -355,19 +409,13 @@ async fn digest_reports<B: Books>(books: &mut B, reports: Vec<StoredReport>) -> 
         let mut after = Some((*first, -1));
         while let Some(place) = after {
             let entries = books.facility_entries(place, *last).await?;
-            after = entries
-                .last()
-                .filter(|_| entries.len() == usize::from(ENTRIES))
-                .map(|entry| (entry.report, entry.position));
+            after = full(&entries).map(|last| (last.report, last.position));
             save_facilities(books, usage::facilities(&reports, entries)).await?;
         }
         let mut after = Some((*first, -1));
         while let Some(place) = after {
             let entries = books.channel_entries(place, *last).await?;
-            after = entries
-                .last()
-                .filter(|_| entries.len() == usize::from(ENTRIES))
-                .map(|entry| (entry.report, entry.position));
+            after = full(&entries).map(|last| (last.report, last.position));
             let channels: Vec<_> = usage::channels(&reports, entries).into_values().collect();
             if !channels.is_empty() {
                 books.save_channels(&channels).await?;
@@ -375,6 +423,11 @@ async fn digest_reports<B: Books>(books: &mut B, reports: Vec<StoredReport>) -> 
         }
     }
     Ok(())
+}
+
+/// The last of them, if there may be more.
+fn full<T>(entries: &[T]) -> Option<&T> {
+    entries.last().filter(|_| entries.len() == usize::from(ENTRIES))
 }
 
 async fn save_facilities<B: Books>(books: &mut B, mut facilities: BTreeMap<String, Facility>) -> sqlx::Result<()> {

@@ -28,7 +28,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What somebody has to do, where waiting does not mend it.
+    /// What somebody has to do, where waiting does not repair it.
     pub fn advice(&self) -> Option<&'static str> {
         let Self::Unavailable { reason, .. } = self else { return None };
         // An SQLSTATE, or the beginning of what was said instead.

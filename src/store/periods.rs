@@ -1,9 +1,13 @@
 //! When periods in which something has changed are counted again.
 
+use chrono::NaiveDate;
 use thiserror::Error;
 
 use super::StoreError;
-use crate::domain::period::{Grain, Period};
+use crate::domain::{
+    digest::activity::Group,
+    period::{Grain, Period},
+};
 
 /// Why nothing was counted.
 #[derive(Debug, Error)]
@@ -30,6 +34,15 @@ pub(super) struct Due {
     /// Whether there is no later one of its length. Then the latest pings of its installations are their last ones in it, and the
     /// installations tell all but the number of pings: cheap enough to count it again every minute.
     pub is_last: bool,
+}
+
+/// A row of a count, as both stores give it.
+type GroupRow = (bool, String, String, String, Option<NaiveDate>, i64, i64, Option<i64>);
+
+/// What it says.
+pub(super) fn group(row: GroupRow) -> Group {
+    let (ordinary, kolibri_version, os, country, cohort, instances, new_instances, pings) = row;
+    Group { ordinary, kolibri_version, os, country, cohort, instances, new_instances, pings }
 }
 
 /// Between two counts of a period: seconds, and so many times what the last one took. Counting the same period again and again

@@ -120,7 +120,7 @@ impl Reader {
                 let mut connection = Server::new(store)?.connect("0").await?;
                 // One transaction: no pooler parts it, and no setting stays behind in one.
                 let only = sqlx::raw_sql("BEGIN READ ONLY").execute(&mut connection).await;
-                only.map_err(|error| ReadError::Store(classify(&error)))?;
+                only.map_err(|error| ReadError::of(&error))?;
                 return Ok(Self::Postgres(Box::new(connection)));
             }
         };

@@ -20,7 +20,7 @@ use crate::{
         pings::{Before, Changes, Key, Known, Ping, Said, Usual},
         usage::{Channel, ChannelEntry, Facility, FacilityEntry, Sessions},
     },
-    store::digest::{Batch, Books, ENTRIES, Kind, Place, StoredReport},
+    store::digest::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
 };
 
 /// Batches of one step at most.
@@ -117,58 +117,25 @@ impl Books for PostgresBooks<'_> {
             .bind(column(&usual, |usual| usual.last.country.as_str()))
             .bind(column(&usual, |usual| usual.last.subdivision.as_str()));
         let rows = self.fetch(query).await?;
-        let before = |row: &PgRow| {
-            Ok(Before { instance_id: row.try_get(0)?, last_seen: row.try_get(1)?, ordinary: row.try_get(2)? })
-        };
-        rows.iter().map(before).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::before)).collect()
     }
 
     async fn known(&mut self, instances: &[&str]) -> sqlx::Result<HashMap<String, Known>> {
-        const SQL: &str = "SELECT instance_id, first_seen, first_version, first_ordinary, last_seen, profile, \
-            kolibri_version, ordinary, country, subdivision FROM installations WHERE instance_id = ANY ($1)";
-        let rows = self.fetch(sqlx::query(SQL).bind(instances)).await?;
-        rows.iter()
-            .map(|row| {
-                let known = Known {
-                    first_seen: row.try_get(1)?,
-                    first_version: row.try_get(2)?,
-                    first_ordinary: row.try_get(3)?,
-                    last_seen: row.try_get(4)?,
-                    profile: row.try_get(5)?,
-                    kolibri_version: row.try_get(6)?,
-                    ordinary: row.try_get(7)?,
-                    country: row.try_get(8)?,
-                    subdivision: row.try_get(9)?,
-                };
-                Ok((row.try_get(0)?, known))
-            })
-            .collect()
+        let sql = format!("SELECT {KNOWN} FROM installations WHERE instance_id = ANY ($1)");
+        let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(instances)).await?;
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::known)).collect()
     }
 
     async fn said(&mut self, keys: &BTreeSet<Key>) -> sqlx::Result<HashMap<Key, Said>> {
-        const SQL: &str = "SELECT profiles.instance_id, profiles.profile, kolibri_version, mode, os, python_version, \
-            database_id, language, timezone, installer
-            FROM unnest($1::text[], $2::uuid[]) AS key (instance_id, profile)
-            JOIN profiles ON profiles.instance_id = key.instance_id AND profiles.profile = key.profile";
-        let query = sqlx::query(SQL)
+        let sql = format!(
+            "SELECT {SAID} FROM unnest($1::text[], $2::uuid[]) AS key (instance_id, profile)
+            JOIN profiles ON profiles.instance_id = key.instance_id AND profiles.profile = key.profile"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
             .bind(keys.iter().map(|key| &*key.0).collect::<Vec<_>>())
             .bind(keys.iter().map(|key| key.1).collect::<Vec<_>>());
         let rows = self.fetch(query).await?;
-        rows.iter()
-            .map(|row| {
-                let said = Said {
-                    kolibri_version: row.try_get(2)?,
-                    mode: row.try_get(3)?,
-                    os: row.try_get(4)?,
-                    python_version: row.try_get(5)?,
-                    database_id: row.try_get(6)?,
-                    language: row.try_get(7)?,
-                    timezone: row.try_get(8)?,
-                    installer: row.try_get(9)?,
-                };
-                Ok(((row.try_get::<&str, _>(0)?.into(), row.try_get(1)?), said))
-            })
-            .collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::said)).collect()
     }
 
     async fn save(&mut self, changes: &Changes) -> sqlx::Result<()> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Postgres as Db, Row, Transaction,
+    AssertSqlSafe, Connection, FromRow, PgConnection, Postgres as Db, Row, Transaction,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{Postgres, column};
 use crate::{
     domain::{
-        digest::activity::{Counted, Group},
+        digest::activity::Counted,
         new_id,
         period::{Grain, Period, midnight},
     },
@@ -138,16 +138,7 @@ async fn read(transaction: &mut Transaction<'_, Db>, Due { period, is_last, .. }
     let mut rows = query.persistent(false).fetch(&mut **transaction);
     let mut counted = Counted::default();
     while let Some(row) = rows.try_next().await? {
-        counted.add(Group {
-            ordinary: row.try_get(0)?,
-            kolibri_version: row.try_get(1)?,
-            os: row.try_get(2)?,
-            country: row.try_get(3)?,
-            cohort: row.try_get(4)?,
-            instances: row.try_get(5)?,
-            new_instances: row.try_get(6)?,
-            pings: row.try_get(7)?,
-        });
+        counted.add(periods::group(FromRow::from_row(&row)?));
     }
     Ok(counted)
 }

@@ -25,7 +25,7 @@ use crate::{
         },
         version::{build, release},
     },
-    store::digest::{Batch, Books, ENTRIES, Kind, Place, StoredReport},
+    store::digest::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
 };
 
 /// A transaction of the digest.
@@ -119,57 +119,24 @@ impl Books for SqliteBooks<'_> {
         });
         let rows = json_text(&rows.collect::<Vec<_>>())?;
         let rows = self.fetch(sqlx::query(include_str!("../sql/sqlite_digest_usual.sql")).bind(rows)).await?;
-        let before = |row: &SqliteRow| {
-            Ok(Before { instance_id: row.try_get(0)?, last_seen: row.try_get(1)?, ordinary: row.try_get(2)? })
-        };
-        rows.iter().map(before).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::before)).collect()
     }
 
     async fn known(&mut self, instances: &[&str]) -> sqlx::Result<HashMap<String, Known>> {
-        const SQL: &str = "SELECT instance_id, first_seen, first_version, first_ordinary, last_seen, profile, \
-            kolibri_version, ordinary, country, subdivision
-            FROM json_each(?1) AS name CROSS JOIN installations ON instance_id = name.value";
-        let rows = self.fetch(sqlx::query(SQL).bind(json_text(&instances)?)).await?;
-        rows.iter()
-            .map(|row| {
-                let known = Known {
-                    first_seen: row.try_get(1)?,
-                    first_version: row.try_get(2)?,
-                    first_ordinary: row.try_get(3)?,
-                    last_seen: row.try_get(4)?,
-                    profile: row.try_get(5)?,
-                    kolibri_version: row.try_get(6)?,
-                    ordinary: row.try_get(7)?,
-                    country: row.try_get(8)?,
-                    subdivision: row.try_get(9)?,
-                };
-                Ok((row.try_get(0)?, known))
-            })
-            .collect()
+        let sql =
+            format!("SELECT {KNOWN} FROM json_each(?1) AS name CROSS JOIN installations ON instance_id = name.value");
+        let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(json_text(&instances)?)).await?;
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::known)).collect()
     }
 
     async fn said(&mut self, keys: &BTreeSet<Key>) -> sqlx::Result<HashMap<Key, Said>> {
-        const SQL: &str = "SELECT profiles.instance_id, profile, kolibri_version, mode, os, python_version, \
-            database_id, language, timezone, installer
-            FROM json_each(?1) AS key CROSS JOIN profiles
-            ON instance_id = key.value ->> 0 AND profile = unhex(key.value ->> 1)";
+        let sql = format!(
+            "SELECT {SAID} FROM json_each(?1) AS key CROSS JOIN profiles
+            ON instance_id = key.value ->> 0 AND profile = unhex(key.value ->> 1)"
+        );
         let keys: Vec<_> = keys.iter().map(|(instance, profile)| (instance, hex(*profile))).collect();
-        let rows = self.fetch(sqlx::query(SQL).bind(json_text(&keys)?)).await?;
-        rows.iter()
-            .map(|row| {
-                let said = Said {
-                    kolibri_version: row.try_get(2)?,
-                    mode: row.try_get(3)?,
-                    os: row.try_get(4)?,
-                    python_version: row.try_get(5)?,
-                    database_id: row.try_get(6)?,
-                    language: row.try_get(7)?,
-                    timezone: row.try_get(8)?,
-                    installer: row.try_get(9)?,
-                };
-                Ok(((row.try_get::<&str, _>(0)?.into(), row.try_get(1)?), said))
-            })
-            .collect()
+        let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(json_text(&keys)?)).await?;
+        rows.iter().map(|row| FromRow::from_row(row).map(digest::said)).collect()
     }
 
     async fn save(&mut self, changes: &Changes) -> sqlx::Result<()> {

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use chrono::NaiveDate;
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection};
 
 use super::{Sqlite, json, text};
 use crate::{
     domain::{
-        digest::activity::{Counted, Group},
+        digest::activity::Counted,
         new_id,
         period::{Grain, Period, midnight},
     },
@@ -70,16 +69,7 @@ async fn count(connection: &mut SqliteConnection, Due { period, is_last, .. }: D
     };
     let mut counted = Counted::default();
     for row in query.fetch_all(connection).await? {
-        counted.add(Group {
-            ordinary: row.try_get(0)?,
-            kolibri_version: row.try_get(1)?,
-            os: row.try_get(2)?,
-            country: row.try_get(3)?,
-            cohort: row.try_get::<Option<NaiveDate>, _>(4)?,
-            instances: row.try_get(5)?,
-            new_instances: row.try_get(6)?,
-            pings: row.try_get(7)?,
-        });
+        counted.add(periods::group(FromRow::from_row(&row)?));
     }
     Ok(counted)
 }

@@ -116,18 +116,17 @@ impl Held {
     fn make_room(&mut self, units: usize, network: Network, all: usize) -> bool {
         let own = self.networks.get(&network).map_or(0, |holding| holding.units) + units;
         let mut missing = (self.units + units).saturating_sub(all);
+        if missing == 0 {
+            return true;
+        }
         let mut victims = Vec::new();
         // What each would still hold, and its open bodies, the largest last.
-        let mut others: Vec<_> = Vec::new();
-        if missing > 0 {
-            for (other, holding) in
-                self.networks.iter().filter(|(other, holding)| **other != network && !holding.open.is_empty())
-            {
-                let mut open: Vec<_> = holding.open.iter().map(|(id, open)| (open.units, *id)).collect();
-                open.sort_unstable();
-                others.push((holding.units, *other, open));
-            }
-        }
+        let others = self.networks.iter().filter(|(other, _)| **other != network).map(|(other, holding)| {
+            let mut open: Vec<_> = holding.open.iter().map(|(id, open)| (open.units, *id)).collect();
+            open.sort_unstable();
+            (holding.units, *other, open)
+        });
+        let mut others: Vec<_> = others.collect();
         while missing > 0 {
             let most = others
                 .iter_mut()

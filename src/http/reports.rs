@@ -1,5 +1,7 @@
 //! `POST /api/v1/pingback` and `/api/v1/statistics` (PROTOCOL.md sections 4 to 7).
 
+use std::net::IpAddr;
+
 use axum::{
     Extension,
     body::Body,
@@ -65,8 +67,8 @@ async fn keep_pingback(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
-    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps(state) };
-    let address = client_ip(peer.0, headers, &state.config.borrow().http.trusted_proxies);
+    let (address, caps) = begin(state, peer, headers);
+    let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps };
     let mut share = state.budgets.pingbacks.share(Network::of(address));
     let text = text(body, caps, &mut share).await?;
     share.keep().map_err(BodyError::from)?;
@@ -141,8 +143,7 @@ async fn keep_statistics(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Outcome, Refusal> {
-    let caps = caps(state);
-    let address = client_ip(peer.0, headers, &state.config.borrow().http.trusted_proxies);
+    let (address, caps) = begin(state, peer, headers);
     let mut share = state.budgets.statistics.share(Network::of(address));
     let bytes = body::read(body, caps, &mut share).await?;
     let (heavy, sent) = (inflate::is_heavy(&bytes), bytes.len());
@@ -174,11 +175,13 @@ async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, Bod
     inflate::text(bytes, caps.inflated, share)
 }
 
-fn caps(state: &AppState) -> Caps<'_> {
+/// Where a report comes from, and its caps.
+fn begin<'a>(state: &'a AppState, peer: Peer, headers: &HeaderMap) -> (IpAddr, Caps<'a>) {
     let http = &state.config.borrow().http;
+    let address = client_ip(peer.0, headers, &http.trusted_proxies);
     let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
     let (sent, inflated) = (bytes(http.max_body), bytes(http.max_inflated_body));
-    Caps { sent, inflated, timeout: http.body_timeout, last_call: state.lifecycle.last_call() }
+    (address, Caps { sent, inflated, timeout: http.body_timeout, last_call: state.lifecycle.last_call() })
 }
 
 fn refused(state: &AppState, refusal: Refusal, route: &'static str, named: &Named) -> Response {

@@ -4,10 +4,6 @@ use axum::http::Method;
 
 use crate::telemetry::{metrics::Metrics, storm::Storm};
 
-/// Kinds that are told apart, as no label takes a value from a sender: what a newer Kolibri is said to send, anything else in the
-/// form of its paths, and what scanners try.
-pub const KINDS: [&str; 3] = ["errorreports", "other", "scan"];
-
 /// What is said of them.
 #[derive(Debug, Default)]
 pub struct Unknown(Storm);
@@ -44,6 +40,7 @@ fn kind(rest: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::UNKNOWN_KINDS;
 
     #[test]
     fn kinds_are_a_fixed_list() {
@@ -59,7 +56,7 @@ mod tests {
             ("", "scan"),
         ] {
             assert_eq!(kind(path), expected, "{path}");
-            assert!(KINDS.contains(&expected));
+            assert!(UNKNOWN_KINDS.contains(&expected));
         }
     }
 }

@@ -17,6 +17,10 @@ const PREFIX: &str = "nutritionfacts";
 const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
+/// Reports of an unknown kind, as no label takes a value from a sender: what a newer Kolibri is said to send, anything else in the
+/// form of its paths, and what scanners try.
+pub const UNKNOWN_KINDS: [&str; 3] = ["errorreports", "other", "scan"];
+
 /// What becomes of a report.
 const OUTCOMES: [&str; 7] = ["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"];
 
@@ -179,7 +183,7 @@ impl Metrics {
             metrics.pingbacks_total.with_label_values(&[outcome]);
             metrics.statistics_total.with_label_values(&[outcome]);
         }
-        for kind in ["errorreports", "other", "scan"] {
+        for kind in UNKNOWN_KINDS {
             metrics.unknown_reports_total.with_label_values(&[kind]);
         }
         for grain in Grain::ALL {

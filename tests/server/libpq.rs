@@ -47,7 +47,7 @@ fn libpqs_variables_are_honoured() {
             told(&strict, "problem", "TLS");
             assert_eq!(strict.ask(&post(PINGBACK, PING)).status, 503, "{mode}");
         }
-        // What is said in the configuration stands above.
+        // What is said in the configuration overrides it.
         setup.clone().variable("PGSSLMODE", "require").set("store.ssl_mode=disable").start().assert_well();
     }
     let (code, text) = setup.clone().variable("PGSSLMODE", "maybe").refusal();

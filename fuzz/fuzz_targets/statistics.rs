@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use nutritionfacts::domain::{
     Timestamp,
+    privacy::{Key, Privacy},
     statistics::{ChannelRow, Envelope, FacilityRow, StatisticsReport, Usage},
 };
 use nutritionfacts_fuzz::{json_column, modelled, modelled_integer, strictly_an_object, text, text_column};
@@ -23,10 +24,18 @@ fuzz_target!(|body: &[u8]| {
         assert!(strict.is_none(), "refuses what a strict parser takes");
         return;
     };
-    let rows = |most| envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX, most);
-    let report = rows(usize::MAX).expect("no limit");
-    assert!(rows(report.bytes() - 1).is_none(), "what is too large is not made");
+    let rows = |privacy: &Privacy, most| {
+        envelope.clone().into_report((Uuid::nil(), Timestamp::UNIX_EPOCH), privacy, body.len(), most).map(|made| made.0)
+    };
+    let privacy = Privacy::Pseudonymous(Key::new(&"k".repeat(32)).expect("a key"));
+    let report = rows(&privacy, usize::MAX).expect("no limit");
+    assert!(rows(&privacy, report.bytes() - 1).is_none(), "what is too large is not made");
     text_column(&report.pi, TEXT);
+    json_column(&report.extra);
+    let extras = report.channels.iter().map(|row| &row.extra).chain(report.facilities.iter().map(|row| &row.extra));
+    let unknown: usize = extras.map(|extra| object(extra).len().min(1) * extra.len()).sum();
+    assert!(unknown <= 16 * 1024 + body.len() + 2 * (report.channels.len() + report.facilities.len()), "{unknown}");
+    assert!(report.extra.len() <= 64 * 1024, "{}", report.extra.len());
     assert!(report.pingback.is_none_or(|id| Uuid::try_parse(&report.pi) == Ok(id)));
     report.channels.iter().for_each(channel);
     report.facilities.iter().for_each(facility);

@@ -5,6 +5,7 @@ CREATE TABLE statistics (
     -- Null if pi names no ping. No foreign key: months are dropped.
     pingback_id uuid,
     pi text NOT NULL,
+    extra jsonb NOT NULL,
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX statistics_pingback ON statistics (pingback_id);
@@ -31,6 +32,7 @@ CREATE TABLE channel_statistics (
     users bigint NOT NULL,
     visitors bigint NOT NULL,
     anonymous_sessions_without_visitor bigint NOT NULL,
+    extra jsonb NOT NULL,
     PRIMARY KEY (statistics_id, position)
 ) PARTITION BY RANGE (statistics_id);
 
@@ -66,5 +68,6 @@ CREATE TABLE facility_statistics (
     users bigint NOT NULL,
     visitors bigint NOT NULL,
     anonymous_sessions_without_visitor bigint NOT NULL,
+    extra jsonb NOT NULL,
     PRIMARY KEY (statistics_id, position)
 ) PARTITION BY RANGE (statistics_id);

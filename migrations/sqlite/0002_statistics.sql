@@ -3,7 +3,8 @@ CREATE TABLE statistics (
     received_at TEXT NOT NULL,
     -- Null if pi names no pingback.
     pingback_id TEXT,
-    pi TEXT NOT NULL
+    pi TEXT NOT NULL,
+    extra TEXT NOT NULL CHECK (json_valid(extra))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX statistics_pingback ON statistics (pingback_id);
 
@@ -28,6 +29,7 @@ CREATE TABLE channel_statistics (
     users INTEGER NOT NULL,
     visitors INTEGER NOT NULL,
     anonymous_sessions_without_visitor INTEGER NOT NULL,
+    extra TEXT NOT NULL CHECK (json_valid(extra)),
     PRIMARY KEY (statistics_id, position)
 ) STRICT, WITHOUT ROWID;
 
@@ -63,5 +65,6 @@ CREATE TABLE facility_statistics (
     users INTEGER NOT NULL,
     visitors INTEGER NOT NULL,
     anonymous_sessions_without_visitor INTEGER NOT NULL,
+    extra TEXT NOT NULL CHECK (json_valid(extra)),
     PRIMARY KEY (statistics_id, position)
 ) STRICT, WITHOUT ROWID;

@@ -1,15 +1,15 @@
-//! Unknown keys of a pingback: kept, under caps, so that a later Kolibri loses nothing (INTERFACE: "Reading a body").
+//! Unknown keys: kept, under caps, so that nothing of a later Kolibri is lost (INTERFACE: "Reading a body").
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{json::Raw, text};
+use super::{json::Raw, privacy::Privacy, text};
 
-/// Unknown keys kept of one body.
+/// Unknown keys kept of one object.
 const MAX_KEYS: usize = 64;
-/// Bytes kept of one body, keys and values serialised.
-const MAX_BYTES: usize = 16 * 1024;
+/// Bytes kept of one object, keys and values serialised.
+pub const MAX_BYTES: usize = 16 * 1024;
 /// A value whose text is longer is dropped unread: only white space could bring it under the cap.
 const MAX_RAW: usize = 4 * MAX_BYTES;
 /// Values within one value; bounds the memory of a tree.
@@ -37,11 +37,35 @@ impl<'a> Unknown<'a> {
         }
     }
 
-    /// What is kept, and the names of what is not.
+    /// How many there are, of those beyond the caps as many as are listed.
     #[must_use]
-    pub fn finish(mut self) -> (Map<String, Value>, Vec<String>) {
+    pub const fn len(&self) -> usize {
+        self.kept.len() + self.dropped.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is kept, `most` bytes of it at most, without what the privacy rules forbid; and the names of the others.
+    #[must_use]
+    pub fn keep(self, most: usize, privacy: &Privacy) -> (Map<String, Value>, Vec<String>) {
+        if self.is_empty() {
+            return (Map::new(), Vec::new());
+        }
+        let most = most.min(MAX_BYTES);
+        let (mut kept, mut dropped) = self.read(most);
+        privacy.unknown_keys(&mut kept);
+        // What stands for an address may be longer than it was (`::`).
+        fit(&mut kept, &mut dropped, most);
+        (kept, dropped)
+    }
+
+    fn read(mut self, most: usize) -> (Map<String, Value>, Vec<String>) {
         let mut map = Map::new();
-        let mut left = MAX_BYTES;
+        let mut left = most;
         for (key, value) in std::mem::take(&mut self.kept) {
             let tree = (value.as_str().len() <= MAX_RAW).then(|| value.tree(MAX_NODES)).flatten();
             match tree.map(|tree| (size(&key, &tree), tree)) {
@@ -60,9 +84,20 @@ impl<'a> Unknown<'a> {
     }
 }
 
-/// Drops what is over the cap again after the privacy rules: what stands for an address may be longer than it was (`::`).
-pub fn fit(kept: &mut Map<String, Value>, dropped: &mut Vec<String>) {
-    let mut left = MAX_BYTES;
+/// The column, a JSON object (its text): what is kept, which texts were cut, and which keys are not kept.
+#[must_use]
+pub fn column(mut kept: Map<String, Value>, cut: &[&str], dropped: Vec<String>) -> Cow<'static, str> {
+    if !cut.is_empty() {
+        kept.insert("_cut".into(), cut.into());
+    }
+    if !dropped.is_empty() {
+        kept.insert("_dropped".into(), dropped.into());
+    }
+    if kept.is_empty() { "{}".into() } else { Value::Object(kept).to_string().into() }
+}
+
+fn fit(kept: &mut Map<String, Value>, dropped: &mut Vec<String>, most: usize) {
+    let mut left = most;
     kept.retain(|key, value| {
         let size = size(key, value);
         let fits = size <= left;
@@ -80,8 +115,8 @@ fn size(key: &str, value: &Value) -> usize {
     Value::from(key).to_string().len() + value.to_string().len() + 2
 }
 
-/// Lists a key that is not kept.
-fn note(dropped: &mut Vec<String>, key: Cow<'_, str>) {
+/// Lists a key that is not kept, if there is room.
+pub fn note(dropped: &mut Vec<String>, key: Cow<'_, str>) {
     let (name, _) = text::cut(key, MAX_NAME);
     if dropped.len() < MAX_DROPPED && !dropped.contains(&name) {
         dropped.push(name);
@@ -99,7 +134,7 @@ mod tests {
         while let Some((key, value)) = entries.next_entry().unwrap() {
             unknown.add(key, value);
         }
-        unknown.finish()
+        unknown.read(MAX_BYTES)
     }
 
     #[test]
@@ -131,7 +166,7 @@ mod tests {
     fn what_has_grown_is_dropped() {
         let (mut kept, mut dropped) = collect(r#"{"a": 1, "b": "::", "c": 2}"#);
         kept["b"] = "x".repeat(16 * 1024).into();
-        fit(&mut kept, &mut dropped);
+        fit(&mut kept, &mut dropped, MAX_BYTES);
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(dropped, ["b"]);
     }

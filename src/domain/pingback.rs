@@ -4,7 +4,6 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
@@ -79,9 +78,16 @@ impl<'a> Pingback<'a> {
         Ok(pingback)
     }
 
+    /// How many keys it has that nobody knows.
+    #[must_use]
+    pub const fn unknown_keys(&self) -> usize {
+        self.unknown.len()
+    }
+
     /// The ping to keep. After this nothing holds an address that the rules do not allow.
     #[must_use]
     pub fn into_ping(self, arrival: Arrival, described: Described<'_>, privacy: &Privacy) -> Ping {
+        let (unknown, dropped) = self.unknown.keep(extra::MAX_BYTES, privacy);
         Ping {
             id: arrival.id,
             received_at: arrival.received_at,
@@ -92,7 +98,7 @@ impl<'a> Pingback<'a> {
             ip: privacy.address(arrival.address),
             country: String::new(),
             subdivision: String::new(),
-            extra: extra_column(self.unknown, described.cut, privacy),
+            extra: extra::column(unknown, described.cut, dropped),
         }
     }
 
@@ -103,27 +109,6 @@ impl<'a> Pingback<'a> {
         let ping = self.into_ping(arrival, profile.described(), privacy);
         (ping, profile)
     }
-}
-
-/// Unknown keys with what happened to the others, as JSON text.
-fn extra_column(unknown: Unknown<'_>, cut: &[&str], privacy: &Privacy) -> Cow<'static, str> {
-    let (mut unknown, mut dropped) = unknown.finish();
-    if unknown.is_empty() && dropped.is_empty() && cut.is_empty() {
-        return "{}".into();
-    }
-    privacy.unknown_keys(&mut unknown);
-    extra::fit(&mut unknown, &mut dropped);
-    with_notes(unknown, cut, dropped).into()
-}
-
-fn with_notes(mut unknown: Map<String, Value>, cut: &[&str], dropped: Vec<String>) -> String {
-    if !cut.is_empty() {
-        unknown.insert("_cut".into(), cut.into());
-    }
-    if !dropped.is_empty() {
-        unknown.insert("_dropped".into(), dropped.into());
-    }
-    Value::Object(unknown).to_string()
 }
 
 /// One row of `pings`: what changes from ping to ping. Who sent it says its profile.

@@ -87,12 +87,14 @@ async fn keep_pingback(
         let sender = Sender { version, mode: &source.mode, instance_id: &source.instance_id, address };
         state.messages.borrow().choose(sender, received_at.date_naive())
     });
+    let unknown = pingback.unknown_keys();
     let ping = sender.send(pingback, Arrival { id, received_at, address });
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
     let outcome = state.ingest.pingback(ping, most, named, weight(share)).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
+    state.metrics.count_unknown_keys("pingback", unknown);
     let response = match messages {
         Some(messages) => json(StatusCode::OK, pingback_reply(id, messages)),
         None => Response::new(Body::empty()),
@@ -152,17 +154,20 @@ async fn keep_statistics(
         let text = inflate::text(bytes, caps.inflated, &mut share)?;
         share.keep().map_err(BodyError::from)?;
         let envelope = Envelope::read(text.as_str())?;
-        let (id, received_at) = ingest.arrive()?;
         // Rows may take more memory than their text.
-        let report = envelope.into_report(id, received_at, sent, most).ok_or(BodyError::TooLarge { read: true })?;
+        let (report, unknown) = ingest.read_report(envelope, sent, most)?.ok_or(BodyError::TooLarge { read: true })?;
         let bytes = report.bytes() * COPIES;
         share.cover(bytes.max(text.as_str().len())).map_err(BodyError::from)?;
-        Ok::<_, Refusal>((report, share))
+        Ok::<_, Refusal>((report, unknown, share))
     };
     // Megabytes take milliseconds, in which other pings would wait.
-    let (report, share) =
+    let (report, unknown, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
-    Ok(state.ingest.statistics(report, named, weight(share)).await?)
+    let outcome = state.ingest.statistics(report, named, weight(share)).await?;
+    state.metrics.count_unknown_keys("statistics", unknown.report);
+    state.metrics.count_unknown_keys("channel", unknown.channels);
+    state.metrics.count_unknown_keys("facility", unknown.facilities);
+    Ok(outcome)
 }
 
 /// What is held until the row is committed.

@@ -23,7 +23,7 @@ use crate::{
         pingback::{Arrival, Pingback},
         privacy::Privacy,
         profile::{Description, Profile},
-        statistics::StatisticsReport,
+        statistics::{Envelope, StatisticsReport, UnknownKeys},
     },
     lifecycle::Lifecycle,
     store::Store,
@@ -163,6 +163,21 @@ impl Ingest {
             return Ok(Outcome::Limited);
         }
         self.0.pingbacks.write(ping.0, named, weight).await
+    }
+
+    /// The rows of a report that arrives now: see [`Envelope::into_report`].
+    ///
+    /// # Errors
+    /// The store is known to be away.
+    pub fn read_report(
+        &self,
+        envelope: Envelope<'_>,
+        sent: usize,
+        most: usize,
+    ) -> Result<Option<(StatisticsReport, UnknownKeys)>, Unavailable> {
+        let arrival = self.arrive()?;
+        let privacy = self.0.privacy.borrow().clone();
+        Ok(envelope.into_report(arrival, &privacy, sent, most))
     }
 
     /// Keeps a statistics report.

@@ -21,6 +21,9 @@ const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 /// form of its paths, and what scanners try.
 pub const UNKNOWN_KINDS: [&str; 3] = ["errorreports", "other", "scan"];
 
+/// Where unknown keys are found.
+const UNKNOWN_PLACES: [&str; 4] = ["pingback", "statistics", "channel", "facility"];
+
 /// What becomes of a report.
 const OUTCOMES: [&str; 7] = ["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"];
 
@@ -152,6 +155,8 @@ metrics! {
     log_lines_dropped_total: IntCounter,
     /// What is posted below `/api/` to a path that is not known here, answered 404: `errorreports`, `other` in the form of Kolibri's paths, or `scan`.
     unknown_reports_total: IntCounterVec ["kind"],
+    /// Keys that are not known here, in reports that were answered with success: of a `pingback`, of `statistics`, or of an entry for a `channel` or a `facility`. They are in the column `extra`.
+    unknown_keys_total: IntCounterVec ["place"],
     /// 1, labelled with the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
     /// Whether the last change of the configuration was taken over; if not, the last good one is in force.
@@ -185,6 +190,9 @@ impl Metrics {
         }
         for kind in UNKNOWN_KINDS {
             metrics.unknown_reports_total.with_label_values(&[kind]);
+        }
+        for place in UNKNOWN_PLACES {
+            metrics.unknown_keys_total.with_label_values(&[place]);
         }
         for grain in Grain::ALL {
             for result in ["counted", "failed"] {
@@ -220,6 +228,13 @@ impl Metrics {
     pub fn count_release(&self, line: Option<usize>) {
         let release = line.map_or_else(|| "other".to_owned(), |line| format!("0.{line}"));
         self.pingbacks_by_release_total.with_label_values(&[&release]).inc();
+    }
+
+    /// Counts keys that nobody knows, in a report of this kind or in its entries.
+    pub fn count_unknown_keys(&self, place: &str, keys: usize) {
+        if keys > 0 {
+            self.unknown_keys_total.with_label_values(&[place]).inc_by(u64::try_from(keys).unwrap_or(u64::MAX));
+        }
     }
 
     /// All of them in the text format of Prometheus.

@@ -79,7 +79,7 @@ FROM sent JOIN fleet USING (i);
 
 -- Statistics with one ping in ten.
 INSERT INTO statistics
-SELECT pg_temp.id_at(received_at + interval '1 second', 'statistics ' || id), received_at + interval '1 second', id, id::text
+SELECT pg_temp.id_at(received_at + interval '1 second', 'statistics ' || id), received_at + interval '1 second', id, id::text, '{}'
 FROM pings WHERE pg_temp.chance('statistics ' || id) < 0.1 AND received_at < now() - interval '1 hour';
 
 INSERT INTO facility_statistics
@@ -88,7 +88,7 @@ SELECT statistics.id, 0, substr(md5('facility ' || instance_id), 1, 10), jsonb_b
     jsonb_build_object('video', learners * 3 * day, 'exercise', learners * 5 * day, 'html5', day), learners * 8 * day, day, learners * 90 * day, 12 * day,
     CASE WHEN learners < 10 THEN '{}'::jsonb ELSE jsonb_build_object('bys', jsonb_build_object('a', 2008 + learners % 7, 'sd', 2.5, 'ts', learners / 2, 'd', 0, 'ns', learners - learners / 2),
         'gc', jsonb_build_object('FEMALE', learners / 2, 'MALE', learners / 3, 'NOT_SPECIFIED', learners - learners / 2 - learners / 3)) END,
-    '{}', learners, learners, 0
+    '{}', learners, learners, 0, '{}'
 FROM statistics JOIN pings ON pings.id = pingback_id
 CROSS JOIN LATERAL (SELECT floor(120 * pg_temp.chance('learners ' || instance_id) ^ 2 * (0.8 + 0.2 * pg_temp.chance(statistics.id::text)))::bigint AS learners,
     (ARRAY['formal', 'nonformal', 'informal'])[1 + floor(3 * pg_temp.chance('preset ' || instance_id))] AS preset,
@@ -96,7 +96,7 @@ CROSS JOIN LATERAL (SELECT floor(120 * pg_temp.chance('learners ' || instance_id
 
 INSERT INTO channel_statistics
 SELECT statistics.id, k, substr(md5('channel ' || floor(60 * pg_temp.chance('channel ' || k || instance_id) ^ 3)), 1, 10), 7, NULL, '[]', '[]',
-    CASE WHEN pg_temp.chance('empty ' || k || instance_id) < 0.1 THEN 0 ELSE 350.5 END, 4, 2, '{"video": 3}', 3 * k, k, 40 * k, 9, '{}', '{}', 3, 4, 0
+    CASE WHEN pg_temp.chance('empty ' || k || instance_id) < 0.1 THEN 0 ELSE 350.5 END, 4, 2, '{"video": 3}', 3 * k, k, 40 * k, 9, '{}', '{}', 3, 4, 0, '{}'
 FROM statistics JOIN pings ON pings.id = pingback_id
 CROSS JOIN generate_series(0, 2) AS k;
 

@@ -145,7 +145,7 @@ fn value(kind: Kind, value: Option<&Value>) -> Value {
     match kind {
         Text => text(value).into(),
         Number => number(value).into(),
-        Float => value.and_then(Value::as_f64).unwrap_or_default().into(),
+        Float => value.and_then(Value::as_f64).unwrap_or_default().max(0.0).into(),
         Date => {
             value.filter(|date| date.as_str().is_some_and(|text| text.parse::<NaiveDate>().is_ok())).cloned().into()
         }

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-on_both_stores!(tied_to_the_pingback, envelopes_of_any_shape, ten_thousand_channels);
+on_both_stores!(tied_to_the_pingback, envelopes_of_any_shape, ten_thousand_channels, unknown_keys_are_kept_and_counted);
 
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 
@@ -52,7 +52,7 @@ fn envelopes_of_any_shape(setup: &Setup) {
         (r#"{"pi": 1, "c": null, "f": null}"#, "1", 0, 0),
         (r#"{"pi": 2, "c": {}, "f": "f"}"#, "2", 0, 0),
         (r#"{"pi": 3, "c": [null, 1, "c", [], {"v": 1}], "f": [true, {"lc": 1}]}"#, "3", 1, 1),
-        (r#"{"pi": 4, "c": [{}, {"v": 2}, {"x": 1}], "f": [{}], "x": [[]]}"#, "4", 1, 0),
+        (r#"{"pi": 4, "c": [{}, {"v": 2}, {"v": 0}], "f": [{}], "x": [[]]}"#, "4", 1, 0),
         (r#"{"pi": 5, "c": [{}], "c": []}"#, "5", 0, 0),
     ];
     for (number, (body, pi, channels, facilities)) in cases.into_iter().enumerate() {
@@ -94,4 +94,32 @@ fn ten_thousand_channels(setup: &Setup) {
         assert_eq!((&row["popular_ids"], &row["sessions_by_kind"]), (&json!(ids), &json!({"video": number})));
     }
     server.assert_well();
+}
+
+/// A newer client's fields are there, and noticed, before a version knows them.
+fn unknown_keys_are_kept_and_counted(setup: &Setup) {
+    let server = setup.start();
+    let report = json!({
+        "pi": "p", "lv": [1, {"a": "10.0.0.1"}],
+        "c": [{"ci": "a", "new": 1}, {"ci": "b"}, {"only": true}],
+        "f": [{"fi": "c", "dsl": {"gc": {"MALE": 5}, "age": {"10": 3}}}],
+    });
+    assert_eq!(server.ask(&post(STATISTICS, report.to_string().as_bytes())).status, 200);
+    let ping = json!({"instance_id": "a", "version": "0.19.5", "new": 1});
+    assert_eq!(server.ask(&post(PINGBACK, ping.to_string().as_bytes())).status, 200);
+
+    let mut rows = Rows::open(&setup.url);
+    assert_eq!(rows.one("statistics", "pi", "p")["extra"], json!({"lv": [1, {"a": "[removed]"}]}));
+    let mut channels = rows.all("channel_statistics");
+    channels.sort_by_key(|row| row["position"].as_i64());
+    let extras: Vec<_> = channels.iter().map(|row| row["extra"].clone()).collect();
+    assert_eq!(extras, [json!({"new": 1}), json!({}), json!({"only": true})]);
+    let facility = &rows.all("facility_statistics")[0];
+    assert_eq!(facility["extra"], json!({"dsl.age": {"10": 3}}));
+    assert_eq!(facility["learner_demographics"], json!({"gc": {"MALE": 5}}));
+
+    for (place, keys) in [("pingback", "1"), ("statistics", "1"), ("channel", "2"), ("facility", "1")] {
+        let series = format!(r#"nutritionfacts_unknown_keys_total{{place="{place}"}}"#);
+        assert_eq!(server.metric(&series).as_deref(), Some(keys), "{place}");
+    }
 }

@@ -164,6 +164,7 @@ pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> Statist
         popular_ids: r#"["a"]"#.into(),
         popular_counts: "[12]".into(),
         storage_mib: 0.1 + 0.2,
+        extra: r#"{"new":16}"#.into(),
         usage: usage.clone(),
     };
     let facility = FacilityRow {
@@ -176,6 +177,7 @@ pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> Statist
         groups: 14,
         devices: r#"{"Android":15}"#.into(),
         user_subset: "u".into(),
+        extra: "{}".into(),
         usage: usage.clone(),
         ..FacilityRow::default()
     };
@@ -186,6 +188,7 @@ pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> Statist
         pingback: pi.parse().ok(),
         channels: (0..channels).map(channel).collect(),
         facilities: vec![facility],
+        extra: r#"{"newer":17}"#.into(),
     }
 }
 

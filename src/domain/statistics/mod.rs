@@ -2,13 +2,15 @@
 
 mod read;
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Timestamp;
 
-pub use read::Envelope;
+pub use read::{Envelope, UnknownKeys};
 
 /// One row of `statistics` with its rows of `channel_statistics` and `facility_statistics`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +27,8 @@ pub struct StatisticsReport {
     pub channels: Vec<ChannelRow>,
     /// One per readable entry of `f`.
     pub facilities: Vec<FacilityRow>,
+    /// A JSON object (its text) of unknown keys, and in `_dropped` those not kept: of entries as `c.KEY` and `f.KEY`.
+    pub extra: Cow<'static, str>,
 }
 
 /// What channel and facility entries have in common.
@@ -73,6 +77,8 @@ pub struct ChannelRow {
     pub popular_counts: String,
     /// `s`: MiB.
     pub storage_mib: f64,
+    /// A JSON object (its text) of unknown keys, of demographics as `dsl.KEY` and `dsnl.KEY`.
+    pub extra: Cow<'static, str>,
     /// The shared columns.
     #[serde(flatten)]
     pub usage: Usage,
@@ -117,6 +123,8 @@ pub struct FacilityRow {
     pub devices: String,
     /// `sh`: a hash made by the device.
     pub user_subset: String,
+    /// As a channel's.
+    pub extra: Cow<'static, str>,
     /// The shared columns.
     #[serde(flatten)]
     pub usage: Usage,
@@ -128,21 +136,21 @@ impl StatisticsReport {
     pub fn bytes(&self) -> usize {
         let channels = self.channels.iter().map(ChannelRow::bytes);
         let facilities = self.facilities.iter().map(FacilityRow::bytes);
-        size_of::<Self>() + self.pi.len() + channels.sum::<usize>() + facilities.sum::<usize>()
+        size_of::<Self>() + self.pi.len() + self.extra.len() + channels.sum::<usize>() + facilities.sum::<usize>()
     }
 }
 
 impl ChannelRow {
     fn bytes(&self) -> usize {
         let texts = [&self.channel_id, &self.popular_ids, &self.popular_counts];
-        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.usage.bytes()
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.extra.len() + self.usage.bytes()
     }
 }
 
 impl FacilityRow {
     fn bytes(&self) -> usize {
         let texts = [&self.facility_id, &self.settings, &self.devices, &self.user_subset];
-        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.usage.bytes()
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + self.extra.len() + self.usage.bytes()
     }
 }
 

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::{ChannelRow, FacilityRow, StatisticsReport, Usage};
 use crate::domain::{
     Timestamp,
+    extra::{self, Unknown},
     json::{Entries, NotAnObject, Raw},
+    privacy::Privacy,
     text,
 };
 
@@ -24,13 +26,41 @@ const BYTES_OF_ENTRY: usize = 8;
 /// each kind of browser.
 const MAX_MEMBERS: usize = 100;
 const MAX_DEVICES: usize = 5_000;
+/// The groups of demographics.
+const BIRTH_YEARS: &str = "bys";
+const GENDERS: &str = "gc";
+/// Bytes kept of the unknown keys of all entries, and one more for each byte as sent: a new key of every entry has room, and what
+/// packs better was made to take room.
+const FEW_UNKNOWN: usize = 16 * 1024;
 
 /// A report as sent, checked to be a JSON object; its entries are not read yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Envelope<'a> {
     pi: Option<Raw<'a>>,
     channels: Option<Raw<'a>>,
     facilities: Option<Raw<'a>>,
+    unknown: Unknown<'a>,
+}
+
+/// How many keys nobody knows, by the place where they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnknownKeys {
+    /// Beside `pi`, `c` and `f`.
+    pub report: usize,
+    /// In entries of `c` and their demographics.
+    pub channels: usize,
+    /// In entries of `f` and their demographics.
+    pub facilities: usize,
+}
+
+/// What the rows of a report may still take. Counted on the way: a small text can make large rows, and none may be made before it
+/// is known to fit.
+struct Room<'a> {
+    privacy: &'a Privacy,
+    bytes: usize,
+    unknown_bytes: usize,
+    dropped: Vec<String>,
+    keys: UnknownKeys,
 }
 
 impl<'a> Envelope<'a> {
@@ -39,14 +69,14 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// The text is not a JSON object.
     pub fn read(body: &'a str) -> Result<Self, NotAnObject> {
-        let mut envelope = Self { pi: None, channels: None, facilities: None };
+        let mut envelope = Self::default();
         let mut entries = Entries::of_object(body)?;
         while let Some((key, value)) = entries.next_entry()? {
             match &*key {
                 "pi" => envelope.pi = Some(value),
                 "c" => envelope.channels = Some(value),
                 "f" => envelope.facilities = Some(value),
-                _ => {}
+                _ => envelope.unknown.add(key, value),
             }
         }
         Ok(envelope)
@@ -55,7 +85,13 @@ impl<'a> Envelope<'a> {
     /// The rows to keep, of a body that had `sent` bytes; `None` if they take more than `most` bytes. What is no object in the
     /// lists, or says nothing, is left out, and what no such column can hold is empty or 0.
     #[must_use]
-    pub fn into_report(self, id: Uuid, received_at: Timestamp, sent: usize, most: usize) -> Option<StatisticsReport> {
+    pub fn into_report(
+        self,
+        (id, received_at): (Uuid, Timestamp),
+        privacy: &Privacy,
+        sent: usize,
+        most: usize,
+    ) -> Option<(StatisticsReport, UnknownKeys)> {
         let pi = self.pi.map_or_else(String::new, cut);
         let mut report = StatisticsReport {
             id,
@@ -64,21 +100,55 @@ impl<'a> Envelope<'a> {
             pi,
             channels: Vec::new(),
             facilities: Vec::new(),
+            extra: Cow::default(),
         };
-        // Counted on the way: a small text can make large rows, and none may be made before it is known to fit.
-        let mut left = most.checked_sub(report.bytes())?;
+        let mut room = Room {
+            privacy,
+            bytes: most.checked_sub(report.bytes())?,
+            unknown_bytes: FEW_UNKNOWN.saturating_add(sent),
+            dropped: Vec::new(),
+            keys: UnknownKeys { report: self.unknown.len(), ..UnknownKeys::default() },
+        };
         let entries = MAX_ENTRIES.min(FEW_ENTRIES + sent / BYTES_OF_ENTRY);
-        let rows = objects(self.channels).map(channel).filter(|row| *row != no_channel(row.position));
-        for row in rows.take(entries) {
-            left = left.checked_sub(row.bytes())?;
-            report.channels.push(row);
+        for (position, entry) in objects(self.channels) {
+            let row = channel(position, entry, &mut room);
+            if report.channels.len() < entries && row != no_channel(position) {
+                room.take(row.bytes())?;
+                report.channels.push(row);
+            }
         }
-        let rows = objects(self.facilities).map(facility).filter(|row| *row != no_facility(row.position));
-        for row in rows.take(entries) {
-            left = left.checked_sub(row.bytes())?;
-            report.facilities.push(row);
+        for (position, entry) in objects(self.facilities) {
+            let row = facility(position, entry, &mut room);
+            if report.facilities.len() < entries && row != no_facility(position) {
+                room.take(row.bytes())?;
+                report.facilities.push(row);
+            }
         }
-        Some(report)
+        let (unknown, dropped) = self.unknown.keep(extra::MAX_BYTES, privacy);
+        for key in dropped {
+            extra::note(&mut room.dropped, key.into());
+        }
+        report.extra = extra::column(unknown, &[], std::mem::take(&mut room.dropped));
+        room.take(report.extra.len())?;
+        Some((report, room.keys))
+    }
+}
+
+impl Room<'_> {
+    fn take(&mut self, bytes: usize) -> Option<()> {
+        self.bytes = self.bytes.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// The column of an entry of `list`; what does not fit is told with the report.
+    fn extra(&mut self, list: &str, unknown: Unknown<'_>) -> Cow<'static, str> {
+        let (kept, dropped) = unknown.keep(self.unknown_bytes, self.privacy);
+        for key in dropped {
+            extra::note(&mut self.dropped, format!("{list}.{key}").into());
+        }
+        let column = extra::column(kept, &[], Vec::new());
+        self.unknown_bytes = self.unknown_bytes.saturating_sub(column.len());
+        column
     }
 }
 
@@ -90,16 +160,17 @@ fn objects(list: Option<Raw<'_>>) -> impl Iterator<Item = (i32, Raw<'_>)> {
 
 fn no_channel(position: i32) -> ChannelRow {
     let (popular_ids, popular_counts) = ("[]".into(), "[]".into());
-    ChannelRow { position, popular_ids, popular_counts, usage: Usage::none(), ..Default::default() }
+    ChannelRow { position, popular_ids, popular_counts, extra: "{}".into(), usage: Usage::none(), ..Default::default() }
 }
 
 fn no_facility(position: i32) -> FacilityRow {
     let (settings, devices) = ("{}".into(), "{}".into());
-    FacilityRow { position, settings, devices, usage: Usage::none(), ..Default::default() }
+    FacilityRow { position, settings, devices, extra: "{}".into(), usage: Usage::none(), ..Default::default() }
 }
 
-fn channel((position, entry): (i32, Raw<'_>)) -> ChannelRow {
+fn channel(position: i32, entry: Raw<'_>, room: &mut Room<'_>) -> ChannelRow {
     let mut row = no_channel(position);
+    let mut unknown = Unknown::default();
     for (key, value) in entry.entries() {
         match &*key {
             "ci" => row.channel_id = cut(value),
@@ -108,14 +179,17 @@ fn channel((position, entry): (i32, Raw<'_>)) -> ChannelRow {
             "pi" => row.popular_ids = list(value, |value| cut(value).into()),
             "pc" => row.popular_counts = list(value, |value| text::integer(value).into()),
             "s" => row.storage_mib = text::real(value),
-            key => row.usage.set(key, value),
+            _ => row.usage.take(key, value, &mut unknown),
         }
     }
+    room.keys.channels += unknown.len();
+    row.extra = room.extra("c", unknown);
     row
 }
 
-fn facility((position, entry): (i32, Raw<'_>)) -> FacilityRow {
+fn facility(position: i32, entry: Raw<'_>, room: &mut Room<'_>) -> FacilityRow {
     let mut row = no_facility(position);
+    let mut unknown = Unknown::default();
     for (key, value) in entry.entries() {
         match &*key {
             "fi" => row.facility_id = cut(value),
@@ -135,9 +209,11 @@ fn facility((position, entry): (i32, Raw<'_>)) -> FacilityRow {
             "grc" => row.groups = text::integer(value),
             "dis" => row.devices = counts(value, MAX_DEVICES),
             "sh" => row.user_subset = cut(value),
-            key => row.usage.set(key, value),
+            _ => row.usage.take(key, value, &mut unknown),
         }
     }
+    room.keys.facilities += unknown.len();
+    row.extra = room.extra("f", unknown);
     row
 }
 
@@ -152,8 +228,8 @@ impl Usage {
         }
     }
 
-    fn set(&mut self, key: &str, value: Raw<'_>) {
-        match key {
+    fn take<'a>(&mut self, key: Cow<'a, str>, value: Raw<'a>, unknown: &mut Unknown<'a>) {
+        match &*key {
             "ss" => self.summaries_started = text::integer(value),
             "sc" => self.summaries_completed = text::integer(value),
             "sk" => self.sessions_by_kind = counts(value, MAX_MEMBERS),
@@ -161,12 +237,12 @@ impl Usage {
             "sac" => self.anonymous_sessions = text::integer(value),
             "sut" => self.user_minutes = text::integer(value),
             "sat" => self.anonymous_minutes = text::integer(value),
-            "dsl" => self.learner_demographics = demographics(value),
-            "dsnl" => self.non_learner_demographics = demographics(value),
+            "dsl" => self.learner_demographics = demographics("dsl", value, unknown),
+            "dsnl" => self.non_learner_demographics = demographics("dsnl", value, unknown),
             "uwl" => self.users = text::integer(value),
             "vwl" => self.visitors = text::integer(value),
             "sacnv" => self.anonymous_sessions_without_visitor = text::integer(value),
-            _ => {}
+            _ => unknown.add(key, value),
         }
     }
 }
@@ -195,14 +271,26 @@ fn counts(value: Raw<'_>, most: usize) -> String {
 }
 
 /// PROTOCOL.md 7.4: an object of objects of numbers or null.
-fn demographics(value: Raw<'_>) -> String {
-    object(value, |group| {
-        Value::Object(members(
-            group,
-            MAX_MEMBERS,
-            |value| if value.number().is_some() { scalar(value) } else { Value::Null },
-        ))
-    })
+fn demographics<'a>(name: &str, value: Raw<'a>, unknown: &mut Unknown<'a>) -> String {
+    let number = |value: Raw<'_>| if value.number().is_some() { scalar(value) } else { Value::Null };
+    let mut groups = Map::new();
+    for (key, group) in value.entries() {
+        match &*key {
+            BIRTH_YEARS => {
+                let mut years = Map::new();
+                for (key, value) in group.entries() {
+                    match &*key {
+                        "a" | "sd" | "ts" | "d" | "ns" => drop(years.insert(key.into_owned(), number(value))),
+                        key => unknown.add(format!("{name}.{BIRTH_YEARS}.{key}").into(), value),
+                    }
+                }
+                groups.insert(BIRTH_YEARS.into(), years.into());
+            }
+            GENDERS => drop(groups.insert(GENDERS.into(), members(group, MAX_MEMBERS, number).into())),
+            key => unknown.add(format!("{name}.{key}").into(), group),
+        }
+    }
+    Value::Object(groups).to_string()
 }
 
 fn scalar(value: Raw<'_>) -> Value {
@@ -218,9 +306,16 @@ fn scalar(value: Raw<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::privacy::Key;
+
+    fn within(body: &str, sent: usize, most: usize) -> Option<(StatisticsReport, UnknownKeys)> {
+        let arrival = (Uuid::nil(), Timestamp::UNIX_EPOCH);
+        let privacy = Privacy::Pseudonymous(Key::new(&"k".repeat(32)).unwrap());
+        Envelope::read(body).unwrap().into_report(arrival, &privacy, sent, most)
+    }
 
     fn report(body: &str) -> StatisticsReport {
-        Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, body.len(), usize::MAX).unwrap()
+        within(body, body.len(), usize::MAX).unwrap().0
     }
 
     #[test]
@@ -256,13 +351,10 @@ mod tests {
 
     #[test]
     fn entries_that_say_nothing_and_those_that_cost_nothing_are_left_out() {
-        let body = format!("{{\"c\": [{}{{}}], \"f\": [{{\"x\": 1}}]}}", "{},".repeat(60_000));
+        let body = format!("{{\"c\": [{}{{}}], \"f\": [{{\"lc\": 0}}]}}", "{},".repeat(60_000));
         assert_eq!((report(&body).channels.len(), report(&body).facilities.len()), (0, 0));
         let body = format!("{{\"c\": [{}{{}}]}}", "{\"v\":1},".repeat(60_000));
-        let sent = |sent| {
-            let envelope = Envelope::read(&body).unwrap();
-            envelope.into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, sent, usize::MAX).unwrap().channels.len()
-        };
+        let sent = |sent| within(&body, sent, usize::MAX).unwrap().0.channels.len();
         assert_eq!((sent(body.len()), sent(182), sent(0)), (50_000, 38, 16));
     }
 
@@ -271,9 +363,37 @@ mod tests {
         let body = r#"{"c": [{"pc": [9e18, 9e18, 9e18]}]}"#;
         let made = report(body);
         assert!(made.bytes() > made.channels[0].popular_counts.len());
-        let within =
-            |most| Envelope::read(body).unwrap().into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, body.len(), most);
+        let within = |most| within(body, body.len(), most).map(|made| made.0);
         assert_eq!(within(made.bytes()), Some(made.clone()));
         assert_eq!(within(made.bytes() - 1), None);
+    }
+
+    #[test]
+    fn unknown_keys_are_kept_where_they_were() {
+        let body = r#"{"new": [1, "10.0.0.1"], "_cut": 2, "c": [{"ci": "a", "x": {"y": 1}}, {"z": 0}],
+            "f": [{"fi": "b", "dsl": {"bys": {"a": 1.5, "md": 2}, "gc": {"MALE": 5}, "n": 7}, "dsnl": {"n": {"k": "v"}}}]}"#;
+        let (report, keys) = within(body, body.len(), usize::MAX).unwrap();
+        assert_eq!(report.extra, r#"{"_dropped":["_cut"],"new":[1,"[removed]"]}"#);
+        let extras: Vec<_> = report.channels.iter().map(|row| &*row.extra).collect();
+        assert_eq!(extras, [r#"{"x":{"y":1}}"#, r#"{"z":0}"#]);
+        let facility = &report.facilities[0];
+        assert_eq!(facility.extra, r#"{"dsl.bys.md":2,"dsl.n":7,"dsnl.n":{"k":"v"}}"#);
+        assert_eq!(facility.usage.learner_demographics, r#"{"bys":{"a":1.5},"gc":{"MALE":5}}"#);
+        assert_eq!(facility.usage.non_learner_demographics, "{}");
+        assert_eq!(keys, UnknownKeys { report: 2, channels: 2, facilities: 3 });
+    }
+
+    /// What packs a thousandfold takes no room in the store either.
+    #[test]
+    fn unknown_keys_of_entries_share_a_cap_that_grows_with_the_bytes_sent() {
+        let entry = format!(r#"{{"ci":"a","new":"{}"}}"#, "x".repeat(1000));
+        let body = format!(r#"{{"c":[{}]}}"#, vec![entry; 100].join(","));
+        let kept = |sent| {
+            let report = within(&body, sent, usize::MAX).unwrap().0;
+            let full = report.channels.iter().filter(|row| row.extra != "{}").count();
+            (report.channels.len(), full, report.extra.into_owned())
+        };
+        assert_eq!(kept(body.len()), (100, 100, "{}".into()));
+        assert_eq!(kept(900), (100, 17, r#"{"_dropped":["c.new"]}"#.into()));
     }
 }

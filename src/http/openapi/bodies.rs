@@ -228,8 +228,9 @@ mod tests {
     fn report(body: &serde_json::Value) -> StatisticsReport {
         Envelope::read(&body.to_string())
             .unwrap()
-            .into_report(Uuid::nil(), Timestamp::UNIX_EPOCH, usize::MAX, usize::MAX)
+            .into_report((Uuid::nil(), Timestamp::UNIX_EPOCH), &Privacy::None, usize::MAX, usize::MAX)
             .unwrap()
+            .0
     }
 
     #[test]

@@ -6,14 +6,14 @@ WITH present AS (
 ), report AS MATERIALIZED (
     SELECT DISTINCT ON (id) *
     FROM json_to_recordset($1::json) AS r (
-        id uuid, received_at timestamptz, pi text, pingback uuid, channels json, facilities json
+        id uuid, received_at timestamptz, pi text, pingback uuid, channels json, facilities json, extra text
     )
     WHERE EXISTS (SELECT FROM present)
 ), named AS (
     SELECT id FROM pings WHERE id = ANY ($2::uuid[]) AND id >= $3 AND id <= $4
 ), kept AS (
-    INSERT INTO statistics (id, received_at, pingback_id, pi)
-    SELECT report.id, received_at, named.id, pi FROM report LEFT JOIN named ON named.id = report.pingback
+    INSERT INTO statistics (id, received_at, pingback_id, pi, extra)
+    SELECT report.id, received_at, named.id, pi, extra::jsonb FROM report LEFT JOIN named ON named.id = report.pingback
     /*replay*/
     RETURNING id
 ), noted AS (
@@ -24,20 +24,21 @@ WITH present AS (
         statistics_id, position, channel_id, version, updated, popular_ids, popular_counts, storage_mib,
         summaries_started, summaries_completed, sessions_by_kind, user_sessions, anonymous_sessions,
         user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics, users, visitors,
-        anonymous_sessions_without_visitor
+        anonymous_sessions_without_visitor, extra
     )
     SELECT
         kept.id, c.position, c.channel_id, c.version, c.updated, c.popular_ids::jsonb, c.popular_counts::jsonb,
         c.storage_mib, c.summaries_started, c.summaries_completed, c.sessions_by_kind::jsonb, c.user_sessions,
         c.anonymous_sessions, c.user_minutes, c.anonymous_minutes, c.learner_demographics::jsonb,
-        c.non_learner_demographics::jsonb, c.users, c.visitors, c.anonymous_sessions_without_visitor
+        c.non_learner_demographics::jsonb, c.users, c.visitors, c.anonymous_sessions_without_visitor,
+        c.extra::jsonb
     FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.channels) AS c (
         position integer,
         channel_id text, version bigint, updated date, popular_ids text, popular_counts text,
         storage_mib double precision, summaries_started bigint, summaries_completed bigint,
         sessions_by_kind text, user_sessions bigint, anonymous_sessions bigint, user_minutes bigint,
         anonymous_minutes bigint, learner_demographics text, non_learner_demographics text, users bigint,
-        visitors bigint, anonymous_sessions_without_visitor bigint
+        visitors bigint, anonymous_sessions_without_visitor bigint, extra text
     )
 ), facility AS (
     INSERT INTO facility_statistics (
@@ -45,7 +46,7 @@ WITH present AS (
         first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",
         devices, user_subset, summaries_started, summaries_completed, sessions_by_kind, user_sessions,
         anonymous_sessions, user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics,
-        users, visitors, anonymous_sessions_without_visitor
+        users, visitors, anonymous_sessions_without_visitor, extra
     )
     SELECT
         kept.id, f.position, f.facility_id, f.settings::jsonb, f.learners, f.learner_logins, f.coaches,
@@ -53,7 +54,7 @@ WITH present AS (
         f.exam_attempt_logs, f.classes, f."groups", f.devices::jsonb, f.user_subset, f.summaries_started,
         f.summaries_completed, f.sessions_by_kind::jsonb, f.user_sessions, f.anonymous_sessions,
         f.user_minutes, f.anonymous_minutes, f.learner_demographics::jsonb, f.non_learner_demographics::jsonb,
-        f.users, f.visitors, f.anonymous_sessions_without_visitor
+        f.users, f.visitors, f.anonymous_sessions_without_visitor, f.extra::jsonb
     FROM kept JOIN report USING (id) CROSS JOIN LATERAL json_to_recordset(report.facilities) AS f (
         position integer,
         facility_id text, settings text, learners bigint, learner_logins bigint, coaches bigint,
@@ -62,7 +63,7 @@ WITH present AS (
         user_subset text, summaries_started bigint, summaries_completed bigint, sessions_by_kind text,
         user_sessions bigint, anonymous_sessions bigint, user_minutes bigint, anonymous_minutes bigint,
         learner_demographics text, non_learner_demographics text, users bigint, visitors bigint,
-        anonymous_sessions_without_visitor bigint
+        anonymous_sessions_without_visitor bigint, extra text
     )
 )
 SELECT EXISTS (SELECT FROM present)

@@ -4,7 +4,7 @@ INSERT INTO facility_statistics (
     first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",
     devices, user_subset, summaries_started, summaries_completed, sessions_by_kind, user_sessions,
     anonymous_sessions, user_minutes, anonymous_minutes, learner_demographics, non_learner_demographics, users,
-    visitors, anonymous_sessions_without_visitor
+    visitors, anonymous_sessions_without_visitor, extra
 )
 SELECT
     ?1, value ->> '$.position', value ->> '$.facility_id', value ->> '$.settings', value ->> '$.learners',
@@ -15,5 +15,5 @@ SELECT
     value ->> '$.summaries_completed', value ->> '$.sessions_by_kind', value ->> '$.user_sessions',
     value ->> '$.anonymous_sessions', value ->> '$.user_minutes', value ->> '$.anonymous_minutes',
     value ->> '$.learner_demographics', value ->> '$.non_learner_demographics', value ->> '$.users',
-    value ->> '$.visitors', value ->> '$.anonymous_sessions_without_visitor'
+    value ->> '$.visitors', value ->> '$.anonymous_sessions_without_visitor', value ->> '$.extra'
 FROM json_each(?2)

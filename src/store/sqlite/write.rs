@@ -153,10 +153,10 @@ async fn insert_statistics(
     reports: &[&StatisticsReport],
     write: Write,
 ) -> sqlx::Result<bool> {
-    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
-        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4)";
-    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi)
-        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4) ON CONFLICT (id) DO NOTHING";
+    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi, extra)
+        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4, ?5)";
+    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi, extra)
+        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4, ?5) ON CONFLICT (id) DO NOTHING";
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     if !is_present(&mut transaction, known).await? {
         return Ok(false);
@@ -166,7 +166,7 @@ async fn insert_statistics(
         let id = report.id.to_string();
         let insert = sqlx::query(if write == Write::New { SQL } else { REPLAY });
         let insert = insert.bind(&id).bind(text(report.received_at));
-        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi);
+        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi).bind(&*report.extra);
         if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What thousands of idle, slow and dripping clients cost a live one: `cargo bench --bench hostile` prints a table.
+//! What idle, slow and hostile clients cost a live one: `cargo bench --bench hostile` prints two tables.
 //!
 //! Measures on loopback, with the load on the same cores: figures to compare, not to test against.
 
@@ -6,6 +6,7 @@
 mod support;
 
 use std::{
+    io::Write,
     net::SocketAddr,
     sync::{
         Arc,
@@ -14,8 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flate2::{Compression, write::ZlibEncoder};
 use support::{
-    http::{PINGBACK, post},
+    http::{PINGBACK, STATISTICS, post},
     server::{Server, Setup},
 };
 use tokio::{
@@ -50,11 +52,95 @@ fn main() {
     }
     report(&server, &format!("and {SLOW_HEADERS} that drip headers"), None);
     for _ in 0..DRIPPING_BODIES {
-        let beginning = b"POST /api/v1/pingback HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n{";
+        let beginning = b"POST /api/v1/pingback HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n{";
         runtime.spawn(drip(server.public, beginning, alive.clone()));
     }
     report(&server, &format!("and {DRIPPING_BODIES} that drip bodies"), None);
-    println!("\n{} slow connections were closed by the server meanwhile and opened again", alive.load(Relaxed));
+    println!("\n{} slow connections were closed by the server meanwhile and opened again\n", alive.load(Relaxed));
+    drop(runtime);
+
+    println!("| one network beside the live client | ping p50 | p99 | max | resident | |");
+    println!("|---|---|---|---|---|---|");
+    for (what, attack) in [
+        ("300 bodies that lack their last byte, again and again", unfinished_bodies as fn(SocketAddr, &Runtime)),
+        ("8 senders of 182 bytes that unpack to 50,000 entries", packed_entries),
+        ("1 sender of reports of 10,000 channels", large_reports),
+        ("2,000 connections of HTTP/2 that ignore a good-bye; the cap is 1,000", deaf_connections),
+    ] {
+        let setup = Setup::sqlite().set("http.max_connections=1000");
+        let server = setup.start();
+        let runtime = Runtime::new().unwrap();
+        measure(&server);
+        attack(server.public, &runtime);
+        report(&server, what, None);
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+/// A body of the largest size without its end, held until the server has had enough; then the same again.
+fn unfinished_bodies(address: SocketAddr, runtime: &Runtime) {
+    let body = [&b"{\"x\": \""[..], &vec![b'x'; 64 * 1024 - 9], b"\"}"].concat();
+    let request = Arc::new(post(PINGBACK, &body));
+    for _ in 0..300 {
+        let request = request.clone();
+        runtime.spawn(async move {
+            loop {
+                let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+                if stream.write_all(&request[..request.len() - 1]).await.is_ok() {
+                    let _ = stream.read(&mut [0; 512]).await;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+}
+
+/// As fast as they are answered.
+fn repeat(address: SocketAddr, runtime: &Runtime, senders: usize, request: Vec<u8>) {
+    let request = Arc::new(request);
+    for _ in 0..senders {
+        let request = request.clone();
+        runtime.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            while stream.write_all(&request).await.is_ok()
+                && stream.read(&mut [0; 512]).await.is_ok_and(|read| read > 0)
+            {}
+        });
+    }
+}
+
+fn packed_entries(address: SocketAddr, runtime: &Runtime) {
+    let body = format!("{{\"c\":[{}{{}}]}}", "{},".repeat(50_000));
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(body.as_bytes()).unwrap();
+    repeat(address, runtime, 8, post(STATISTICS, &packed.finish().unwrap()));
+}
+
+fn large_reports(address: SocketAddr, runtime: &Runtime) {
+    let channel = |number: usize| {
+        format!("{{\"ci\": \"{number:010}\", \"v\": {number}, \"sk\": {{\"video\": {number}}}, \"uwl\": 9}}")
+    };
+    let channels: Vec<_> = (0..10_000).map(channel).collect();
+    repeat(address, runtime, 1, post(STATISTICS, format!("{{\"c\":[{}]}}", channels.join(",")).as_bytes()));
+}
+
+/// The preface and empty SETTINGS; what the server says is never answered.
+fn deaf_connections(address: SocketAddr, runtime: &Runtime) {
+    let open = async {
+        let mut kept = Vec::new();
+        for _ in 0..2_000 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            if stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.is_ok() {
+                kept.push(stream);
+            }
+        }
+        kept
+    };
+    let kept = runtime.block_on(open);
+    runtime.spawn(async move {
+        std::future::pending::<()>().await;
+        drop(kept);
+    });
 }
 
 /// Opens connections that make one request each and then rest.

@@ -18,6 +18,7 @@ mod reports;
 pub mod serve;
 pub mod socket;
 pub mod state;
+mod stream;
 mod under_way;
 pub mod unknown;
 

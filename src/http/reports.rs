@@ -22,6 +22,7 @@ use super::{
     reply::{Parts, json},
     serve::Peer,
     state::{AppState, Shared},
+    stream::ClientEnd,
 };
 use crate::{
     config::sections::Reply,
@@ -30,7 +31,7 @@ use crate::{
         statistics::Envelope,
         version::Version,
     },
-    ingest::{Outcome, Weight},
+    ingest::{Awaiting, Outcome},
     messages::Sender,
     telemetry::request::Named,
 };
@@ -67,7 +68,7 @@ async fn keep_pingback(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
-    let (address, caps) = begin(state, peer, headers);
+    let (address, caps) = begin(state, &peer, headers);
     let caps = Caps { sent: MAX_PINGBACK, inflated: MAX_PINGBACK, ..caps };
     let mut share = state.budgets.pingbacks.share(Network::of(address));
     let text = text(body, caps, &mut share).await?;
@@ -92,7 +93,7 @@ async fn keep_pingback(
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);
-    let outcome = state.ingest.pingback(ping, most, named, weight(share)).await?;
+    let outcome = state.ingest.pingback(ping, most, named, Client { end: peer.end, _share: share }).await?;
     state.metrics.count_release(version.and_then(Version::release_line));
     state.metrics.count_unknown_keys("pingback", unknown);
     let response = match messages {
@@ -145,7 +146,7 @@ async fn keep_statistics(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Outcome, Refusal> {
-    let (address, caps) = begin(state, peer, headers);
+    let (address, caps) = begin(state, &peer, headers);
     let mut share = state.budgets.statistics.share(Network::of(address));
     let bytes = body::read(body, caps, &mut share).await?;
     let (heavy, sent) = (inflate::is_heavy(&bytes), bytes.len());
@@ -163,16 +164,23 @@ async fn keep_statistics(
     // Megabytes take milliseconds, in which other pings would wait.
     let (report, unknown, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
-    let outcome = state.ingest.statistics(report, named, weight(share)).await?;
+    let outcome = state.ingest.statistics(report, named, Client { end: peer.end, _share: share }).await?;
     state.metrics.count_unknown_keys("statistics", unknown.report);
     state.metrics.count_unknown_keys("channel", unknown.channels);
     state.metrics.count_unknown_keys("facility", unknown.facilities);
     Ok(outcome)
 }
 
-/// What is held until the row is committed.
-fn weight(share: Share) -> Weight {
-    (!share.is_empty()).then(|| Box::new(share) as _)
+/// A client that waits, and what is held of memory until its row is committed.
+struct Client {
+    end: ClientEnd,
+    _share: Share,
+}
+
+impl Awaiting for Client {
+    fn has_left(&self) -> bool {
+        self.end.has_left()
+    }
 }
 
 async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, BodyError> {
@@ -181,9 +189,9 @@ async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, Bod
 }
 
 /// Where a report comes from, and its caps.
-fn begin<'a>(state: &'a AppState, peer: Peer, headers: &HeaderMap) -> (IpAddr, Caps<'a>) {
+fn begin<'a>(state: &'a AppState, peer: &Peer, headers: &HeaderMap) -> (IpAddr, Caps<'a>) {
     let http = &state.config.borrow().http;
-    let address = client_ip(peer.0, headers, &http.trusted_proxies);
+    let address = client_ip(peer.address, headers, &http.trusted_proxies);
     let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
     let (sent, inflated) = (bytes(http.max_body), bytes(http.max_inflated_body));
     (address, Caps { sent, inflated, timeout: http.body_timeout, last_call: state.lifecycle.last_call() })

@@ -23,6 +23,7 @@ use super::{
     network::Network,
     open::Open,
     socket::{Deadlines, Socket},
+    stream::{ClientEnd, Stream},
     under_way::{Received, Reply},
 };
 use crate::{
@@ -46,9 +47,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REQUEST_ID: &str = "x-request-id";
 /// Routes that are asked all the time and tell nothing in a trace.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
-/// The address of the client's end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+
+/// The client's end of the connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it is still there.
+    pub end: ClientEnd,
+}
 
 /// A bound socket and how it is to be served.
 pub struct Listener {
@@ -142,14 +149,16 @@ struct Served {
     traces: Traces,
 }
 
-async fn serve(stream: TcpStream, peer: IpAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>) {
+async fn serve(stream: TcpStream, address: IpAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
     // Replies are one small write: waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
+    let stream = Stream::new(stream);
+    let peer = Peer { address, end: stream.client_end() };
     let socket = Socket::new(stream, activity.clone(), deadlines);
     let answer = |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer.clone());
         served.clone().answer(request, activity.request())
     };
     connection::serve(socket, service_fn(answer)).await;

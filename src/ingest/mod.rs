@@ -7,7 +7,7 @@ mod profiles;
 mod row;
 mod writer;
 
-use std::{any::Any, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::SubsecRound;
 use tokio::sync::watch;
@@ -67,8 +67,11 @@ impl Outcome {
 #[error("the ping cannot be kept now")]
 pub struct Unavailable;
 
-/// What the memory of a ping is counted against, dropped when it is committed.
-pub type Weight = Option<Box<dyn Any + Send + Sync>>;
+/// Who waits for the answer to a ping; dropped when the ping is committed, with what its memory is counted against.
+pub trait Awaiting: Send + Sync + 'static {
+    /// Whether it has gone away, as far as is known.
+    fn has_left(&self) -> bool;
+}
 
 /// Who sends a ping.
 pub struct Sender {
@@ -157,12 +160,18 @@ impl Ingest {
     ///
     /// # Errors
     /// The store is away or the queue is full.
-    pub async fn pingback(&self, ping: Sent, most: u16, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
+    pub async fn pingback(
+        &self,
+        ping: Sent,
+        most: u16,
+        named: Named,
+        client: impl Awaiting,
+    ) -> Result<Outcome, Unavailable> {
         let row = &ping.0.ping;
         if most > 0 && !row.instance_id.is_empty() && self.0.hourly.is_beyond(&row.instance_id, row.received_at, most) {
             return Ok(Outcome::Limited);
         }
-        self.0.pingbacks.write(ping.0, named, weight).await
+        self.0.pingbacks.write(ping.0, named, client).await
     }
 
     /// The rows of a report that arrives now: see [`Envelope::into_report`].
@@ -188,9 +197,9 @@ impl Ingest {
         &self,
         report: StatisticsReport,
         named: Named,
-        weight: Weight,
+        client: impl Awaiting,
     ) -> Result<Outcome, Unavailable> {
-        self.0.statistics.write(report, named, weight).await
+        self.0.statistics.write(report, named, client).await
     }
 
     /// Lets the writers finish what is queued, and end; then the last of them are digested.

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Outcome, Unavailable, Weight, digest::Committed, health::Health, row::Row};
+use super::{Awaiting, Outcome, Unavailable, digest::Committed, health::Health, row::Row};
 use crate::{
     config::Loaded,
     lifecycle::Lifecycle,
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Who has waited this long in the queue hears 503 instead of being written: clients and proxies have given up before
 /// long, and a store that is behind must not spend its time on their pings (docs/decisions/0040-pings-that-wait.md).
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// A sender that has closed its side is taken for gone when it has waited for longer: one that has only finished sending, and
+/// listens, has its answer by then.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 /// Beyond this much expected waiting a ping is refused at once. Each that waits holds a connection, and the cap of those
 /// must not be reached before the refusals begin.
 const LONGEST_QUEUE: Duration = Duration::from_secs(2);
@@ -59,21 +62,22 @@ struct Job<R> {
 }
 
 impl<R> Job<R> {
-    /// Its row and its sender, if somebody still waits for the answer.
+    /// Its row and its sender, if somebody still waits for the answer: a sender that has gone away comes again, and its ping would
+    /// be counted twice.
     fn awaited(self) -> Option<(R, Waiting)> {
-        if self.queued.elapsed() > LONGEST_WAIT {
+        let waited = self.queued.elapsed();
+        if waited > LONGEST_WAIT || waited > SHORT_WAIT && self.waiting.client.has_left() {
             self.waiting.answer(Err(Unavailable));
             return None;
         }
-        // A sender that has gone away comes again: its ping would be counted twice.
         (!self.waiting.answer.is_closed()).then_some((self.row, self.waiting))
     }
 }
 
 struct Waiting {
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
-    /// Given back when the row is committed, not when its sender goes away.
-    _weight: Weight,
+    /// Dropped when the row is committed, not when its sender goes away.
+    client: Box<dyn Awaiting>,
     named: Named,
     /// What it waits for, if it is traced: its turn, then the commit.
     stage: Option<Stage>,
@@ -142,7 +146,7 @@ impl<R: Row> Writer<R> {
     }
 
     /// Queues the row, and waits for its commit.
-    pub async fn write(&self, row: R, named: Named, weight: Weight) -> Result<Outcome, Unavailable> {
+    pub async fn write(&self, row: R, named: Named, client: impl Awaiting) -> Result<Outcome, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let Lane { queue, pace } = self.lane(row.key());
         if pace.is_too_slow(queue.max_capacity() - queue.capacity(), self.config.borrow().ingest.max_batch) {
@@ -150,7 +154,7 @@ impl<R: Row> Writer<R> {
         }
         self.metrics.ingest_queue_rows.inc();
         let stage = named.trace.as_ref().map(|trace| trace.queue_wait());
-        let waiting = Waiting { answer, _weight: weight, named, stage };
+        let waiting = Waiting { answer, client: Box::new(client), named, stage };
         if queue.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
             self.metrics.ingest_queue_rows.dec();
             return Err(Unavailable);
@@ -352,30 +356,32 @@ impl Writing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::{Semaphore, oneshot::Receiver};
+    use tokio::sync::oneshot::Receiver;
 
     use super::*;
     use crate::telemetry::request::RequestId;
 
-    fn job() -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
+    /// Whether it has left.
+    struct Client(bool);
+
+    impl Awaiting for Client {
+        fn has_left(&self) -> bool {
+            self.0
+        }
+    }
+
+    fn job(client: Client) -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
         let (answer, answered) = oneshot::channel();
-        let weight = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let waiting = Waiting {
-            answer,
-            _weight: Some(Box::new(weight)),
-            named: Named { id: RequestId::new(None), trace: None },
-            stage: None,
-        };
+        let named = Named { id: RequestId::new(None), trace: None };
+        let waiting = Waiting { answer, client: Box::new(client), named, stage: None };
         (Job { row: "row", queued: Instant::now(), waiting }, answered)
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_has_waited_too_long_is_refused() {
-        let (early, mut refused) = job();
+        let (early, mut refused) = job(Client(false));
         tokio::time::advance(LONGEST_WAIT + Duration::from_millis(1)).await;
-        let (late, mut waiting) = job();
+        let (late, mut waiting) = job(Client(false));
         assert!(early.awaited().is_none());
         assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
         assert_eq!(late.awaited().map(|(row, _)| row), Some("row"));
@@ -394,8 +400,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_sender_that_has_gone_is_not_written() {
-        let (job, answered) = job();
+        let (job, answered) = job(Client(false));
         drop(answered);
         assert!(job.awaited().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_has_closed_its_side_is_answered_at_once_or_not_written() {
+        let (slow, mut refused) = job(Client(true));
+        let (quick, _answered) = job(Client(true));
+        assert!(quick.awaited().is_some());
+        tokio::time::advance(SHORT_WAIT + Duration::from_millis(1)).await;
+        assert!(slow.awaited().is_none());
+        assert_eq!(refused.try_recv(), Ok(Err(Unavailable)));
     }
 }

@@ -4,7 +4,11 @@ use std::{fs, time::Instant};
 
 use super::{
     install::{Install, LIVE, is_answered, metric, mount, said, watch},
-    support::{eventually, mount::Mount, server::Server},
+    support::{
+        eventually,
+        mount::{BROKEN, Mount},
+        server::Server,
+    },
 };
 
 const RELOADS: &str = "nutritionfacts_config_reloads_total{result=\"{}\",source=\"config_map\"}";
@@ -129,6 +133,26 @@ fn a_key_that_needs_a_restart_is_reported_and_never_applied() {
     assert!(!server.log.text().contains("shutdown.delay"), "what is in force anyway is no news");
     assert_eq!(reloads(&server, "restart_needed"), 1);
     is_last_good(&server, "1");
+}
+
+/// Whatever it says: a server that starts does so without it, and one that runs keeps the last good configuration.
+#[test]
+fn a_broken_one_keeps_no_server_from_starting() {
+    let install = Install::new();
+    for text in BROKEN {
+        install.configure(text);
+        let server = install.setup().start();
+        said(&server, "the server has started without it");
+        assert!(is_answered(&server) && !server.log.text().contains("last good"), "{text}");
+        is_last_good(&server, "0");
+        install.configure("api: {reply: empty}");
+        eventually("it is mended", || (!is_answered(&server)).then_some(()));
+        is_last_good(&server, "1");
+        install.configure(text);
+        said(&server, "the last good configuration stays in force");
+        is_last_good(&server, "0");
+        assert!(!is_answered(&server), "{text}");
+    }
 }
 
 /// The mounted copy serves before the API server has told of the ConfigMap, and not after.

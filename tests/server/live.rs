@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{
     eventually,
     http::{PINGBACK, post},
-    mount::Mount,
+    mount::{BROKEN, Mount},
     rows::Rows,
     server::{Server, Setup},
 };
@@ -94,21 +94,7 @@ fn a_mounted_config_map_changes_by_a_swap_of_links() {
 /// Whatever a followed ConfigMap says, a server starts, and goes on, without it; here by its mounted copy alone.
 #[test]
 fn a_broken_config_map_keeps_no_server_from_starting() {
-    let wrong = [
-        "api: {replay: empty}",
-        "api: {reply: 7}",
-        "ingest: {max_batch: 0}",
-        "http: {max_conections: 3}",
-        "http: {max_connections: lots}",
-        "http: {max_connections: 0}",
-        "store: {password: x}",
-        "store: {url: 'postgres://a/b'}",
-        "privacy: {key: short}",
-        "strangers: 1",
-        "api: [",
-        "a: &a [*a]",
-    ];
-    for text in wrong {
+    for text in BROKEN {
         let setup = Setup::sqlite();
         let base = setup.folder().join("config.yaml");
         fs::write(&base, "api: {reply: empty}\nkubernetes: {config_maps: [live]}").unwrap();

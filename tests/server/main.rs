@@ -16,6 +16,7 @@ mod failover;
 mod fields;
 mod framing;
 mod full_disk;
+mod gone;
 mod hostile;
 mod http2;
 mod legacy;

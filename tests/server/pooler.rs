@@ -1,6 +1,6 @@
 //! Through PgBouncer in transaction mode, where no two transactions need share a connection.
 
-use std::thread;
+use std::{process::Command, thread};
 
 use sqlx::{Connection, Executor};
 use tokio::runtime::Builder;
@@ -80,6 +80,12 @@ fn two_servers_under_load() {
         server.assert_well();
     }
     assert_eq!(Rows::open(&direct.url).count("statistics"), 2);
+    let mut report = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
+    report.env_clear().env("DATABASE_URL", bouncer.url(name)).env("NUTRITIONFACTS__STORE__POOLER", "transaction");
+    let report = report.args(["report", "--format", "json"]).output().unwrap();
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["installations"], Rows::open(&direct.url).count("instances"));
 }
 
 /// No start-up parameter passes a pooler: the limit is that of the role.

@@ -6,6 +6,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What a ConfigMap that is followed may say wrongly: a live or a fixed key that is unknown, or of a wrong type or value, a secret, and
+/// broken YAML.
+pub const BROKEN: [&str; 12] = [
+    "api: {replay: empty}",
+    "api: {reply: 7}",
+    "ingest: {max_batch: 0}",
+    "http: {max_conections: 3}",
+    "http: {max_connections: lots}",
+    "http: {max_connections: 0}",
+    "store: {password: x}",
+    "store: {url: 'postgres://a/b'}",
+    "privacy: {key: short}",
+    "strangers: 1",
+    "api: [",
+    "a: &a [*a]",
+];
+
 /// The folder of the mount, with one key.
 pub struct Mount {
     folder: PathBuf,

@@ -68,3 +68,7 @@ CREATE TABLE facility_statistics (
     extra TEXT NOT NULL CHECK (json_valid(extra)),
     PRIMARY KEY (statistics_id, position)
 ) STRICT, WITHOUT ROWID;
+
+-- Reports of which some entries are written and some are not: large ones are written in pieces, the row of `statistics` with the last
+-- one. What a crash leaves here is removed at the next start.
+CREATE TABLE unfinished (statistics_id TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;

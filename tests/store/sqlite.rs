@@ -1,13 +1,15 @@
 //! What only a file does.
 
+use std::cell::Cell;
+
 use nutritionfacts::{
     config::sections,
-    store::{OpenError, Store, Write},
+    store::{OpenError, Store, StoreError, Write},
 };
 
 use sqlx::{Connection, SqliteConnection};
 
-use crate::rows::{Bench, by_url, now, ping, write};
+use crate::rows::{Bench, by_url, digest, now, ping, report, write, write_reports};
 
 #[tokio::test]
 async fn a_second_server_on_the_file_is_refused() {
@@ -87,4 +89,62 @@ async fn a_reader_that_takes_its_time_leaves_no_long_log() {
         write_some().await;
     }
     assert!(log() <= 64 << 20, "{}", log());
+}
+
+/// Whoever pings does not wait for all of a large report.
+#[tokio::test]
+async fn a_large_report_is_written_in_pieces() {
+    let bench = Bench::sqlite().await;
+    bench.store.migrate(now()).await.unwrap();
+    let reports = [report("small", 2), report("large", 20_000), report("other", 999), report("last", 1)];
+    let done = Cell::new(false);
+    let writing = async {
+        write_reports(&bench.store, &reports, Write::New).await.unwrap();
+        done.set(true);
+    };
+    let pinging = async {
+        let mut count = 0;
+        while !done.get() {
+            write(&bench.store, &[ping("i", 0)], Write::New).await.unwrap();
+            count += 1;
+        }
+        count
+    };
+    let ((), meanwhile) = tokio::join!(writing, pinging);
+    assert!(meanwhile >= 19, "{meanwhile} pings were written meanwhile");
+    assert_eq!(bench.count("pingbacks").await, meanwhile);
+    assert_eq!(bench.count("statistics").await, 4);
+    assert_eq!(bench.count("channel_statistics").await, 21_002);
+    assert_eq!(bench.count("facility_statistics").await, 4);
+    assert_eq!(bench.count("unfinished").await, 0);
+    // Once more, as after a failure that told nothing.
+    write_reports(&bench.store, &reports, Write::Replay).await.unwrap();
+    assert_eq!(bench.count("channel_statistics").await, 21_002);
+    assert_eq!(bench.count("unfinished").await, 0);
+    digest(&bench.store).await;
+    assert_eq!(bench.count("outbox").await, 0);
+}
+
+/// What was written of a report that was never finished goes, at the next start or before the next one.
+#[tokio::test]
+async fn no_part_of_a_report_stays_without_the_whole() {
+    let mut bench = Bench::sqlite().await;
+    bench.store.migrate(now()).await.unwrap();
+    bench
+        .execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END",
+        )
+        .await;
+    let poison = report("p", 2999);
+    for again in [Write::New, Write::Replay] {
+        let error = write_reports(&bench.store, &[&poison], again).await.unwrap_err();
+        assert!(matches!(error, StoreError::Rejected { .. }), "{error}");
+        assert_eq!((bench.count("channel_statistics").await, bench.count("unfinished").await), (2000, 1));
+    }
+    write_reports(&bench.store, &[report("q", 2000)], Write::New).await.unwrap();
+    assert_eq!((bench.count("channel_statistics").await, bench.count("unfinished").await), (2000, 0));
+    write_reports(&bench.store, &[&poison], Write::New).await.unwrap_err();
+    bench.reopen().await;
+    bench.store.migrate(now()).await.unwrap();
+    assert_eq!((bench.count("channel_statistics").await, bench.count("unfinished").await), (2000, 0));
 }

@@ -14,3 +14,5 @@ SELECT
     value ->> '$.non_learner_demographics', value ->> '$.users', value ->> '$.visitors',
     value ->> '$.anonymous_sessions_without_visitor', value ->> '$.extra'
 FROM json_each(?2)
+WHERE true -- or ON would belong to FROM
+ON CONFLICT (statistics_id, position) DO NOTHING

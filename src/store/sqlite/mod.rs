@@ -3,6 +3,7 @@
 mod books;
 mod digest;
 mod periods;
+mod statistics;
 mod write;
 
 use std::{
@@ -117,6 +118,7 @@ impl Sqlite {
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
         let state = read_state(&mut transaction).await?;
         transaction.commit().await?;
+        statistics::forget_unfinished(&mut writer, None).await?;
         self.state.set(state);
         Ok(writer.settle(Ok(()))?)
     }
@@ -278,7 +280,7 @@ async fn read_state(connection: &mut SqliteConnection) -> sqlx::Result<State> {
     })
 }
 
-fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
+fn json(value: &(impl Serialize + ?Sized)) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 

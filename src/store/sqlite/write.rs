@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Sqlite, json, read_state, text};
 use crate::{
-    domain::{pingback::Ping, profile::Profile, statistics::StatisticsReport},
+    domain::{pingback::Ping, profile::Profile},
     store::{StoreError, Write, state::Shared},
 };
 
@@ -31,21 +31,13 @@ impl Sqlite {
         }
         Ok(())
     }
-
-    pub(in crate::store) async fn write_statistics(
-        &self,
-        reports: &[&StatisticsReport],
-        write: Write,
-        epoch: u32,
-    ) -> Result<(), StoreError> {
-        let mut writer = self.writer().await?;
-        let result = insert_statistics(&mut writer, (&self.state, epoch), reports, write).await;
-        if writer.settle(result)? { Ok(()) } else { Err(StoreError::Stale) }
-    }
 }
 
 /// Whether the state is as it was in an epoch; what it is, is known then.
-async fn is_present(connection: &mut SqliteConnection, (known, epoch): (&Shared, u32)) -> sqlx::Result<bool> {
+pub(super) async fn is_present(
+    connection: &mut SqliteConnection,
+    (known, epoch): (&Shared, u32),
+) -> sqlx::Result<bool> {
     known.set(read_state(connection).await?);
     Ok(known.epoch() == epoch)
 }
@@ -74,7 +66,11 @@ async fn insert_pings(
 }
 
 /// Puts a batch into the outbox; its number, or 0 if nothing is in it.
-async fn note(connection: &mut SqliteConnection, kind: &str, ids: impl Iterator<Item = Uuid>) -> sqlx::Result<i64> {
+pub(super) async fn note(
+    connection: &mut SqliteConnection,
+    kind: &str,
+    ids: impl Iterator<Item = Uuid>,
+) -> sqlx::Result<i64> {
     const SQL: &str = "INSERT INTO outbox (kind, written_at, least_id, greatest_id, ids)
         VALUES (?1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2, ?3, ?4)";
     let mut ids: Vec<_> = ids.collect();
@@ -144,40 +140,4 @@ async fn insert_profiles(connection: &mut SqliteConnection, profiles: &[&Profile
         query.bind(&profile.installer).bind(&profile.project).bind(&profile.privacy_notice)
     })
     .await
-}
-
-/// False: the state has changed, and nothing was written.
-async fn insert_statistics(
-    connection: &mut SqliteConnection,
-    known: (&Shared, u32),
-    reports: &[&StatisticsReport],
-    write: Write,
-) -> sqlx::Result<bool> {
-    const SQL: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi, extra)
-        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4, ?5)";
-    const REPLAY: &str = "INSERT INTO statistics (id, received_at, pingback_id, pi, extra)
-        VALUES (?1, ?2, (SELECT id FROM pings WHERE id = ?3), ?4, ?5) ON CONFLICT (id) DO NOTHING";
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    if !is_present(&mut transaction, known).await? {
-        return Ok(false);
-    }
-    let mut fresh = Vec::with_capacity(reports.len());
-    for report in reports {
-        let id = report.id.to_string();
-        let insert = sqlx::query(if write == Write::New { SQL } else { REPLAY });
-        let insert = insert.bind(&id).bind(text(report.received_at));
-        let insert = insert.bind(report.pingback.map(|id| id.to_string())).bind(&report.pi).bind(&*report.extra);
-        if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
-            continue;
-        }
-        fresh.push(report.id);
-        let channels = sqlx::query(include_str!("../sql/sqlite_channels.sql")).bind(&id).bind(json(&report.channels)?);
-        channels.execute(&mut *transaction).await?;
-        let facilities =
-            sqlx::query(include_str!("../sql/sqlite_facilities.sql")).bind(&id).bind(json(&report.facilities)?);
-        facilities.execute(&mut *transaction).await?;
-    }
-    note(&mut transaction, "statistics", fresh.into_iter()).await?;
-    transaction.commit().await?;
-    Ok(true)
 }

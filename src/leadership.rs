@@ -17,7 +17,11 @@ pub async fn run(store: Store, metrics: Arc<Metrics>, leads: watch::Sender<bool>
             let is_new = *leads != now;
             *leads = now;
             if is_new {
-                tracing::info!(leads = now, "leadership");
+                if now {
+                    tracing::info!("this server has the leadership");
+                } else {
+                    tracing::info!("this server has lost the leadership");
+                }
             }
             is_new
         });

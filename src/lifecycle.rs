@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,6 +29,9 @@ struct State {
     connections: TaskTracker,
     tasks: TaskTracker,
 }
+
+/// Signals that come so soon after the first belong to it: `timeout` and some supervisors signal the process and then its group.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Why [`Lifecycle::run`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +100,8 @@ impl Lifecycle {
     /// Serves until a signal or a failure, then stops in order.
     ///
     /// SIGTERM: readiness off, `delay` for load balancers to forget us, then as SIGINT. SIGINT: no new connections,
-    /// requests under way finish, `finish` ends the writers, all within `grace`. A second signal ends it at once.
+    /// requests under way finish, `finish` ends the writers, all within `grace`. A second signal, a second later or more, ends it at
+    /// once.
     ///
     /// # Errors
     /// Signal handlers cannot be installed.
@@ -135,9 +141,18 @@ impl Lifecycle {
                 () = last_call => End::Hard("the grace ran out"),
             }
         };
+        let begun = Instant::now();
+        let second = async {
+            loop {
+                signals.next().await;
+                if begun.elapsed() >= ONE_SIGNAL {
+                    return End::Hard("a second signal");
+                }
+            }
+        };
         Ok(tokio::select! {
             end = orderly => end,
-            _ = signals.next() => End::Hard("a second signal"),
+            end = second => end,
             () = self.0.failed.cancelled() => self.failure(),
         })
     }

@@ -82,7 +82,7 @@ fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
 fn complain(complaints: &[Complaint]) -> Result<(), Failure> {
     let lines: Vec<_> = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
     print(&lines.concat())?;
-    Err(Failure::Checked)
+    Err(Failure::Told(1))
 }
 
 /// `println!` panics when the reader has gone away (`… | head`).

@@ -51,7 +51,7 @@ impl Options {
             return Err(Failure::Unchecked(lines.join("\n")));
         }
         if !lines.is_empty() {
-            return Err(Failure::Checked);
+            return Err(Failure::Told(1));
         }
         print(&match collection.messages().count() {
             0 => "there are no messages in these files\n".to_owned(),

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Failure, clock::SystemClock};
-use crate::{config::Loaded, domain::Clock, store::Store, telemetry};
+use crate::{config::Loaded, domain::Clock, store::Store};
 
 /// `migrate` takes no flags of its own.
 #[derive(Debug, Args)]
@@ -16,7 +16,6 @@ impl Options {
     ///
     /// If the store cannot be reached, or refuses a migration.
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
-        let _log = telemetry::start_log(&loaded.config.telemetry.log);
         let store = Store::open(&loaded.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         store.migrate(SystemClock.now()).await.map_err(Failure::running)?;
         store.close().await;

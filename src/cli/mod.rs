@@ -138,8 +138,8 @@ pub enum Failure {
     Usage(clap::Error),
     /// The configuration is wrong.
     Config(Vec<Complaint>),
-    /// What was to be checked is wrong; the command has said why.
-    Checked,
+    /// It was said why already; what the process ends with.
+    Told(u8),
     /// What was to be checked cannot be.
     Unchecked(String),
     /// It failed while running.
@@ -182,11 +182,25 @@ impl Failure {
     /// What the process ends with: 1 if it failed while running, 2 for usage and configuration.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
+        self.code().into()
+    }
+
+    fn code(&self) -> u8 {
         match self {
-            Self::Usage(error) => u8::try_from(error.exit_code()).map_or(ExitCode::from(2), ExitCode::from),
-            Self::Config(_) | Self::Unchecked(_) => ExitCode::from(2),
-            Self::Checked | Self::Running(_) => ExitCode::FAILURE,
+            Self::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Self::Config(_) | Self::Unchecked(_) => 2,
+            Self::Running(_) => 1,
+            Self::Told(code) => *code,
         }
+    }
+
+    /// As a line of the log where a program reads the lines: it could not read any other.
+    fn logged(self, is_json: bool) -> Self {
+        if !is_json || !tracing::enabled!(tracing::Level::ERROR) {
+            return self;
+        }
+        tracing::error!("{self}");
+        Self::Told(self.code())
     }
 
     /// Tells the reader of the terminal; help goes to stdout.
@@ -194,7 +208,7 @@ impl Failure {
         match self {
             // Nothing can be done when the terminal is gone.
             Self::Usage(error) => drop(error.print()),
-            Self::Checked => {}
+            Self::Told(_) => {}
             Self::Config(_) | Self::Unchecked(_) | Self::Running(_) => eprintln!("nutritionfacts: {self}"),
         }
     }
@@ -208,7 +222,7 @@ impl fmt::Display for Failure {
                 f.write_str("the configuration is wrong")?;
                 complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
             }
-            Self::Checked => f.write_str("what was checked is wrong"),
+            Self::Told(_) => f.write_str("it was said why"),
             Self::Unchecked(reason) => f.write_str(reason),
             Self::Running(error) => f.write_str(&with_causes(error.as_ref())),
         }
@@ -240,8 +254,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
             // Outlives the runtime: the last traces are sent whatever has happened.
             let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
             block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
+                .map_err(|failure| failure.logged(telemetry.is_json))
         }
-        Command::Migrate(with) => block_on(with.options.run(shared.and(with.shared).load_without_privacy()?)),
+        Command::Migrate(with) => {
+            let loaded = shared.and(with.shared).load_without_privacy()?;
+            let log = telemetry::start_log(&loaded.config.telemetry.log);
+            block_on(with.options.run(loaded)).map_err(|failure| failure.logged(log.is_json))
+        }
         Command::Ping(options) => block_on(options.run()),
         Command::Report(with) => block_on(with.options.run(shared.and(with.shared).load_without_privacy()?)),
         Command::Config(options) => options.run(shared),

@@ -78,7 +78,8 @@ pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Priva
 fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Secret>, RulesError> {
     let own = |folder: &Path| {
         let path = folder.join(FILE);
-        fs::read_to_string(&path).map(Secret::from).map_err(|source| RulesError::Own { path, source })
+        let long_enough = |text: String| Key::new(&text).map_err(io::Error::other).map(|_| Secret::from(text));
+        fs::read_to_string(&path).and_then(long_enough).map_err(|source| RulesError::Own { path, source })
     };
     Ok(match privacy.read_key()? {
         Some(key) => Some(key),

@@ -231,11 +231,7 @@ async fn keep_store(
             }
             // The same problem once, not once a second.
             if problem != said {
-                tracing::warn!(
-                    problem,
-                    advice = error.advice(),
-                    "cannot reach the store yet: senders get 503 until it is there"
-                );
+                tracing::warn!(problem, "cannot reach the store yet: senders get 503 until it is there");
                 said = problem;
             }
             tokio::time::sleep(MIGRATE_PAUSE.mul_f32(0.5 + fastrand::f32())).await;

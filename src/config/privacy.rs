@@ -1,5 +1,7 @@
 //! The key of the pseudonyms, from the environment or a file.
 
+use std::path::PathBuf;
+
 use super::{
     secret::{Secret, SecretFileError},
     sections::Privacy,
@@ -18,8 +20,8 @@ pub enum KeyError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// It is too short to be a secret.
-    #[error("the privacy key has less than {KEY_LENGTH} characters; make one with `{MAKE_A_KEY}`")]
-    Short,
+    #[error("the privacy key{} has less than {KEY_LENGTH} characters; make one with `{MAKE_A_KEY}`", place(.0.as_ref()))]
+    Short(Option<PathBuf>),
 }
 
 impl Privacy {
@@ -34,8 +36,16 @@ impl Privacy {
             (None, Some(file)) => Secret::read(file)?,
             (None, None) => return Ok(None),
         };
-        if key.expose().chars().count() < KEY_LENGTH { Err(KeyError::Short) } else { Ok(Some(key)) }
+        if key.expose().chars().count() < KEY_LENGTH {
+            let file = self.key_file.clone().filter(|_| self.key.is_none());
+            return Err(KeyError::Short(file));
+        }
+        Ok(Some(key))
     }
+}
+
+fn place(file: Option<&PathBuf>) -> String {
+    file.map(|file| format!(" in {}", file.display())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -46,7 +56,7 @@ mod tests {
     fn the_key_is_trimmed_and_long_enough() {
         let key = |text: &str| Privacy { key: Some(Secret::from(text.to_owned())), ..Privacy::default() }.read_key();
         assert_eq!(key(&format!(" {}\n", "k".repeat(32))).unwrap().unwrap().expose(), "k".repeat(32));
-        assert!(matches!(key(&format!(" {}\n", "k".repeat(31))), Err(KeyError::Short)));
+        assert!(matches!(key(&format!(" {}\n", "k".repeat(31))), Err(KeyError::Short(None))));
         assert!(Privacy::default().read_key().unwrap().is_none());
     }
 

@@ -50,13 +50,19 @@ impl Digest {
             // What those have left that ended before this process began is not waited for.
             let mut others = Some(Whose::OTHERS);
             let mut looked = Instant::now();
+            let mut failing = false;
             loop {
                 // Before the tables are there, or while the store is down, there is nothing to try, and health has said so.
                 tokio::select! {
                     () = self.health.wait_until_up() => {}
                     () = writers.wait() => if !self.health.up() { return },
                 }
-                if let Err(error) = self.all(others.take()).await {
+                let result = self.all(others.take()).await;
+                if result.is_ok() && failing {
+                    tracing::info!("pings are digested again");
+                }
+                failing = result.is_err();
+                if let Err(error) = result {
                     if self.failed.begins(more) {
                         tracing::warn!(%error, "cannot digest pings now: nothing is lost, it is tried again");
                     }

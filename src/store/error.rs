@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The store cannot take rows now: try again later (whether this write took place is not known).
-    #[error("the store is unavailable ({reason})")]
+    #[error("the store is unavailable ({reason}){}", advice(reason))]
     Unavailable {
         /// What is known about the cause: an SQLSTATE or a kind of failure; no text of the database.
         reason: String,
@@ -28,14 +28,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What somebody has to do, where waiting does not repair it.
-    pub fn advice(&self) -> Option<&'static str> {
-        let Self::Unavailable { reason, .. } = self else { return None };
-        // An SQLSTATE, or the beginning of what was said instead.
-        let begins = |with: &&str| reason.starts_with(with);
-        ADVICE.iter().find(|(with, _)| begins(with)).map(|(_, advice)| *advice)
-    }
-
     /// Two writers met, and this one gave way: nothing was written, and it may try again at once.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
@@ -67,8 +59,17 @@ impl StoreError {
     }
 }
 
+/// What is wrong and what somebody has to do, where waiting does not repair it; empty for all else.
+fn advice(reason: &str) -> String {
+    // An SQLSTATE, a primary code of SQLite, or the beginning of what was said instead.
+    let primary = reason.strip_prefix("SQLite ").and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+    let primary = primary.map(|code| format!("SQLite {code}"));
+    let is_meant = |with: &str| primary.as_ref().map_or_else(|| reason.starts_with(with), |primary| primary == with);
+    ADVICE.iter().find(|(with, _)| is_meant(with)).map(|(_, advice)| format!(": {advice}")).unwrap_or_default()
+}
+
 /// By what a reason begins with.
-const ADVICE: [(&str, &str); 10] = [
+const ADVICE: [(&str, &str); 20] = [
     (
         "28P01",
         "the password is wrong, or there is no such user: see `store.user`, `store.password`, `store.password_file`",
@@ -77,13 +78,29 @@ const ADVICE: [(&str, &str); 10] = [
         "28000",
         "the server does not let this user in: see its pg_hba.conf, and whether it asks for TLS (`store.ssl_mode`)",
     ),
+    ("3F000", "the user has no schema to make tables in: create schema public, or set the user's search_path"),
+    ("42P06", "a schema of this name is there: is it another installation's? Each needs a database of its own"),
+    ("42P07", "a table of this name is there: is it another installation's? Each needs a database of its own"),
     ("3D000", "there is no such database: create it, owned by the user, with the encoding UTF8"),
     (
         "42501",
         "the user lacks a right: make it the owner of the database, or grant it CREATE on the database and on schema public",
     ),
-    ("55P03", "another session holds a lock on our tables: see pg_blocking_pids() in PostgreSQL"),
+    (
+        "55P03",
+        "another session holds a lock that is needed, a migration or a query: see pg_blocking_pids() in PostgreSQL",
+    ),
     ("53300", "the server has no connection left: raise its max_connections, or lower `store.max_connections`"),
+    ("SQLite 5", "another program holds the lock of the database file: end its transaction"),
+    ("SQLite 8", "the user may not write the database file or its folder: see who owns them"),
+    ("SQLite 10", "the file system reports an error: see the log of the system"),
+    ("SQLite 11", "the database file is damaged: restore a backup"),
+    ("SQLite 13", "the disk is full"),
+    (
+        "SQLite 14",
+        "the database file, or what is beside it, cannot be opened: see who owns them, and the limit of open files",
+    ),
+    ("SQLite 26", "the file is no database of SQLite"),
     ("read-only", "the server only lets us read: the address must lead to the primary"),
     (NO_SUCH_HOST, "see the host in `store.url` or `store.host`, and the DNS"),
     ("TLS", "see `store.ssl_mode`, `store.ssl_root_cert`, and the name in the server's certificate"),
@@ -156,7 +173,8 @@ pub enum MigrationError {
     Encoding,
     /// A migration ended with an error.
     #[error(
-        "migration {version} failed ({reason}), the schema is as it was: remove the cause and run `nutritionfacts migrate` again"
+        "migration {version} failed ({reason}), the schema is as it was{}; remove the cause and run `nutritionfacts migrate` again",
+        advice(reason)
     )]
     Failed {
         /// The number at the beginning of the file's name.
@@ -181,11 +199,6 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    /// As [`StoreError::advice`].
-    pub fn advice(&self) -> Option<&'static str> {
-        if let Self::Store(error) = self { error.advice() } else { None }
-    }
-
     /// Whether the same again later may work.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable { .. }))

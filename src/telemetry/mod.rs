@@ -23,6 +23,8 @@ use crate::config::sections;
 pub struct Telemetry {
     /// Changes what is running.
     pub controls: Controls,
+    /// Whether each line is a JSON object.
+    pub is_json: bool,
     _lines: WorkerGuard,
     _delivery: Option<Delivery>,
 }
@@ -58,6 +60,8 @@ impl Controls {
 
 /// The log as it runs; dropped, it waits a moment for the last lines.
 pub struct Log {
+    /// Whether each line is a JSON object.
+    pub is_json: bool,
     filter: LogFilter,
     dropped: ErrorCounter,
     lines: WorkerGuard,
@@ -70,7 +74,7 @@ pub struct Log {
 /// # Errors
 /// Traces cannot be sent the way that is configured. A collector that is away is no error.
 pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError> {
-    let Log { filter, dropped, lines } = start_log(&telemetry.log);
+    let Log { is_json, filter, dropped, lines } = start_log(&telemetry.log);
     let sections::Tracing { endpoint, sample_ratio } = &telemetry.tracing;
     let (traces, delivery) = match endpoint {
         None => (Traces::default(), None),
@@ -81,7 +85,7 @@ pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError
             (Traces::new(queue, resource, *sample_ratio), Some(delivery))
         }
     };
-    Ok(Telemetry { controls: Controls { filter, dropped, traces }, _lines: lines, _delivery: delivery })
+    Ok(Telemetry { controls: Controls { filter, dropped, traces }, is_json, _lines: lines, _delivery: delivery })
 }
 
 /// The filter, never with the notices of PostgreSQL, which quote rows (PRIVACY.md), nor with the Kubernetes client: it logs
@@ -99,7 +103,7 @@ pub fn start_log(log: &sections::Log) -> Log {
     let dropped = writer.error_counter();
     let terminal = std::io::stderr().is_terminal();
     let (filter, handle) = reload::Layer::new(filter(log));
-    let json = match log.format {
+    let is_json = match log.format {
         sections::LogFormat::Auto => !terminal,
         sections::LogFormat::Text => false,
         sections::LogFormat::Json => true,
@@ -107,12 +111,12 @@ pub fn start_log(log: &sections::Log) -> Log {
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(writer);
     // A second start in one process (tests) keeps the first.
-    let _ = if json {
+    let _ = if is_json {
         registry.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
     } else {
         registry.with(lines.with_ansi(terminal)).try_init()
     };
-    Log { filter: handle, dropped, lines: guard }
+    Log { is_json, filter: handle, dropped, lines: guard }
 }
 
 /// Who sends the traces. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are read by OpenTelemetry itself.

@@ -103,6 +103,6 @@ fn advice_is_given_where_waiting_mends_nothing() {
     ] {
         let server = at(&setup, &url).launch();
         told(&server, "problem", problem);
-        told(&server, "advice", advice);
+        told(&server, "problem", advice);
     }
 }

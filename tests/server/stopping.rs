@@ -53,14 +53,21 @@ fn wait_for_the_stop(server: &Server) {
     eventually("the stop begins", || server.log.text().contains("\"stopping\"").then_some(()));
 }
 
+/// A second signal; what comes within a second belongs to the first.
+fn insist(server: &Server) {
+    eventually("it is a second one", || {
+        server.signal("INT");
+        server.log.text().contains("a second signal").then_some(())
+    });
+}
+
 /// Its exit code and all it wrote.
 fn end(server: Server) -> (Option<i32>, String) {
     let log = server.log.clone();
     let code = server.wait().code();
     // The last lines may still be in the pipe.
-    let text = eventually("it says why", || {
-        Some(log.text()).filter(|text| code == Some(0) || text.contains("nutritionfacts: "))
-    });
+    let text =
+        eventually("it says why", || Some(log.text()).filter(|text| code == Some(0) || text.contains("\"ERROR\"")));
     (code, text)
 }
 
@@ -70,10 +77,25 @@ fn a_second_signal_is_hard() {
     let _under_way = half_sent(&server);
     server.signal("TERM");
     wait_for_the_stop(&server);
-    server.signal("INT");
+    insist(&server);
     let (code, text) = end(server);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("stopped before all was finished: a second signal"), "{text}");
+}
+
+/// `timeout` signals the process, then its group.
+#[test]
+fn a_signal_that_comes_twice_is_one() {
+    let server = Setup::sqlite().start();
+    let mut under_way = half_sent(&server);
+    server.signal("TERM");
+    server.signal("INT");
+    wait_for_the_stop(&server);
+    server.signal("TERM");
+    under_way.send(b"}").unwrap();
+    assert_eq!(under_way.reply().status, 200);
+    let (code, text) = end(server);
+    assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
@@ -146,7 +168,7 @@ fn during_the_delay_all_is_served_but_readiness() {
     }
     assert_eq!((server.get("/livez").status, server.get("/health_check").status), (200, 200));
     // Whoever is impatient says so a second time.
-    server.signal("INT");
+    insist(&server);
     assert_eq!(end(server).0, Some(1));
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 4);
     // On a terminal nobody waits for load balancers.

@@ -470,8 +470,15 @@ async fn a_migration_does_not_wait_for_ever() {
     bench.store.migrate(now()).await.unwrap();
     let mut connection = PgConnection::connect(&bench.url).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE store_state").execute(&mut connection).await.unwrap();
-    let error = bench.store.migrate(now()).await.unwrap_err();
-    assert!(error.is_transient() && error.advice().is_some_and(|advice| advice.contains("lock")), "{error}");
+    // Another one that migrates is waited for no longer.
+    let other = Bench::postgres().await;
+    let mut migrating = PgConnection::connect(&other.url).await.unwrap();
+    // As in `src/store/postgres/mod.rs`.
+    sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(7959395949422313473)").execute(&mut migrating).await.unwrap();
+    let results = tokio::join!(bench.store.migrate(now()), other.store.migrate(now()));
+    for error in [results.0.unwrap_err(), results.1.unwrap_err()] {
+        assert!(error.is_transient() && error.to_string().contains("another session holds a lock"), "{error}");
+    }
     connection.close().await.unwrap();
     bench.store.migrate(now()).await.unwrap();
 }

@@ -82,12 +82,12 @@ impl Postgres {
             // The migrator names its statements, and those of the last one to migrate may still be there.
             transaction.execute("DEALLOCATE ALL").await?;
         }
+        // Whoever holds a lock is told of, and the migration is tried again.
+        let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(patience))).await?;
         let months_lock = months::MONTHS_LOCK;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months_lock})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
-        // Whoever holds a lock on our tables is told of, and the migration is tried again.
-        let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
-        transaction.execute(sqlx::raw_sql(AssertSqlSafe(patience))).await?;
         compatible(&mut transaction).await?;
         // Not `run`, whose future is not provably Send (sqlx documents this way out).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;

@@ -72,10 +72,11 @@ SELECT instance_id, profile, version, mode, os || '-made-up', os, '', python_ver
     installer, '', ''
 FROM (SELECT DISTINCT i, profile, version FROM sent) AS said JOIN fleet USING (i);
 
+-- In the order in which they arrive, as that is where their rows lie.
 INSERT INTO pings (id, received_at, instance_id, profile, uptime, client_time, ip, country, subdivision, extra)
 SELECT id, received_at, instance_id, profile, 60, received_at,
     CASE WHEN i <= 40 THEN '10.99.99.0/24' ELSE '10.' || i % 90 || '.' || i % 251 || '.0/24' END, country, '', '{}'
-FROM sent JOIN fleet USING (i);
+FROM sent JOIN fleet USING (i) ORDER BY id;
 
 -- Statistics with one ping in ten.
 INSERT INTO statistics

@@ -17,17 +17,17 @@ RUN awk '/^\[/ { skip = /^\[\[/ } !skip' Cargo.toml >Cargo.short && mv Cargo.sho
 FROM manifest AS dependencies
 ARG CARGO_NET_OFFLINE=false
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
-    && cargo build --release --locked \
-    && rm -r src target/release/deps/*nutritionfacts* target/release/.fingerprint/nutritionfacts-*
+    && cargo build --profile dist --locked \
+    && rm -r src target/dist/deps/*nutritionfacts* target/dist/.fingerprint/nutritionfacts-*
 
 FROM dependencies AS build
 COPY migrations migrations
 COPY src src
 ARG CARGO_NET_OFFLINE=false
 ARG REVISION=unknown
-RUN NUTRITIONFACTS_REVISION=$REVISION cargo build --release --locked && mkdir -p /out/data && cd /out \
-    && objcopy --only-keep-debug /build/target/release/nutritionfacts nutritionfacts.debug \
-    && objcopy --strip-debug --add-gnu-debuglink=nutritionfacts.debug /build/target/release/nutritionfacts nutritionfacts
+RUN NUTRITIONFACTS_REVISION=$REVISION cargo build --profile dist --locked && mkdir -p /out/data && cd /out \
+    && objcopy --only-keep-debug /build/target/dist/nutritionfacts nutritionfacts.debug \
+    && objcopy --strip-debug --add-gnu-debuglink=nutritionfacts.debug /build/target/dist/nutritionfacts nutritionfacts
 
 FROM scratch AS debug
 COPY --from=build /out/nutritionfacts.debug /

@@ -5,6 +5,7 @@ mod conninfo;
 mod digest;
 mod error;
 mod fresh;
+mod migrations;
 mod months;
 mod neighbours;
 mod periods;

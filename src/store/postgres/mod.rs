@@ -7,7 +7,7 @@ mod leadership;
 mod periods;
 mod write;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Db, Row,
@@ -25,20 +25,14 @@ use super::{
     digest::Waiting,
     error::classify,
     fresh::Fresh,
+    migrations::{POSTGRES, migrator},
     months,
     server::Server,
     state::{Shared, State},
 };
 use crate::{config::sections, domain::Timestamp};
 
-static MIGRATIONS: Migrator = {
-    let mut migrations = sqlx::migrate!("migrations/postgres");
-    // sqlx's lock belongs to a session, which a pooler does not give.
-    migrations.locking = false;
-    // Those of a later program are looked at by `compatible`.
-    migrations.ignore_missing = true;
-    migrations
-};
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(&POSTGRES));
 
 /// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
 /// write, or a server that only lets us read.
@@ -47,7 +41,7 @@ const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
-/// How long a migration waits for a session that holds a table; for another server that migrates it waits as long as that takes.
+/// How long a migration waits for a session that holds a table, or for another server that migrates.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 
 /// A PostgreSQL server, reached when it is needed.

@@ -11,7 +11,10 @@ use std::{
     ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,16 +32,12 @@ use super::{
     digest::Waiting,
     error::classify,
     fresh::Fresh,
+    migrations::{SQLITE, migrator},
     state::{Shared, State},
 };
 use crate::domain::Timestamp;
 
-static MIGRATIONS: Migrator = {
-    let mut migrations = sqlx::migrate!("migrations/sqlite");
-    // Those of a later program are looked at by `compatible`.
-    migrations.ignore_missing = true;
-    migrations
-};
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(&SQLITE));
 
 /// A database file, its one writer, and the lock that keeps others out.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use tokio::{
     time::Instant,
 };
 use tower::Service;
+use tracing::Span;
 
 use super::{
     Routes,
@@ -32,7 +33,7 @@ use crate::{
         metrics::Metrics,
         request::{Named, RequestId},
         storm::Storm,
-        traces::{RequestSpan, Traces},
+        traces::{self, Traces},
     },
 };
 
@@ -174,9 +175,9 @@ impl Served {
         let started = Instant::now();
         let route = self.routes.label(request.uri().path());
         let method = method(request.method());
-        let mut span = self.span(request.headers(), method, route);
+        let span = self.span(request.headers(), method, route);
         let id = RequestId::new(header(request.headers(), REQUEST_ID));
-        let named = Named { id, trace: span.as_ref().map(|span| span.trace().clone()) };
+        let named = Named { id, span: span.clone() };
         request.extensions_mut().insert(named.clone());
         let mut response = if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_ADDRESS)
         {
@@ -189,9 +190,7 @@ impl Served {
             .with_label_values(&[self.name, route, method, response.status().as_str()])
             .inc();
         let status = response.status();
-        if let Some(span) = &mut span {
-            span.set_status(status.as_u16());
-        }
+        traces::answered(&span, status.as_u16());
         if status.is_client_error() || status.is_server_error() {
             let (id, trace) = (&named.id, named.trace_id());
             tracing::debug!(request = %id, trace, listener = self.name, route, method, status = status.as_u16(), "refused");
@@ -205,9 +204,9 @@ impl Served {
         Ok(response.map(|body| Reply::new(body, under_way, started, route, self.metrics.clone(), span)))
     }
 
-    fn span(&self, headers: &http::HeaderMap, method: &'static str, route: &'static str) -> Option<RequestSpan> {
+    fn span(&self, headers: &http::HeaderMap, method: &'static str, route: &'static str) -> Span {
         if PROBES.contains(&route) {
-            return None;
+            return Span::none();
         }
         self.traces.request(header(headers, "traceparent"), method, (route != "unmatched").then_some(route))
     }

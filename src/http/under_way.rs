@@ -11,9 +11,10 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::activity::{Request, Unread};
-use crate::telemetry::{metrics::Metrics, traces::RequestSpan};
+use crate::telemetry::metrics::Metrics;
 
 /// The body of a request; its end is noted.
 pub struct Received {
@@ -59,7 +60,7 @@ pub struct Reply {
     route: &'static str,
     metrics: Arc<Metrics>,
     _request: Request,
-    _span: Option<RequestSpan>,
+    _span: Span,
 }
 
 impl Reply {
@@ -70,7 +71,7 @@ impl Reply {
         started: Instant,
         route: &'static str,
         metrics: Arc<Metrics>,
-        span: Option<RequestSpan>,
+        span: Span,
     ) -> Self {
         Self { body, started, route, metrics, _request: request, _span: span }
     }

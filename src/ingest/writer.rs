@@ -15,13 +15,14 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Span;
 
 use super::{Awaiting, Outcome, Unavailable, digest::Committed, health::Health, row::Row};
 use crate::{
     config::Loaded,
     lifecycle::Lifecycle,
     store::{Store, StoreError, Write},
-    telemetry::{metrics::Metrics, request::Named, storm::Storm, traces::Stage},
+    telemetry::{metrics::Metrics, request::Named, storm::Storm, traces},
 };
 
 /// A batch is tried again for this long: twice a statement that runs into its time limit, and a client waits for 60 s.
@@ -80,14 +81,13 @@ struct Waiting {
     client: Box<dyn Awaiting>,
     named: Named,
     /// What it waits for, if it is traced: its turn, then the commit.
-    stage: Option<Stage>,
+    stage: Span,
 }
 
 impl Waiting {
     fn answer(self, result: Result<Outcome, Unavailable>) {
-        if let Some(stage) = self.stage {
-            stage.end(result.map_or("unavailable", Outcome::label));
-        }
+        traces::ended(&self.stage, result.map_or("unavailable", Outcome::label));
+        drop(self.stage);
         // A sender that has gone away does not hear the answer.
         let _ = self.answer.send(result);
     }
@@ -153,7 +153,7 @@ impl<R: Row> Writer<R> {
             return Err(Unavailable);
         }
         self.metrics.ingest_queue_rows.inc();
-        let stage = named.trace.as_ref().map(|trace| trace.queue_wait());
+        let stage = traces::queue_wait(&named.span);
         let waiting = Waiting { answer, client: Box::new(client), named, stage };
         if queue.try_send(Job { row, queued: Instant::now(), waiting }).is_err() {
             self.metrics.ingest_queue_rows.dec();
@@ -197,11 +197,9 @@ async fn run<R: Row>(writer: Writing, mut queue: mpsc::Receiver<Job<R>>, pace: P
         }
         writer.metrics.ingest_queue_rows.sub(i64::try_from(taken).unwrap_or(0));
         for (row, mut sender) in jobs.drain(..).filter_map(Job::awaited) {
-            if let Some(trace) = &sender.named.trace {
-                // It ends before the next begins.
-                drop(sender.stage.take());
-                sender.stage = Some(trace.commit(writer.store.kind(), taken));
-            }
+            // It ends before the next begins.
+            sender.stage = Span::none();
+            sender.stage = traces::commit(&sender.named.span, writer.store.kind(), taken);
             rows.push(row);
             waiting.push(Some(sender));
         }
@@ -372,8 +370,8 @@ mod tests {
 
     fn job(client: Client) -> (Job<&'static str>, Receiver<Result<Outcome, Unavailable>>) {
         let (answer, answered) = oneshot::channel();
-        let named = Named { id: RequestId::new(None), trace: None };
-        let waiting = Waiting { answer, client: Box::new(client), named, stage: None };
+        let named = Named { id: RequestId::new(None), span: Span::none() };
+        let waiting = Waiting { answer, client: Box::new(client), named, stage: Span::none() };
         (Job { row: "row", queued: Instant::now(), waiting }, answered)
     }
 

@@ -1,19 +1,14 @@
-//! Finished spans on their way to the collector: a bounded queue, and a thread that sends batches.
+//! Finished spans on their way to the collector: the SDK's queue and thread, and what is said when the collector is away.
 //!
-//! The thread has a runtime of its own, so that spans are still sent when the server's has ended, and so that a slow
-//! collector takes no time of a request. What the queue does not hold is dropped.
+//! gRPC has a runtime of its own, so that spans are still sent when the server's has ended, and so that a slow collector takes no
+//! time of a request. What the queue does not hold is dropped.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc as blocking,
-    },
-    thread,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
-use opentelemetry::Context;
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{
     ExporterBuildError, SpanExporter as Exporter, WithExportConfig, WithTonicConfig,
     tonic_types::transport::ClientTlsConfig,
@@ -21,19 +16,19 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{Span, SpanData, SpanExporter, SpanProcessor},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter},
 };
-use tokio::{
-    sync::{Notify, mpsc},
-    time::timeout,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::{Builder, Runtime};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
+
+use super::traces::TARGET;
 
 /// Spans that may wait; some 2 MB.
 const QUEUE: usize = 4096;
 /// Spans of one message to the collector.
 const BATCH: usize = 512;
-/// From a span's end to its way to the collector, unless half the queue is full.
+/// From a span's end to its way to the collector, unless a batch is full.
 const DELAY: Duration = Duration::from_secs(1);
 /// The collector's time for one message.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,22 +38,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// The way to the collector; dropped, it sends what is left, within a short time.
 #[derive(Debug)]
 pub struct Delivery {
-    closing: CancellationToken,
-    ended: blocking::Receiver<()>,
-}
-
-/// Where finished spans are queued.
-#[derive(Debug)]
-pub struct Queue {
-    spans: mpsc::Sender<SpanData>,
-    flow: Arc<Flow>,
-}
-
-/// What both ends of the queue know.
-#[derive(Debug, Default)]
-struct Flow {
-    half_full: Notify,
-    dropped: AtomicU64,
+    provider: SdkTracerProvider,
+    runtime: Option<Runtime>,
 }
 
 /// Why spans cannot be sent.
@@ -73,129 +54,91 @@ pub enum DeliveryError {
 }
 
 impl Delivery {
-    /// Starts the thread; whether the collector is there does not matter.
+    /// Starts the threads; whether the collector is there does not matter.
     ///
     /// # Errors
     /// See [`DeliveryError`].
-    pub fn start(endpoint: &str, resource: &Resource) -> Result<(Self, Queue), DeliveryError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut exporter = {
-            let _runtime = runtime.enter();
-            let builder = Exporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(ANSWER);
-            if endpoint.starts_with("https:") {
-                builder.with_tls_config(ClientTlsConfig::new().with_native_roots()).build()
-            } else {
-                builder.build()
-            }?
-        };
-        exporter.set_resource(resource);
-        let (spans, waiting) = mpsc::channel(QUEUE);
-        let (closing, flow) = (CancellationToken::new(), Arc::new(Flow::default()));
-        let (end, ended) = blocking::channel();
-        let sending = Sending { exporter, waiting, flow: flow.clone(), closing: closing.clone(), reachable: true };
-        thread::Builder::new().name("traces".into()).spawn(move || {
-            runtime.block_on(sending.run());
-            let _ = end.send(());
-        })?;
-        Ok((Self { closing, ended }, Queue { spans, flow }))
+    pub fn start(endpoint: &str, resource: Resource) -> Result<Self, DeliveryError> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("traces").enable_all().build()?;
+        // What it is built in, gRPC runs in.
+        let entered = runtime.enter();
+        let builder = Exporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(ANSWER);
+        let exporter = if endpoint.starts_with("https:") {
+            builder.with_tls_config(ClientTlsConfig::new().with_native_roots()).build()
+        } else {
+            builder.build()
+        }?;
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(QUEUE)
+            .with_max_export_batch_size(BATCH)
+            .with_scheduled_delay(DELAY)
+            .build();
+        let exporter = Told { exporter, is_reachable: AtomicBool::new(true), dropped: AtomicU64::new(0) };
+        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
+        let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build();
+        drop(entered);
+        Ok(Self { provider, runtime: Some(runtime) })
+    }
+
+    /// What makes spans of OpenTelemetry of our own.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        layer(&self.provider)
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.closing.cancel();
-        // A collector that does not answer is not waited for: the thread ends with the process.
-        let _ = self.ended.recv_timeout(FLUSH);
+        // A collector that does not answer is not waited for.
+        let _ = self.provider.shutdown_with_timeout(FLUSH);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
-impl SpanProcessor for Queue {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if !span.span_context.is_sampled() {
-            return;
-        }
-        if self.spans.try_send(span).is_err() {
-            self.flow.dropped.fetch_add(1, Ordering::Relaxed);
-        } else if self.spans.capacity() < QUEUE / 2 {
-            self.flow.half_full.notify_one();
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
+/// Takes the spans with our target, and no event: a library's span may hold an address, an event anything. Those that exist are
+/// sampled (see [`super::traces::Traces::request`]), which is what the provider's own sampler makes of them.
+pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S> {
+    let ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("nutritionfacts"))
+        .with_location(false)
+        .with_threads(false)
+        .with_level(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
 }
 
-/// The thread's work.
-struct Sending {
+/// Says once that the collector is away, and once that it is back.
+#[derive(Debug)]
+struct Told {
     exporter: Exporter,
-    waiting: mpsc::Receiver<SpanData>,
-    flow: Arc<Flow>,
-    closing: CancellationToken,
-    reachable: bool,
+    is_reachable: AtomicBool,
+    dropped: AtomicU64,
 }
 
-impl Sending {
-    async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let closing = self.closing.is_cancelled();
-            if closing {
-                self.waiting.close();
-            } else {
-                tokio::select! {
-                    () = self.closing.cancelled() => continue,
-                    taken = self.waiting.recv_many(&mut batch, 1) => if taken == 0 { return },
-                }
-                // A few spans wait for more, so that a message is worth its while.
-                tokio::select! {
-                    () = self.closing.cancelled() => {}
-                    () = tokio::time::sleep(DELAY) => {}
-                    () = self.flow.half_full.notified() => {}
-                }
+impl SpanExporter for Told {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let count = batch.len() as u64;
+        let result = self.exporter.export(batch).await;
+        if let Err(problem) = &result {
+            self.dropped.fetch_add(count, Ordering::Relaxed);
+            if self.is_reachable.swap(false, Ordering::Relaxed) {
+                tracing::warn!(%problem, "cannot deliver traces: they are dropped until the collector takes them");
             }
-            while let Ok(span) = self.waiting.try_recv() {
-                batch.push(span);
-                if batch.len() >= BATCH {
-                    self.send(&mut batch).await;
-                }
-            }
-            self.send(&mut batch).await;
-            if closing {
-                return;
-            }
+        } else if !self.is_reachable.swap(true, Ordering::Relaxed) {
+            let spans_dropped = self.dropped.swap(0, Ordering::Relaxed);
+            tracing::info!(spans_dropped, "traces are delivered again");
         }
+        result
     }
 
-    async fn send(&mut self, batch: &mut Vec<SpanData>) {
-        if batch.is_empty() {
-            return;
-        }
-        let count = batch.len() as u64;
-        let spans = std::mem::replace(batch, Vec::with_capacity(BATCH));
-        let problem = match timeout(ANSWER, self.exporter.export(spans)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer in time".to_owned()),
-        };
-        if let Some(problem) = problem {
-            self.flow.dropped.fetch_add(count, Ordering::Relaxed);
-            if std::mem::replace(&mut self.reachable, false) {
-                tracing::warn!(problem, "cannot deliver traces: they are dropped until the collector takes them");
-            }
-            return;
-        }
-        let dropped = self.flow.dropped.swap(0, Ordering::Relaxed);
-        if !std::mem::replace(&mut self.reachable, true) {
-            tracing::info!(spans_dropped = dropped, "traces are delivered again");
-        } else if dropped > 0 {
-            tracing::debug!(spans_dropped = dropped, "more spans than the collector takes");
-        }
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
     }
 }

@@ -10,8 +10,16 @@ use std::io::IsTerminal;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
+use tracing::Metadata;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
 
 use self::{
     delivery::{Delivery, DeliveryError},
@@ -26,6 +34,7 @@ pub struct Telemetry {
     /// Whether each line is a JSON object.
     pub is_json: bool,
     _lines: WorkerGuard,
+    // Before the lines, as it may have something to say.
     _delivery: Option<Delivery>,
 }
 
@@ -74,17 +83,13 @@ pub struct Log {
 /// # Errors
 /// Traces cannot be sent the way that is configured. A collector that is away is no error.
 pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError> {
-    let Log { is_json, filter, dropped, lines } = start_log(&telemetry.log);
     let sections::Tracing { endpoint, sample_ratio } = &telemetry.tracing;
-    let (traces, delivery) = match endpoint {
-        None => (Traces::default(), None),
-        Some(endpoint) => {
-            let resource = resource();
-            let (delivery, queue) = Delivery::start(endpoint, &resource)?;
-            tracing::info!(endpoint, sample_ratio, "traces are sent to a collector");
-            (Traces::new(queue, resource, *sample_ratio), Some(delivery))
-        }
-    };
+    let delivery = endpoint.as_ref().map(|endpoint| Delivery::start(endpoint, resource())).transpose()?;
+    let Log { is_json, filter, dropped, lines } = begin(&telemetry.log, delivery.as_ref());
+    let traces = endpoint.as_ref().map_or_else(Traces::default, |endpoint| {
+        tracing::info!(endpoint, sample_ratio, "traces are sent to a collector");
+        Traces::new(*sample_ratio)
+    });
     Ok(Telemetry { controls: Controls { filter, dropped, traces }, is_json, _lines: lines, _delivery: delivery })
 }
 
@@ -98,6 +103,10 @@ fn filter(log: &sections::Log) -> EnvFilter {
 /// find room is counted instead.
 #[must_use]
 pub fn start_log(log: &sections::Log) -> Log {
+    begin(log, None)
+}
+
+fn begin(log: &sections::Log, delivery: Option<&Delivery>) -> Log {
     let lines = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES).thread_name("log");
     let (writer, guard) = lines.finish(std::io::stderr());
     let dropped = writer.error_counter();
@@ -108,14 +117,16 @@ pub fn start_log(log: &sections::Log) -> Log {
         sections::LogFormat::Text => false,
         sections::LogFormat::Json => true,
     };
-    let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(writer);
-    // A second start in one process (tests) keeps the first.
-    let _ = if is_json {
-        registry.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
+    let lines = if is_json {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
-        registry.with(lines.with_ansi(terminal)).try_init()
+        lines.with_ansi(terminal).boxed()
     };
+    // Lines are events; spans are for the collector alone.
+    let lines = lines.with_filter(filter.and(filter_fn(|metadata: &Metadata<'_>| metadata.is_event())));
+    // A second start in one process (tests) keeps the first.
+    let _ = tracing_subscriber::registry().with(lines).with(delivery.map(Delivery::layer)).try_init();
     Log { is_json, filter: handle, dropped, lines: guard }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::traces::Trace;
+use tracing::Span;
+
+use super::traces;
 
 /// Longest id that is taken over from a request.
 const MAX_ID: usize = 64;
@@ -12,15 +14,15 @@ const MAX_ID: usize = 64;
 pub struct Named {
     /// In log lines.
     pub id: RequestId,
-    /// Where its spans belong, if it is traced.
-    pub trace: Option<Arc<Trace>>,
+    /// Its span, if it is traced.
+    pub span: Span,
 }
 
 impl Named {
     /// The trace's id as a log line shows it.
     #[must_use]
     pub fn trace_id(&self) -> Option<tracing::field::DisplayValue<impl fmt::Display + use<>>> {
-        self.trace.as_ref().map(|trace| tracing::field::display(trace.id()))
+        traces::id(&self.span).map(tracing::field::display)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Traces: one of each sampled request, with spans of OpenTelemetry's semantic conventions for HTTP servers.
 //!
-//! Spans are made by hand and only for sampled requests, not by the `tracing` crate for all of them
-//! (docs/decisions/0030-spans-by-hand.md). None holds anything that a sender chose but the ids of its `traceparent`.
+//! Whether a request is sampled is decided before there is a span, so that the others cost nothing. No span holds anything that a
+//! client chose but the ids of its `traceparent`; its `tracestate` and `baggage` are text of a stranger, and are left out.
 
 use std::{
     collections::HashMap,
@@ -12,152 +12,134 @@ use std::{
 };
 
 use opentelemetry::{
-    Context, KeyValue,
+    Context,
     propagation::TextMapPropagator,
-    trace::{
-        Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer, TracerProvider,
-    },
+    trace::{TraceContextExt, TraceId},
 };
-use opentelemetry_sdk::{
-    Resource,
-    propagation::TraceContextPropagator,
-    trace::{Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample, Span, SpanProcessor},
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::{
+    Span,
+    field::{Empty, debug},
+    info_span,
 };
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Begins traces, or does nothing where no collector is configured; cheap to clone.
+/// The target of the spans that a collector gets; all others stay here.
+pub const TARGET: &str = "nutritionfacts::span";
+
+/// Decides which requests are traced: none where no collector is configured; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Traces(Option<Arc<Tracing>>);
-
-#[derive(Debug)]
-struct Tracing {
-    tracer: SdkTracer,
-    ratio: Ratio,
-}
+pub struct Traces(Option<Ratio>);
 
 impl Traces {
-    /// Hands finished spans to the processor.
+    /// Of a server with a collector.
     #[must_use]
-    pub fn new(processor: impl SpanProcessor + 'static, resource: Resource, sample_ratio: f64) -> Self {
-        let ratio = Ratio::default();
-        ratio.set(sample_ratio);
-        let provider = SdkTracerProvider::builder()
-            .with_sampler(Sampler::ParentBased(Box::new(ratio.clone())))
-            .with_resource(resource)
-            .with_span_processor(processor)
-            .build();
-        Self(Some(Arc::new(Tracing { tracer: provider.tracer("nutritionfacts"), ratio })))
+    pub fn new(sample_ratio: f64) -> Self {
+        let traces = Self(Some(Ratio::default()));
+        traces.set_sample_ratio(sample_ratio);
+        traces
     }
 
-    /// Changes the share of requests that are traced; 0: none, whatever their senders wish.
+    /// Changes the share of requests that are traced; 0: none, whatever their clients wish.
     pub fn set_sample_ratio(&self, ratio: f64) {
-        if let Some(tracing) = &self.0 {
-            tracing.ratio.set(ratio);
+        if let Some(shared) = &self.0 {
+            shared.set(ratio);
         }
     }
 
-    /// Begins the span of a request, if it is sampled; `traceparent` as its sender wrote it.
+    /// Begins the span of a request, [`Span::none`] if it is not sampled; `traceparent` as its client wrote it. It ends when all
+    /// that hold it have let it go.
     #[must_use]
-    pub fn request(
-        &self,
-        traceparent: Option<&str>,
-        method: &'static str,
-        route: Option<&'static str>,
-    ) -> Option<RequestSpan> {
-        let Tracing { tracer, ratio } = self.0.as_deref()?;
-        if ratio.get() <= 0.0 {
-            return None;
+    pub fn request(&self, traceparent: Option<&str>, method: &'static str, route: Option<&'static str>) -> Span {
+        let ratio = self.0.as_ref().map_or(0.0, Ratio::get);
+        if ratio <= 0.0 {
+            return Span::none();
         }
-        let parent = traceparent.map_or_else(Context::new, continued);
+        let parent = traceparent.map(continued).filter(Context::has_active_span);
+        let is_sampled = match &parent {
+            Some(parent) => parent.span().span_context().is_sampled(),
+            None => fastrand::f64() < ratio,
+        };
+        if !is_sampled {
+            return Span::none();
+        }
         // Names that OpenTelemetry gives to a method that it does not know.
         let (verb, method) = if method == "other" { ("HTTP", "_OTHER") } else { (method, method) };
         let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
-        let mut attributes = vec![KeyValue::new("http.request.method", method), KeyValue::new("url.scheme", "http")];
-        attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
-        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
-        let span = tracer.build_with_context(builder, &parent);
-        let context = span.span_context().clone();
-        context.is_sampled().then(|| RequestSpan { span, trace: Arc::new(Trace { tracer: tracer.clone(), context }) })
+        let span = info_span!(
+            target: TARGET,
+            parent: None,
+            "request",
+            otel.name = name,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            http.request.method = method,
+            http.response.status_code = Empty,
+            http.route = route,
+            url.scheme = "http",
+            "error.type" = Empty,
+        );
+        if let Some(parent) = parent {
+            // Fails only where the layer is missing (tests).
+            let _ = span.set_parent(parent);
+        }
+        span
     }
 }
 
-/// The sender's context. Its `tracestate` may hold any text, and would go to the collector: it is left out.
+/// The client's context.
 fn continued(traceparent: &str) -> Context {
     let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
 }
 
-/// The span of a request under way; ends when it is dropped.
-#[derive(Debug)]
-pub struct RequestSpan {
-    span: Span,
-    trace: Arc<Trace>,
+/// The trace that a request's span belongs to.
+#[must_use]
+pub fn id(request: &Span) -> Option<TraceId> {
+    (!request.is_none()).then(|| request.context().span().span_context().trace_id())
 }
 
-impl RequestSpan {
-    /// Where further spans of the request belong.
-    #[must_use]
-    pub fn trace(&self) -> &Arc<Trace> {
-        &self.trace
-    }
-
-    /// Notes what was answered.
-    pub fn set_status(&mut self, status: u16) {
-        self.span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
-        if status >= 500 {
-            self.span.set_attribute(KeyValue::new("error.type", status.to_string()));
-            self.span.set_status(Status::error(""));
-        }
+/// Notes in a request's span what was answered.
+pub fn answered(request: &Span, status: u16) {
+    request.record("http.response.status_code", i64::from(status));
+    if status >= 500 {
+        request.record("error.type", debug(status));
+        request.record("otel.status_code", "ERROR");
     }
 }
 
-/// The trace of one request.
-#[derive(Debug)]
-pub struct Trace {
-    tracer: SdkTracer,
-    context: SpanContext,
+/// The time in the queue begins.
+#[must_use]
+pub fn queue_wait(request: &Span) -> Span {
+    if request.is_none() {
+        return Span::none();
+    }
+    info_span!(target: TARGET, parent: request, "queue wait", nutritionfacts.outcome = Empty, otel.status_code = Empty)
 }
 
-impl Trace {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> TraceId {
-        self.context.trace_id()
+/// A commit begins that this request waits for, one of `rows`. Each request has a span of its own for it, so that its trace is whole.
+#[must_use]
+pub fn commit(request: &Span, store: &'static str, rows: usize) -> Span {
+    if request.is_none() {
+        return Span::none();
     }
-
-    /// The time in the queue begins.
-    #[must_use]
-    pub fn queue_wait(&self) -> Stage {
-        self.child(SpanBuilder::from_name("queue wait"))
-    }
-
-    /// A commit begins that this request waits for, one of `rows`.
-    #[must_use]
-    pub fn commit(&self, store: &'static str, rows: usize) -> Stage {
-        let system = if store == "postgres" { "postgresql" } else { store };
-        let attributes = vec![
-            KeyValue::new("db.system.name", system),
-            KeyValue::new("nutritionfacts.batch.rows", i64::try_from(rows).unwrap_or(i64::MAX)),
-        ];
-        self.child(SpanBuilder::from_name("commit").with_kind(SpanKind::Client).with_attributes(attributes))
-    }
-
-    fn child(&self, builder: SpanBuilder) -> Stage {
-        let parent = Context::new().with_remote_span_context(self.context.clone());
-        Stage(Box::new(self.tracer.build_with_context(builder, &parent)))
-    }
+    info_span!(
+        target: TARGET,
+        parent: request,
+        "commit",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        db.system.name = if store == "postgres" { "postgresql" } else { store },
+        nutritionfacts.batch.rows = i64::try_from(rows).unwrap_or(i64::MAX),
+        nutritionfacts.outcome = Empty,
+    )
 }
 
-/// A stage of a request's way; ends when it is dropped. Small where it is none, as every waiting row has room for one.
-#[derive(Debug)]
-pub struct Stage(Box<Span>);
-
-impl Stage {
-    /// Ends a commit; `outcome` is that of `pingbacks_total`.
-    pub fn end(mut self, outcome: &'static str) {
-        self.0.set_attribute(KeyValue::new("nutritionfacts.outcome", outcome));
-        if outcome == "unavailable" {
-            self.0.set_status(Status::error(""));
-        }
+/// Notes in the span of a wait or a commit what came of it, as in `pingbacks_total`.
+pub fn ended(stage: &Span, outcome: &'static str) {
+    stage.record("nutritionfacts.outcome", outcome);
+    if outcome == "unavailable" {
+        stage.record("otel.status_code", "ERROR");
     }
 }
 
@@ -175,68 +157,55 @@ impl Ratio {
     }
 }
 
-impl ShouldSample for Ratio {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        trace_id: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        Sampler::TraceIdRatioBased(self.get()).should_sample(parent, trace_id, name, kind, attributes, links)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-";
 
-    fn traces(ratio: f64) -> Traces {
-        #[derive(Debug)]
-        struct Nowhere;
-        impl SpanProcessor for Nowhere {
-            fn on_start(&self, _: &mut Span, _: &Context) {}
-            fn on_end(&self, _: opentelemetry_sdk::trace::SpanData) {}
-            fn force_flush(&self) -> opentelemetry_sdk::error::OTelSdkResult {
-                Ok(())
-            }
-            fn shutdown_with_timeout(&self, _: std::time::Duration) -> opentelemetry_sdk::error::OTelSdkResult {
-                Ok(())
-            }
-        }
-        Traces::new(Nowhere, Resource::builder_empty().build(), ratio)
+    /// With the layer, and without an exporter.
+    fn with_layer<T>(run: impl FnOnce() -> T) -> T {
+        let provider = SdkTracerProvider::builder().build();
+        let subscriber = tracing_subscriber::registry().with(crate::telemetry::delivery::layer(&provider));
+        tracing::subscriber::with_default(subscriber, run)
     }
 
     fn sampled(traces: &Traces, parent: Option<&str>) -> usize {
-        (0..1000).filter(|_| traces.request(parent, "POST", None).is_some()).count()
+        (0..1000).filter(|_| !traces.request(parent, "POST", None).is_none()).count()
     }
 
     #[test]
     fn nothing_is_traced_without_a_collector() {
-        assert_eq!(sampled(&Traces::default(), Some(&format!("{PARENT}01"))), 0);
+        assert_eq!(with_layer(|| sampled(&Traces::default(), Some(&format!("{PARENT}01")))), 0);
     }
 
     #[test]
-    fn the_sender_decides_and_otherwise_the_ratio() {
-        let traces = traces(0.5);
-        let (yes, no) = (format!("{PARENT}01"), format!("{PARENT}00"));
-        assert_eq!((sampled(&traces, Some(&yes)), sampled(&traces, Some(&no))), (1000, 0));
-        assert!((300..700).contains(&sampled(&traces, None)));
-        assert!((300..700).contains(&sampled(&traces, Some("nonsense"))));
-        traces.set_sample_ratio(1.0);
-        assert_eq!(sampled(&traces, None), 1000);
-        traces.set_sample_ratio(0.0);
-        assert_eq!((sampled(&traces, None), sampled(&traces, Some(&yes))), (0, 0));
+    fn the_client_decides_and_otherwise_the_ratio() {
+        with_layer(|| {
+            let traces = Traces::new(0.5);
+            let (yes, no) = (format!("{PARENT}01"), format!("{PARENT}00"));
+            assert_eq!((sampled(&traces, Some(&yes)), sampled(&traces, Some(&no))), (1000, 0));
+            assert!((300..700).contains(&sampled(&traces, None)));
+            assert!((300..700).contains(&sampled(&traces, Some("nonsense"))));
+            traces.set_sample_ratio(1.0);
+            assert_eq!(sampled(&traces, None), 1000);
+            traces.set_sample_ratio(0.0);
+            assert_eq!((sampled(&traces, None), sampled(&traces, Some(&yes))), (0, 0));
+        });
     }
 
     #[test]
-    fn the_trace_of_the_sender_goes_on() {
-        let request = traces(1.0).request(Some(&format!("{PARENT}01")), "POST", Some("/")).unwrap();
-        assert_eq!(request.trace().id().to_string(), "0af7651916cd43dd8448eb211c80319c");
-        assert_ne!(request.span.span_context().span_id().to_string(), "b7ad6b7169203331");
+    fn the_trace_of_the_client_goes_on() {
+        with_layer(|| {
+            let traces = Traces::new(1.0);
+            let request = traces.request(Some(&format!("{PARENT}01")), "POST", Some("/"));
+            assert_eq!(id(&request).unwrap().to_string(), "0af7651916cd43dd8448eb211c80319c");
+            assert_eq!(id(&queue_wait(&request)), id(&request));
+            assert_ne!(id(&traces.request(None, "POST", None)), id(&request));
+            assert_eq!(id(&Span::none()), None);
+        });
     }
 }

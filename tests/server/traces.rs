@@ -181,6 +181,10 @@ fn log_lines_name_the_request_and_its_trace() {
         let event = eventually("the line is written", || refused(message).into_iter().next());
         assert_eq!((&event["request"], &event["trace"]), (&json!("5f3a-00C"), &json!(trace(7))), "{event}");
     }
+    // Named before it was answered, the span has all the same what was answered.
+    let spans = eventually("the span arrives", || Some(collector.spans(&trace(7))).filter(|spans| !spans.is_empty()));
+    assert_eq!(spans.len(), 1);
+    assert!(attributes(&spans[0]).contains(&("http.response.status_code".into(), "400".into())), "{spans:?}");
     // A stranger's text does not get into the log, and nobody gets a header that he has not asked for.
     let reply = server.ask(request.replacen("\r\n", "\r\nx-request-id: a stranger's\r\n", 1).as_bytes());
     assert_eq!(reply.header("x-request-id"), None);

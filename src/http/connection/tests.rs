@@ -39,7 +39,8 @@ fn answer(
     let path = request.uri().path().to_owned();
     drop(Received::wrap(request.into_body(), &under_way));
     under_way.reply();
-    let reply = Reply::new(Body::from(path), under_way, Instant::now(), "unmatched", Metrics::new(), None);
+    let reply =
+        Reply::new(Body::from(path), under_way, Instant::now(), "unmatched", Metrics::new(), tracing::Span::none());
     ready(Ok(http::Response::new(reply)))
 }
 
@@ -217,8 +218,14 @@ async fn connect_to(open: &Open, network: u8) -> Option<(DuplexStream, Arc<Activ
                         BodyExt::collect(body).await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
                     let body = if body.is_empty() { path.into() } else { body };
                     under_way.reply();
-                    let reply =
-                        Reply::new(Body::from(body), under_way, Instant::now(), "unmatched", Metrics::new(), None);
+                    let reply = Reply::new(
+                        Body::from(body),
+                        under_way,
+                        Instant::now(),
+                        "unmatched",
+                        Metrics::new(),
+                        tracing::Span::none(),
+                    );
                     Ok(http::Response::new(reply))
                 }
             }),

@@ -1,4 +1,4 @@
-//! Unknown keys: kept, under caps, so that nothing of a later Kolibri is lost (INTERFACE: "Reading a body").
+//! Unknown keys: kept, under caps, so that nothing of a later Kolibri is lost (docs/protocol.md, 14.5).
 
 use std::borrow::Cow;
 

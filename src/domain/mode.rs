@@ -1,4 +1,4 @@
-//! The run mode: what tells an ordinary installation (`''`) from all others (QUESTIONS.md "Who counts").
+//! The run mode: what tells an ordinary installation (`''`) from all others (docs/data.md, "Who counts").
 
 use std::net::IpAddr;
 

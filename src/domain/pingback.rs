@@ -1,4 +1,4 @@
-//! A pingback: what any Kolibri since 0.7 may send, and what is kept of it (PROTOCOL.md section 4): a [`Ping`] of what
+//! A pingback: what any Kolibri since 0.7 may send, and what is kept of it (docs/protocol.md, 4): a [`Ping`] of what
 //! changes from ping to ping, and a [`Profile`] of what the installation says of itself.
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};

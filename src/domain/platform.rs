@@ -1,4 +1,4 @@
-//! What the long strings of a platform come down to (PROTOCOL.md 9.3–9.5).
+//! What the long strings of a platform come down to (docs/protocol.md, 9.3–9.5).
 
 /// `windows`, `macos`, `linux`, `android`, `chromeos`, `other`, or `''` if nothing was sent.
 ///

@@ -1,4 +1,4 @@
-//! What of a device's identity is kept (PRIVACY.md).
+//! What of a device's identity is kept (docs/privacy.md).
 
 use std::{
     fmt, iter,

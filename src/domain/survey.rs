@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-/// Groups of fewer are not told apart (PRIVACY.md).
+/// Groups of fewer are not told apart (docs/privacy.md).
 pub const SMALLEST: u64 = 10;
 
 /// The last ping of an installation in some time.

@@ -1,4 +1,4 @@
-//! Text and numbers of a sender, made fit for a column (INTERFACE: "Reading a body").
+//! Text and numbers of a sender, made fit for a column (docs/protocol.md, 14.2).
 
 use std::borrow::Cow;
 

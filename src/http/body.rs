@@ -75,7 +75,7 @@ impl<'a> Caps<'a> {
 }
 
 /// Reads the whole body. Whatever the outcome, its end has been reached, unless the error says that the connection
-/// must be closed: a client whose unread bytes meet a closed socket loses the reply (PROTOCOL.md 5.4).
+/// must be closed: a client whose unread bytes meet a closed socket loses the reply (docs/protocol.md, 5.4).
 ///
 /// # Errors
 /// See [`BodyError`].

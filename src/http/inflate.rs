@@ -1,5 +1,5 @@
 //! From a body to its text: plain JSON, zlib and gzip are told apart by the bytes, whatever the headers say
-//! (PROTOCOL.md 3.2).
+//! (docs/protocol.md, 3.2).
 
 use std::io::{ErrorKind, Read};
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/pingback` and `/api/v1/statistics` (PROTOCOL.md sections 4 to 7).
+//! `POST /api/v1/pingback` and `/api/v1/statistics` (docs/protocol.md, 4 to 7).
 
 use std::net::IpAddr;
 
@@ -36,7 +36,7 @@ use crate::{
     telemetry::request::Named,
 };
 
-/// A pingback has some 500 bytes (PROTOCOL.md 3.3); this is its cap, as sent and inflated.
+/// A pingback has some 500 bytes (docs/protocol.md, 3.3); this is its cap, as sent and inflated.
 const MAX_PINGBACK: usize = 64 * 1024;
 /// A report is in memory as rows, as what the store's client makes of them, and as what goes over the wire.
 const COPIES: usize = 3;

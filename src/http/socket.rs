@@ -1,7 +1,7 @@
 //! The socket of a connection: its deadlines, and an end that never says `Connection: close`.
 //!
 //! hyper closes a connection gracefully by `Connection: close` on the reply in flight, which Kolibri 0.18 and later takes
-//! for a failure (PROTOCOL.md 5.4). So the socket is wrapped: while a stop is under way, or a deadline is over, reading
+//! for a failure (docs/protocol.md, 5.4). So the socket is wrapped: while a stop is under way, or a deadline is over, reading
 //! reports the end of the stream as if the client had left, but never while a request is under way. In the same way the
 //! socket is had back from hyper when it has been idle for a moment (`http::connection`).
 

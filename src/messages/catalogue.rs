@@ -10,7 +10,7 @@ use crate::domain::{
     version::Version,
 };
 
-/// Modes with a meaning here (PROTOCOL.md 11.3).
+/// Modes with a meaning here (docs/protocol.md, 11.3).
 const STAGED: &str = "staged-msgs";
 const STAGED_FOR_VERSION: &str = "staged-msgs-ver-";
 const PREVIEW: &str = "msg-";
@@ -58,7 +58,7 @@ impl Catalogue {
         Self(messages.into_iter().map(entry).collect())
     }
 
-    /// The full set for a sender, as JSON objects: what is not in it, the device withdraws (PROTOCOL.md 5.1).
+    /// The full set for a sender, as JSON objects: what is not in it, the device withdraws (docs/protocol.md, 5.1).
     #[must_use]
     pub fn choose(&self, sender: Sender<'_>, today: NaiveDate) -> Vec<Bytes> {
         let tests = sender.mode.starts_with(STAGED);

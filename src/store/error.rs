@@ -22,7 +22,7 @@ pub enum StoreError {
     /// The store refuses one of the rows; none was written.
     #[error("the store refuses a row ({reason})")]
     Rejected {
-        /// SQLSTATE and constraint name only (PRIVACY.md: DETAIL quotes rows).
+        /// SQLSTATE and constraint name only (docs/privacy.md: DETAIL quotes rows).
         reason: String,
     },
 }

@@ -93,8 +93,8 @@ pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError
     Ok(Telemetry { controls: Controls { filter, dropped, traces }, is_json, _lines: lines, _delivery: delivery })
 }
 
-/// The filter, never with the notices of PostgreSQL, which quote rows (PRIVACY.md), nor with the Kubernetes client: it logs
-/// each failure, also of the hundredth try, and bodies that it cannot read.
+/// The filter, never with the notices of PostgreSQL, which quote rows (docs/privacy.md), nor with the Kubernetes client: it
+/// logs each failure, also of the hundredth try, and bodies that it cannot read.
 fn filter(log: &sections::Log) -> EnvFilter {
     EnvFilter::new(format!("{},sqlx::postgres::notice=off,kube_client=off", log.filter))
 }

@@ -74,7 +74,7 @@ fn all_requests_of_released_packages(setup: &Setup) {
     server.assert_well();
 }
 
-/// PROTOCOL.md section 5: silence below 0.11, `{id, messages}` from there.
+/// docs/protocol.md, 5: silence below 0.11, `{id, messages}` from there.
 fn check_pingback(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Row) {
     assert_eq!(reply.status, 200, "{file}");
     let release = file.split('/').next().unwrap();

@@ -1,5 +1,5 @@
 //! Each field of a pingback and of a statistics entry, with each kind of wrong value: always 200, and the column holds
-//! what INTERFACE.md says.
+//! what docs/protocol.md, 14 says.
 
 use std::collections::BTreeMap;
 

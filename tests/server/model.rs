@@ -1,4 +1,4 @@
-//! INTERFACE.md's rules once more, as simply as can be: what a body should become in the store.
+//! The rules of docs/protocol.md, 14 once more, as simply as can be: what a body should become in the store.
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -233,7 +233,7 @@ fn python_version(sysversion: &str) -> &str {
     if well_formed { number } else { "" }
 }
 
-/// PRIVACY.md, "The hash".
+/// docs/privacy.md, "Pseudonyms".
 pub fn pseudonym(column: &str, value: &str) -> String {
     if value.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! What of a device's identity reaches the store, from the first row (PRIVACY.md).
+//! What of a device's identity reaches the store, from the first row (docs/privacy.md).
 
 use serde_json::{Value, json};
 

@@ -31,7 +31,7 @@ fn text() -> impl Strategy<Value = String> {
         Just("Linux-5.10.103-v7+-armv7l-with-debian-10.13".to_owned()),
         "[\u{0}-\u{20}é\u{10000}-\u{10FFFF}]{0,600}",
     ]
-    // Texts that are addresses are another rule's business (PRIVACY.md); random ones are hardly ever meant as such.
+    // Texts that are addresses are another rule's business (docs/privacy.md); random ones are hardly ever meant as such.
     .prop_filter("no address", |text| !text.contains("::"))
 }
 

@@ -1,4 +1,4 @@
-//! Who learns and who coaches: numbers by gender and by age, out of what devices tell of groups (PROTOCOL.md section 7).
+//! Who learns and who coaches: numbers by gender and by age, out of what devices tell of groups (docs/protocol.md, 7).
 //! A device tells of no group under 10.
 
 use serde::{Deserialize, Serialize};

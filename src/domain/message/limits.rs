@@ -1,6 +1,6 @@
 //! How much of everything a message may hold.
 
-/// Longest `msg_id` of a client whose database is PostgreSQL (PROTOCOL.md 10.1).
+/// Longest `msg_id` of a client whose database is PostgreSQL (docs/protocol.md, 10.1).
 pub const MAX_ID: usize = 50;
 /// Longest `version_range` of such a client.
 pub const MAX_RANGE: usize = 50;

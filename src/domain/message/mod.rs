@@ -1,4 +1,4 @@
-//! A message to the administrators of Kolibri devices: what it says, to whom, and how clients get it (PROTOCOL.md 10).
+//! A message to the administrators of Kolibri devices: what it says, to whom, and how clients get it (docs/protocol.md, 10).
 
 pub mod limits;
 mod problem;

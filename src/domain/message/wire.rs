@@ -1,4 +1,4 @@
-//! A message as clients get it (PROTOCOL.md 10.1).
+//! A message as clients get it (docs/protocol.md, 10.1).
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Message {
         self.json_for(&self.version_range)
     }
 
-    /// The same for every version, so that a tester's device shows it whatever runs there (PROTOCOL.md 11.3).
+    /// The same for every version, so that a tester's device shows it whatever runs there (docs/protocol.md, 11.3).
     #[must_use]
     pub fn json_for_all_versions(&self) -> String {
         self.json_for("*")
@@ -56,7 +56,7 @@ impl Message {
     }
 }
 
-/// The message that a device asks for by `mode` = `msg-<anything>`, to see that messages arrive (PROTOCOL.md 11.3).
+/// The message that a device asks for by `mode` = `msg-<anything>`, to see that messages arrive (docs/protocol.md, 11.3).
 #[must_use]
 pub fn preview(mode: &str, today: NaiveDate) -> String {
     let text = |title, msg| Text { title, msg, link_text: None };

@@ -1,4 +1,4 @@
-//! A statistics report: the counts of channels and facilities of one installation (PROTOCOL.md section 7).
+//! A statistics report: the counts of channels and facilities of one installation (docs/protocol.md, 7).
 
 mod read;
 
@@ -60,7 +60,7 @@ pub struct Usage {
     pub anonymous_sessions_without_visitor: i64,
 }
 
-/// One row of `channel_statistics` (PROTOCOL.md 7.2).
+/// One row of `channel_statistics` (docs/protocol.md, 7.2).
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct ChannelRow {
     /// Index in the list as sent, from 0.
@@ -84,7 +84,7 @@ pub struct ChannelRow {
     pub usage: Usage,
 }
 
-/// One row of `facility_statistics` (PROTOCOL.md 7.3).
+/// One row of `facility_statistics` (docs/protocol.md, 7.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct FacilityRow {
     /// Index in the list as sent, from 0.

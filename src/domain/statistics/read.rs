@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 50_000;
 /// than thirty, and what packs better was made to take room.
 const FEW_ENTRIES: usize = 16;
 const BYTES_OF_ENTRY: usize = 8;
-/// Members kept of a list or object within an entry: a client sends 50 at most (PROTOCOL.md 7.2), but one of `dis` for
+/// Members kept of a list or object within an entry: a client sends 50 at most (docs/protocol.md, 7.2), but one of `dis` for
 /// each kind of browser.
 const MAX_MEMBERS: usize = 100;
 const MAX_DEVICES: usize = 5_000;
@@ -251,7 +251,7 @@ fn cut(value: Raw<'_>) -> String {
     text::cut(text::text(value), TEXT_LENGTH).0
 }
 
-// The JSON columns have the shape that PROTOCOL.md gives them, whatever was sent: a query may rely on it.
+// The JSON columns have the shape that docs/protocol.md, 14.4 gives them, whatever was sent: a query may rely on it.
 
 fn list(value: Raw<'_>, element: impl Fn(Raw<'_>) -> Value) -> String {
     Value::Array(value.elements().take(MAX_MEMBERS).map(element).collect()).to_string()
@@ -270,7 +270,7 @@ fn counts(value: Raw<'_>, most: usize) -> String {
     Value::Object(members(value, most, |value| text::integer(value).into())).to_string()
 }
 
-/// PROTOCOL.md 7.4: an object of objects of numbers or null.
+/// docs/protocol.md, 7.4: an object of objects of numbers or null.
 fn demographics<'a>(name: &str, value: Raw<'a>, unknown: &mut Unknown<'a>) -> String {
     let number = |value: Raw<'_>| if value.number().is_some() { scalar(value) } else { Value::Null };
     let mut groups = Map::new();

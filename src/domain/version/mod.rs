@@ -1,4 +1,4 @@
-//! Versions of Kolibri as senders write them (PROTOCOL.md 9.1): what they mean for the reply, and how they sort.
+//! Versions of Kolibri as senders write them (docs/protocol.md, 9.1): what they mean for the reply, and how they sort.
 
 mod order;
 mod range;
@@ -9,7 +9,7 @@ pub use range::{Range, RangeError};
 
 /// A readable version: three numeric parts, and what follows as far as it can be read.
 ///
-/// Versions sort as the previous server and Kolibri 0.12 sorted them (PROTOCOL.md 10.3).
+/// Versions sort as the previous server and Kolibri 0.12 sorted them (docs/protocol.md, 10.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     numbers: [u64; 3],
@@ -46,7 +46,7 @@ impl Version {
     }
 
     /// Whether this client understands `{"id", "messages"}`: from 0.11, whose alphas and betas count as before it
-    /// (PROTOCOL.md 5.2 and 11.2).
+    /// (docs/protocol.md, 5.2 and 11.2).
     #[must_use]
     pub fn takes_json(&self) -> bool {
         const FIRST: [u64; 3] = [0, 11, 0];

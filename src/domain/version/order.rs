@@ -1,4 +1,4 @@
-//! How the suffixes of versions sort: as the previous server and Kolibri 0.12 did it (PROTOCOL.md 10.3).
+//! How the suffixes of versions sort: as the previous server and Kolibri 0.12 did it (docs/protocol.md, 10.3).
 //!
 //! They made a semantic version of Python's version: `0.16.0b10` became the pre-release `b.10.c`, and so did a final
 //! version, as `c`. So alphas and betas lie below their final version, release candidates and untagged development

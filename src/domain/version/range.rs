@@ -1,4 +1,4 @@
-//! Ranges of versions, as messages carry them (PROTOCOL.md 10.3).
+//! Ranges of versions, as messages carry them (docs/protocol.md, 10.3).
 
 use std::fmt;
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// The shapes of PROTOCOL.md 9.1 and what lies around them.
+        /// The shapes of docs/protocol.md, 9.1 and what lies around them.
         fn version()(
             numbers in prop::array::uniform3(0u32..4),
             suffix in "(a[0-9]{1,2}|b[0-9]{1,2}|rc[0-9]|\\.post1|-alpha-?[0-9])?(\\.dev[0-9]?([+.-]git[.-][0-9]{1,3})?)?(\\+[a-z]{1,3})?|.{0,8}",

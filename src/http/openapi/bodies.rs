@@ -1,5 +1,5 @@
 //! What a sender may put into a body, for the document only: bodies are read by `domain`, which takes far more than this.
-//! Tests below hold the two together. What the keys mean: PROTOCOL.md sections 4 and 7.
+//! Tests below hold the two together. What the keys mean: docs/protocol.md, 4 and 7.
 
 #![expect(dead_code, reason = "only the schemas of these types are used")]
 

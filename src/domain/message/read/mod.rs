@@ -1,7 +1,7 @@
 //! From a document to a message, or all that is wrong with it.
 //!
 //! The rules are those that clients impose: one message that a client cannot store makes it discard the whole reply, so
-//! that it sends no statistics, and some versions do not ping again until they are restarted (PROTOCOL.md 5.3 and 10.1).
+//! that it sends no statistics, and some versions do not ping again until they are restarted (docs/protocol.md, 5.3 and 10.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ const KEYS: [&str; 7] = ["id", "stage", "versionRange", "linkUrl", "date", "tran
 pub const STAGES: [(&str, Stage); 4] =
     [("Draft", Stage::Draft), ("Staged", Stage::Staged), ("Active", Stage::Active), ("Withdrawn", Stage::Withdrawn)];
 
-/// What Kolibri falls back on; without it the page of a device in another language fails (PROTOCOL.md 10.2).
+/// What Kolibri falls back on; without it the page of a device in another language fails (docs/protocol.md, 10.2).
 pub const FALLBACK_LANGUAGE: &str = "en";
 
 impl Message {
@@ -317,7 +317,7 @@ fn wrong(path: &[&str], value: &Value, allowed: &str) -> Problem {
     Problem::new(path, format!("got {}, allowed is {allowed}", kind(value)))
 }
 
-/// `en`, `sw-tz`, `es-419`, `zh-hans` (PROTOCOL.md 9.6).
+/// `en`, `sw-tz`, `es-419`, `zh-hans` (docs/protocol.md, 9.6).
 fn is_language(code: &str) -> bool {
     let mut parts = code.split('-');
     code.len() <= MAX_LANGUAGE

@@ -24,17 +24,18 @@ impl Unknown {
     }
 }
 
-/// Of the form `v1/word`, which holds no identifier, or a scan.
+/// Of the form `v1/word` or `v1/word/word`, which holds no identifier, or a scan.
 fn kind(rest: &str) -> &'static str {
-    let mut parts = rest.strip_suffix('/').unwrap_or(rest).split('/');
-    let (Some(version), Some(word), None) = (parts.next(), parts.next(), parts.next()) else { return "scan" };
+    let (version, name) = rest.strip_suffix('/').unwrap_or(rest).split_once('/').unwrap_or_default();
     let is_version = matches!(version.as_bytes(), [b'v', digit] if digit.is_ascii_digit());
-    let is_word = (1..=32).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    match word {
-        "errorreports" if is_version => "errorreports",
-        _ if is_version && is_word => "other",
-        _ => "scan",
+    let is_word = |word: &str| {
+        (1..=32).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    if !is_version || name.split('/').count() > 2 || !name.split('/').all(is_word) {
+        return "scan";
     }
+    // What the coming Kolibri is said to send, and an earlier draft of it.
+    if ["errors/report", "errorreports"].contains(&name) { "error_report" } else { "other" }
 }
 
 #[cfg(test)]
@@ -45,8 +46,11 @@ mod tests {
     #[test]
     fn kinds_are_a_fixed_list() {
         for (path, expected) in [
-            ("v1/errorreports", "errorreports"),
-            ("v2/errorreports/", "errorreports"),
+            ("v1/errors/report/", "error_report"),
+            ("v2/errorreports/", "error_report"),
+            ("v1/errors/report/list", "scan"),
+            ("v1/errors//", "scan"),
+            ("v1", "scan"),
             ("v2/pingback", "other"),
             ("v1/survey_results", "other"),
             ("v1/facility/0190163d-8694-739b-aea5-966c26f8ad91", "scan"),

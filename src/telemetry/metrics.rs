@@ -19,7 +19,7 @@ const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
 /// Reports of an unknown kind, as no label takes a value from a sender: what a newer Kolibri is said to send, anything else in the
 /// form of its paths, and what scanners try.
-pub const UNKNOWN_KINDS: [&str; 3] = ["errorreports", "other", "scan"];
+pub const UNKNOWN_KINDS: [&str; 3] = ["error_report", "other", "scan"];
 
 /// Where unknown keys are found.
 const UNKNOWN_PLACES: [&str; 4] = ["pingback", "statistics", "channel", "facility"];
@@ -113,7 +113,7 @@ metrics! {
     http_request_duration_seconds: HistogramVec ["route"] {SECONDS},
     /// Open connections.
     http_connections: IntGaugeVec ["listener"],
-    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `expired` (older than the retention, not stored), `invalid`, `too_large` or `unavailable` (503).
+    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `expired` (older than the retention, not stored), `limited` (too many of one installation within the hour, not stored), `invalid`, `too_large` or `unavailable` (503).
     pingbacks_total: IntCounterVec ["outcome"],
     /// Statistics reports by what became of them.
     statistics_total: IntCounterVec ["outcome"],
@@ -153,7 +153,7 @@ metrics! {
     periods_counted_total: IntCounterVec ["grain", "result"],
     /// Lines of the log that were thrown away, as nobody read those before.
     log_lines_dropped_total: IntCounter,
-    /// What is posted below `/api/` to a path that is not known here, answered 404: `errorreports`, `other` in the form of Kolibri's paths, or `scan`.
+    /// What is posted below `/api/` to a path that is not known here, answered 404: `error_report`, `other` in the form of Kolibri's paths, or `scan`.
     unknown_reports_total: IntCounterVec ["kind"],
     /// Keys that are not known here, in reports that were answered with success: of a `pingback`, of `statistics`, or of an entry for a `channel` or a `facility`. They are in the column `extra`.
     unknown_keys_total: IntCounterVec ["place"],

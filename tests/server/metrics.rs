@@ -133,7 +133,7 @@ fn hold_no_label_of_a_sender(setup: &Setup) {
         ("method", &["DELETE", "GET", "POST", "other"][..]),
         ("release", &["0.19", "0.16", "other"]),
         ("listener", &["admin", "public"]),
-        ("kind", &["errorreports", "other", "scan"]),
+        ("kind", &["error_report", "other", "scan"]),
         ("route", &["/", "/api/v1/pingback", "/api/v1/statistics", "/livez", "/metrics", "/readyz", "unmatched"]),
         ("outcome", &["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"]),
     ] {

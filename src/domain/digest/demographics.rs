@@ -1,5 +1,5 @@
 //! Who learns and who coaches: numbers by gender and by age, out of what devices tell of groups (docs/protocol.md, 7).
-//! A device tells of no group under 10.
+//! A device sends them of ten people or more.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -27,7 +27,8 @@ pub struct StatisticsReport {
     pub channels: Vec<ChannelRow>,
     /// One per readable entry of `f`.
     pub facilities: Vec<FacilityRow>,
-    /// A JSON object (its text) of unknown keys, and in `_dropped` those not kept: of entries as `c.KEY` and `f.KEY`.
+    /// A JSON object (its text) of unknown keys; in `_dropped` those not kept, in `_cut` the texts that were cut: of entries as
+    /// `c.KEY` and `f.KEY`.
     pub extra: Cow<'static, str>,
 }
 

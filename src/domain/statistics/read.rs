@@ -59,6 +59,7 @@ struct Room<'a> {
     privacy: &'a Privacy,
     bytes: usize,
     unknown_bytes: usize,
+    cut: Vec<&'static str>,
     dropped: Vec<String>,
     keys: UnknownKeys,
 }
@@ -92,7 +93,7 @@ impl<'a> Envelope<'a> {
         sent: usize,
         most: usize,
     ) -> Option<(StatisticsReport, UnknownKeys)> {
-        let pi = self.pi.map_or_else(String::new, cut);
+        let (pi, is_cut) = self.pi.map_or_else(Default::default, |pi| text::cut(text::text(pi), TEXT_LENGTH));
         let mut report = StatisticsReport {
             id,
             received_at,
@@ -106,9 +107,11 @@ impl<'a> Envelope<'a> {
             privacy,
             bytes: most.checked_sub(report.bytes())?,
             unknown_bytes: FEW_UNKNOWN.saturating_add(sent),
+            cut: Vec::new(),
             dropped: Vec::new(),
             keys: UnknownKeys { report: self.unknown.len(), ..UnknownKeys::default() },
         };
+        room.cut.extend(is_cut.then_some("pi"));
         let entries = MAX_ENTRIES.min(FEW_ENTRIES + sent / BYTES_OF_ENTRY);
         for (position, entry) in objects(self.channels) {
             let row = channel(position, entry, &mut room);
@@ -128,7 +131,7 @@ impl<'a> Envelope<'a> {
         for key in dropped {
             extra::note(&mut room.dropped, key.into());
         }
-        report.extra = extra::column(unknown, &[], std::mem::take(&mut room.dropped));
+        report.extra = extra::column(unknown, &room.cut, std::mem::take(&mut room.dropped));
         room.take(report.extra.len())?;
         Some((report, room.keys))
     }
@@ -138,6 +141,15 @@ impl Room<'_> {
     fn take(&mut self, bytes: usize) -> Option<()> {
         self.bytes = self.bytes.checked_sub(bytes)?;
         Some(())
+    }
+
+    /// A text column; that it was cut is told with the report.
+    fn text(&mut self, name: &'static str, value: Raw<'_>) -> String {
+        let (text, is_cut) = text::cut(text::text(value), TEXT_LENGTH);
+        if is_cut && !self.cut.contains(&name) {
+            self.cut.push(name);
+        }
+        text
     }
 
     /// The column of an entry of `list`; what does not fit is told with the report.
@@ -173,7 +185,7 @@ fn channel(position: i32, entry: Raw<'_>, room: &mut Room<'_>) -> ChannelRow {
     let mut unknown = Unknown::default();
     for (key, value) in entry.entries() {
         match &*key {
-            "ci" => row.channel_id = cut(value),
+            "ci" => row.channel_id = room.text("c.ci", value),
             "v" => row.version = text::integer(value),
             "u" => row.updated = text::date(value),
             "pi" => row.popular_ids = list(value, |value| cut(value).into()),
@@ -192,7 +204,7 @@ fn facility(position: i32, entry: Raw<'_>, room: &mut Room<'_>) -> FacilityRow {
     let mut unknown = Unknown::default();
     for (key, value) in entry.entries() {
         match &*key {
-            "fi" => row.facility_id = cut(value),
+            "fi" => row.facility_id = room.text("f.fi", value),
             "s" => row.settings = object(value, scalar),
             "lc" => row.learners = text::integer(value),
             "llc" => row.learner_logins = text::integer(value),
@@ -208,7 +220,7 @@ fn facility(position: i32, entry: Raw<'_>, room: &mut Room<'_>) -> FacilityRow {
             "crc" => row.classes = text::integer(value),
             "grc" => row.groups = text::integer(value),
             "dis" => row.devices = counts(value, MAX_DEVICES),
-            "sh" => row.user_subset = cut(value),
+            "sh" => row.user_subset = room.text("f.sh", value),
             _ => row.usage.take(key, value, &mut unknown),
         }
     }
@@ -381,6 +393,15 @@ mod tests {
         assert_eq!(facility.usage.learner_demographics, r#"{"bys":{"a":1.5},"gc":{"MALE":5}}"#);
         assert_eq!(facility.usage.non_learner_demographics, "{}");
         assert_eq!(keys, UnknownKeys { report: 2, channels: 2, facilities: 3 });
+    }
+
+    #[test]
+    fn what_was_cut_is_told() {
+        let long = "x".repeat(501);
+        let report =
+            report(&format!(r#"{{"pi":"{long}","c":[{{"ci":"{long}"}},{{"ci":"{long}"}}],"f":[{{"fi":"a"}}]}}"#));
+        assert_eq!(report.extra, r#"{"_cut":["pi","c.ci"]}"#);
+        assert_eq!((report.pi.len(), report.channels[1].channel_id.len()), (500, 500));
     }
 
     /// What packs a thousandfold takes no room in the store either.

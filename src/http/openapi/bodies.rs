@@ -61,7 +61,7 @@ pub struct Pingback {
 }
 
 /// A statistics report. Every key is optional and may be null; a value of another type is accepted
-/// too, and kept as far as it makes sense. Unknown keys are not kept.
+/// too, and kept as far as it makes sense. Unknown keys are kept, up to a cap.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 pub struct Statistics {

@@ -4,8 +4,8 @@ use std::{error::Error, time::Duration};
 
 use kube::{Client, Config, core::Status};
 
-use super::follow::WATCH;
-
+/// After so long the API server ends a watch, and it begins anew.
+pub(super) const WATCH: Duration = Duration::from_secs(30);
 /// For a connection: the API server is near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of what is logged about an answer.

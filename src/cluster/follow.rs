@@ -23,11 +23,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::access::{Access, explain, explain_status};
+use super::access::{Access, WATCH, explain, explain_status};
 use crate::telemetry::metrics::Metrics;
 
-/// After so long the API server ends a watch, and it begins anew.
-pub(super) const WATCH: Duration = Duration::from_secs(30);
 /// So much later it has fallen silent; and so much earlier its end is no orderly one.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Between two lists.

@@ -3,16 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    layer::{Layer, Source},
+    layer::{CONFIG_MAP, Layer, Source},
     load::last_good,
 };
 
 /// The key of a ConfigMap, and so the file in the folder where it is mounted, that holds configuration. Its other keys
 /// that end in `.yaml` or `.yml` hold messages.
 pub const CONFIGURATION: &str = "config.yaml";
-
-/// What the names of their layers begin with, as `kubectl` writes them.
-pub(super) const PREFIX: &str = "configmap/";
 
 /// What is known of each ConfigMap that is followed; the later stands above the earlier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +42,7 @@ impl ConfigMaps {
     /// The ConfigMap that a layer of that name is.
     #[must_use]
     pub fn name_of(layer: &str) -> Option<&str> {
-        layer.strip_prefix(PREFIX)
+        layer.strip_prefix(CONFIG_MAP)
     }
 
     /// Those that the layers name in `kubernetes.config_maps`, as far as these can be read; nothing is known of them yet.

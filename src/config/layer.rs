@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::{
     complaint::{Complaint, printable},
-    config_maps,
     schema::Key,
     yaml,
 };
@@ -14,6 +13,9 @@ use super::{
 /// What the variables that set a key begin with. Two underscores, since Kubernetes makes `NUTRITIONFACTS_PORT` and the
 /// like for every container that stands beside a service of that name.
 pub(super) const PREFIX: &str = "NUTRITIONFACTS__";
+
+/// What the name of a layer begins with that is a ConfigMap, as `kubectl` writes it.
+pub(super) const CONFIG_MAP: &str = "configmap/";
 
 /// The origin of a key that no layer sets.
 pub const DEFAULT: &str = "default";
@@ -197,7 +199,7 @@ impl Layer {
 }
 
 fn config_map_name(name: &str) -> String {
-    format!("{}{name}", config_maps::PREFIX)
+    format!("{}{name}", CONFIG_MAP)
 }
 
 /// The variable that sets a key.

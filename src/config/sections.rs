@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::units::Enabled;
 use super::{secret::Secret, units};
 use crate::domain::{
     mode::{self, ModeRule},
@@ -225,16 +226,6 @@ pub struct Kubernetes {
     /// Where all of these are; unset: in the namespace of the pod, or of the kubeconfig.
     #[schemars(length(min = 1))]
     pub namespace: Option<String>,
-}
-
-/// `kubernetes.enabled`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Enabled {
-    /// Inside a pod.
-    #[default]
-    Auto,
-    /// Yes or no.
-    Set(bool),
 }
 
 /// `telemetry`: how the server is seen.

@@ -6,8 +6,6 @@ use bytesize::ByteSize;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::sections::Enabled;
-
 /// A listen address.
 pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -64,6 +62,16 @@ pub(super) fn auto_or_bool(_: &mut SchemaGenerator) -> Schema {
         "type": ["string", "boolean"],
         "enum": ["auto", "true", "false", true, false],
     })
+}
+
+/// `kubernetes.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enabled {
+    /// Inside a pod.
+    #[default]
+    Auto,
+    /// Yes or no.
+    Set(bool),
 }
 
 impl Serialize for Enabled {

@@ -11,7 +11,7 @@ use super::{
     extra::{self, Unknown},
     json::{Entries, NotAnObject, Raw},
     privacy::Privacy,
-    profile::{self, Description, Profile},
+    profile::{self, Described, Description, Profile},
     text,
 };
 
@@ -43,17 +43,6 @@ pub struct Arrival {
     pub received_at: Timestamp,
     /// Of the sender.
     pub address: IpAddr,
-}
-
-/// What a ping needs to know of its profile.
-#[derive(Debug, Clone)]
-pub struct Described<'a> {
-    /// See [`Profile::id`].
-    pub profile: Uuid,
-    /// See [`Profile::instance_id`].
-    pub instance_id: Arc<str>,
-    /// See [`Profile::cut`].
-    pub cut: &'a [&'static str],
 }
 
 impl<'a> Pingback<'a> {

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::{
     json::Raw,
     mode::{self, ModeRule},
-    pingback::Described,
     platform,
     privacy::Privacy,
     text,
@@ -230,6 +229,17 @@ pub struct Profile {
     /// Names of fields that were cut; each ping says so in `extra`.
     #[serde(skip)]
     pub cut: Box<[&'static str]>,
+}
+
+/// What a ping needs to know of its profile.
+#[derive(Debug, Clone)]
+pub struct Described<'a> {
+    /// See [`Profile::id`].
+    pub profile: Uuid,
+    /// See [`Profile::instance_id`].
+    pub instance_id: Arc<str>,
+    /// See [`Profile::cut`].
+    pub cut: &'a [&'static str],
 }
 
 impl Profile {

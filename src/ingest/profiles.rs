@@ -19,9 +19,8 @@ use uuid::Uuid;
 
 use crate::domain::{
     mode::{self, ModeRule},
-    pingback::Described,
     privacy::Privacy,
-    profile::{Description, Profile},
+    profile::{Described, Description, Profile},
     version::Version,
 };
 

@@ -1,5 +1,6 @@
 //! Where rows rest: PostgreSQL or SQLite, the same operations on both.
 
+mod books;
 mod connections;
 mod conninfo;
 mod digest;

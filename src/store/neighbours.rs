@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::digest::Books;
+use super::books::Books;
 use crate::domain::{
     Timestamp,
     digest::pings::{After, Late, Ping},

@@ -20,7 +20,7 @@ use crate::{
         pings::{Before, Changes, Key, Known, Ping, Said, Usual},
         usage::{Channel, ChannelEntry, Facility, FacilityEntry, Sessions},
     },
-    store::digest::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
+    store::books::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
 };
 
 /// Batches of one step at most.
@@ -117,13 +117,13 @@ impl Books for PostgresBooks<'_> {
             .bind(column(&usual, |usual| usual.last.country.as_str()))
             .bind(column(&usual, |usual| usual.last.subdivision.as_str()));
         let rows = self.fetch(query).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::before)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::before)).collect()
     }
 
     async fn known(&mut self, instances: &[&str]) -> sqlx::Result<HashMap<String, Known>> {
         let sql = format!("SELECT {KNOWN} FROM installations WHERE instance_id = ANY ($1)");
         let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(instances)).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::known)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::known)).collect()
     }
 
     async fn said(&mut self, keys: &BTreeSet<Key>) -> sqlx::Result<HashMap<Key, Said>> {
@@ -135,7 +135,7 @@ impl Books for PostgresBooks<'_> {
             .bind(keys.iter().map(|key| &*key.0).collect::<Vec<_>>())
             .bind(keys.iter().map(|key| key.1).collect::<Vec<_>>());
         let rows = self.fetch(query).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::said)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::said)).collect()
     }
 
     async fn save(&mut self, changes: &Changes) -> sqlx::Result<()> {

@@ -25,7 +25,7 @@ use crate::{
         },
         version::{build, release},
     },
-    store::digest::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
+    store::books::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},
 };
 
 /// A transaction of the digest.
@@ -119,14 +119,14 @@ impl Books for SqliteBooks<'_> {
         });
         let rows = json_text(&rows.collect::<Vec<_>>())?;
         let rows = self.fetch(sqlx::query(include_str!("../sql/sqlite_digest_usual.sql")).bind(rows)).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::before)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::before)).collect()
     }
 
     async fn known(&mut self, instances: &[&str]) -> sqlx::Result<HashMap<String, Known>> {
         let sql =
             format!("SELECT {KNOWN} FROM json_each(?1) AS name CROSS JOIN installations ON instance_id = name.value");
         let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(json_text(&instances)?)).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::known)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::known)).collect()
     }
 
     async fn said(&mut self, keys: &BTreeSet<Key>) -> sqlx::Result<HashMap<Key, Said>> {
@@ -136,7 +136,7 @@ impl Books for SqliteBooks<'_> {
         );
         let keys: Vec<_> = keys.iter().map(|(instance, profile)| (instance, hex(*profile))).collect();
         let rows = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(json_text(&keys)?)).await?;
-        rows.iter().map(|row| FromRow::from_row(row).map(digest::said)).collect()
+        rows.iter().map(|row| FromRow::from_row(row).map(books::said)).collect()
     }
 
     async fn save(&mut self, changes: &Changes) -> sqlx::Result<()> {

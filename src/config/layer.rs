@@ -199,7 +199,7 @@ impl Layer {
 }
 
 fn config_map_name(name: &str) -> String {
-    format!("{}{name}", CONFIG_MAP)
+    format!("{CONFIG_MAP}{name}")
 }
 
 /// The variable that sets a key.

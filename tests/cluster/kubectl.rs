@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::support::eventually;
 
-const HINT: &str = "see \"A cluster for the tests\" in CONTRIBUTING.md";
+const HINT: &str = "see \"A cluster for the tests\" in docs/testing.md";
 
 /// The definition of the custom resource, as the program prints it.
 pub static DEFINITION: LazyLock<String> = LazyLock::new(|| {

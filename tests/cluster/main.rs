@@ -1,7 +1,7 @@
 //! The program and its custom resource against a real API server.
 //!
 //! Not part of a plain `cargo test`, as it needs a cluster: `cargo test --test cluster` runs it in that of `KUBECONFIG`
-//! (CONTRIBUTING.md, "A cluster for the tests").
+//! (docs/testing.md, "A cluster for the tests").
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! What becomes of the server while the API server is away, or comes back as another one.
 //!
 //! Not part of a plain `cargo test`, as it takes a control plane of its own: `cargo test --test control_plane` stops and
-//! starts that of `CONTROL_PLANE` (CONTRIBUTING.md, "A cluster for the tests").
+//! starts that of `CONTROL_PLANE` (docs/testing.md, "A cluster for the tests").
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -35,7 +35,7 @@ impl Plane {
     pub fn take() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = env::var_os("CONTROL_PLANE").filter(|folder| !folder.is_empty());
-        let hint = "see \"A cluster for the tests\" in CONTRIBUTING.md";
+        let hint = "see \"A cluster for the tests\" in docs/testing.md";
         let folder =
             folder.unwrap_or_else(|| panic!("CONTROL_PLANE is not set, and these tests stop and start it: {hint}"));
         Self { folder: folder.into(), stopped: Vec::new(), _turn: turn }

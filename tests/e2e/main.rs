@@ -1,6 +1,6 @@
 //! The product as people install it: by `helm` and `kubectl`, on a real cluster, with containers.
 //!
-//! Not part of a plain `cargo test`: `cargo test --test e2e` installs into the cluster of `KUBECONFIG` (CONTRIBUTING.md, "A
+//! Not part of a plain `cargo test`: `cargo test --test e2e` installs into the cluster of `KUBECONFIG` (docs/testing.md, "A
 //! cluster for the tests"), whose nodes this machine reaches, and which has the image of `E2E_IMAGE`. One test at a time.
 
 #[path = "../support/mod.rs"]

@@ -83,7 +83,7 @@ pub fn functions(builder: &mut GlobalsBuilder) {
     /// What renders the objects: the real tools.
     fn _run<'v>(program: &str, arguments: Value<'v>) -> anyhow::Result<String> {
         let arguments = strings(&arguments.to_json_value()?)?;
-        let hint = "install Helm and kubectl: CONTRIBUTING.md";
+        let hint = "install Helm and kubectl: docs/testing.md";
         let helm = env::var_os("HELM").filter(|_| program == "helm");
         let program = helm.map_or_else(|| program.to_owned(), |helm| helm.to_string_lossy().into_owned());
         let output = Command::new(&program).args(arguments).current_dir(ROOT).output();

@@ -1,15 +1,15 @@
 //! nutritionfacts: the telemetry server of Kolibri.
 //!
-//! Floors, from the top; a module imports only from lower floors, never from a sibling (`tests/floors.rs`):
+//! Layers, from the top; a module imports only from lower ones, never from a sibling (`tests/layers.rs`):
 //!
 //! ```text
-//! 6  cli                    the only place that knows everyone
-//! 5  http  cluster          how the world speaks to us (do not know each other)
-//! 4  ingest  messages  maintenance  leadership    what the service does (do not know each other)
-//! 3  store                  where rows rest
-//! 2  telemetry  lifecycle   how we are seen, how we start and stop
-//! 1  config                 what may be set, from which layer it came
-//! 0  domain                 the words and the pure rules
+//! 6  cli                    the command line; the only module that imports all others
+//! 5  http  cluster          interfaces to clients and to Kubernetes (independent of each other)
+//! 4  ingest  messages  maintenance  leadership    what the service does (independent of each other)
+//! 3  store                  PostgreSQL and SQLite
+//! 2  telemetry  lifecycle   logs, metrics and traces; start and stop
+//! 1  config                 settings and where each value comes from
+//! 0  domain                 types and rules without I/O
 //! ```
 //!
 //! The walk of one ping:

@@ -1,4 +1,4 @@
-//! A module imports only from strictly lower floors; the floors are those of the picture in `src/lib.rs`.
+//! A module imports only from strictly lower layers; the layers are those of the picture in `src/lib.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
 };
 
 /// From the top, as in the picture.
-const FLOORS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 7] = [
     &["cli"],
     &["http", "cluster"],
     &["ingest", "messages", "maintenance", "leadership"],
@@ -17,8 +17,8 @@ const FLOORS: [&[&str]; 7] = [
     &["domain"],
 ];
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().rev().position(|modules| modules.contains(&module))
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().rev().position(|modules| modules.contains(&module))
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -91,21 +91,21 @@ fn word(text: &str) -> Option<String> {
 
 /// Every import in `source`, a file of `module`, that does not lead down.
 fn climbs(module: &str, source: &str) -> Vec<String> {
-    let Some(own) = floor(module) else {
-        return vec![format!("`{module}` stands on no floor: add it to the picture in src/lib.rs and to FLOORS")];
+    let Some(own) = layer(module) else {
+        return vec![format!("`{module}` is in no layer: add it to the picture in src/lib.rs and to LAYERS")];
     };
     // `super::super::` may lead to the root as well: one way to write it is enough to watch.
     let around = named_after("super::super", source).into_iter().map(|name| format!("super::super::{name}"));
     named_after("crate", source)
         .into_iter()
         .chain(around)
-        .filter(|name| name != module && floor(name).is_none_or(|other| other >= own))
+        .filter(|name| name != module && layer(name).is_none_or(|other| other >= own))
         .map(|name| format!("`{module}` may not import `{name}`"))
         .collect()
 }
 
 #[test]
-fn modules_import_only_from_lower_floors() {
+fn modules_import_only_from_lower_layers() {
     let faults: Vec<String> = sources()
         .iter()
         .filter(|path| !["lib", "main"].contains(&top_module(path).as_str()))
@@ -118,16 +118,16 @@ fn modules_import_only_from_lower_floors() {
 }
 
 #[test]
-fn the_picture_shows_these_floors() {
+fn the_picture_shows_these_layers() {
     let library = include_str!("../src/lib.rs");
-    for (number, modules) in (0..FLOORS.len()).rev().zip(FLOORS) {
+    for (number, modules) in (0..LAYERS.len()).rev().zip(LAYERS) {
         let start = format!("//! {number}  ");
-        let line = library.lines().find_map(|line| line.strip_prefix(&start)).expect("a line for each floor");
+        let line = library.lines().find_map(|line| line.strip_prefix(&start)).expect("a line for each layer");
         // Two spaces stand between neighbours, three or more before the words that explain.
         let shown: Vec<&str> = line.split("   ").next().unwrap().split("  ").map(str::trim).collect();
-        assert_eq!(shown, modules, "floor {number}");
+        assert_eq!(shown, modules, "layer {number}");
     }
-    assert!(!library.contains(&format!("//! {}  ", FLOORS.len())), "the picture has more floors than FLOORS");
+    assert!(!library.contains(&format!("//! {}  ", LAYERS.len())), "the picture has more layers than LAYERS");
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Failure {
 
     /// As a line of the log where a program reads the lines: it could not read any other.
     fn logged(self, is_json: bool) -> Self {
-        if !is_json || !tracing::enabled!(tracing::Level::ERROR) {
+        if !is_json || !tracing::event_enabled!(tracing::Level::ERROR) {
             return self;
         }
         tracing::error!("{self}");

@@ -15,6 +15,8 @@ impl Unknown {
         let kind = kind(rest);
         metrics.unknown_reports_total.with_label_values(&[kind]).inc();
         if kind != "scan" && self.0.begins(|count| tracing::warn!(count, "more reports of an unknown kind")) {
+            // A second word may be anybody's name.
+            let path = (kind == "error_report" || rest.trim_end_matches('/').matches('/').count() == 1).then_some(path);
             tracing::warn!(
                 kind,
                 path,
@@ -24,7 +26,7 @@ impl Unknown {
     }
 }
 
-/// Of the form `v1/word` or `v1/word/word`, which holds no identifier, or a scan.
+/// Of the form `v1/word` or `v1/word/word`, or a scan.
 fn kind(rest: &str) -> &'static str {
     let (version, name) = rest.strip_suffix('/').unwrap_or(rest).split_once('/').unwrap_or_default();
     let is_version = matches!(version.as_bytes(), [b'v', digit] if digit.is_ascii_digit());

@@ -227,6 +227,8 @@ impl Writing {
                 Err(StoreError::Rejected { .. }) if batch.len() > 1 => {
                     let middle = part.start + batch.len() / 2;
                     parts.extend([middle..part.end, part.start..middle]);
+                    // Reports before the one at fault may be there: SQLite writes a large batch in pieces.
+                    write = Write::Replay;
                     continue;
                 }
                 Err(StoreError::Rejected { reason }) => {

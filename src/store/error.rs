@@ -19,7 +19,7 @@ pub enum StoreError {
     /// What the writer knew of the store is no longer so; nothing was written. See [`super::Store::write_pings`].
     #[error("the store has changed")]
     Stale,
-    /// The store refuses one of the rows; none was written.
+    /// The store refuses one of the rows; none was written, or of reports those before it (see [`super::Store::write_statistics`]).
     #[error("the store refuses a row ({reason})")]
     Rejected {
         /// SQLSTATE and constraint name only (docs/privacy.md: DETAIL quotes rows).
@@ -62,8 +62,8 @@ impl StoreError {
 /// What is wrong and what somebody has to do, where waiting does not repair it; empty for all else.
 fn advice(reason: &str) -> String {
     // An SQLSTATE, a primary code of SQLite, or the beginning of what was said instead.
-    let primary = reason.strip_prefix("SQLite ").and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
-    let primary = primary.map(|code| format!("SQLite {code}"));
+    let code = reason.strip_prefix("SQLite ").map(|code| code.split(' ').next().unwrap_or_default());
+    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| format!("SQLite {}", code & 0xff));
     let is_meant = |with: &str| primary.as_ref().map_or_else(|| reason.starts_with(with), |primary| primary == with);
     ADVICE.iter().find(|(with, _)| is_meant(with)).map(|(_, advice)| format!(": {advice}")).unwrap_or_default()
 }

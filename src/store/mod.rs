@@ -243,7 +243,8 @@ impl Store {
         }
     }
 
-    /// Writes statistics reports with their channels and facilities: all or none.
+    /// Writes statistics reports with their channels and facilities: all or none, on the embedded store a thousand entries at a time.
+    /// There what comes before a report that is refused stays: write them again as [`Write::Replay`].
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter},
 };
 use tokio::runtime::{Builder, Runtime};
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -75,7 +75,12 @@ impl Delivery {
             .build();
         let exporter = Told { exporter, is_reachable: AtomicBool::new(true), dropped: AtomicU64::new(0) };
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
-        let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build();
+        let provider = SdkTracerProvider::builder()
+            // Not by the variables of OpenTelemetry: what exists is sampled, see `Traces::request`.
+            .with_sampler(Sampler::AlwaysOn)
+            .with_resource(resource)
+            .with_span_processor(processor)
+            .build();
         drop(entered);
         Ok(Self { provider, runtime: Some(runtime) })
     }
@@ -96,8 +101,7 @@ impl Drop for Delivery {
     }
 }
 
-/// Takes the spans with our target, and no event: a library's span may hold an address, an event anything. Those that exist are
-/// sampled (see [`super::traces::Traces::request`]), which is what the provider's own sampler makes of them.
+/// Takes the spans with our target, and no event: a library's span may hold an address, an event anything.
 pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S> {
     let ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
     tracing_opentelemetry::layer()

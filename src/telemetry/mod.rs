@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
-use tracing::Metadata;
+use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -33,9 +33,9 @@ pub struct Telemetry {
     pub controls: Controls,
     /// Whether each line is a JSON object.
     pub is_json: bool,
-    _lines: WorkerGuard,
     // Before the lines, as it may have something to say.
     _delivery: Option<Delivery>,
+    _lines: WorkerGuard,
 }
 
 /// Lines that wait to be written, some hundred bytes each.
@@ -123,10 +123,17 @@ fn begin(log: &sections::Log, delivery: Option<&Delivery>) -> Log {
     } else {
         lines.with_ansi(terminal).boxed()
     };
-    // Lines are events; spans are for the collector alone.
-    let lines = lines.with_filter(filter.and(filter_fn(|metadata: &Metadata<'_>| metadata.is_event())));
-    // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(lines).with(delivery.map(Delivery::layer)).try_init();
+    // Spans are for the collector alone. What only asks whether a line would be written is neither span nor event. Without the hint
+    // every library's spans would be made, down to the finest.
+    let no_spans = filter_fn(|metadata: &Metadata<'_>| !metadata.is_span());
+    let lines = lines.with_filter(filter.and(no_spans.with_max_level_hint(LevelFilter::TRACE)));
+    let registry = tracing_subscriber::registry().with(lines);
+    // A second start in one process (tests) keeps the first. No layer rather than one that is `None`: beside a layer without a
+    // filter, whoever asks and then writes loses the line.
+    let _ = match delivery {
+        Some(delivery) => registry.with(delivery.layer()).try_init(),
+        None => registry.try_init(),
+    };
     Log { is_json, filter: handle, dropped, lines: guard }
 }
 

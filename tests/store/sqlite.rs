@@ -125,6 +125,30 @@ async fn a_large_report_is_written_in_pieces() {
     assert_eq!(bench.count("outbox").await, 0);
 }
 
+/// One that is refused leaves those before it where they are, also when they are written again.
+#[tokio::test]
+async fn what_was_written_before_a_refused_report_stays() {
+    let mut bench = Bench::sqlite().await;
+    bench.store.migrate(now()).await.unwrap();
+    bench
+        .execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END",
+        )
+        .await;
+    let reports = [report("a", 1499), report("p", 10)];
+    let error = write_reports(&bench.store, &reports, Write::New).await.unwrap_err();
+    assert!(matches!(error, StoreError::Rejected { .. }), "{error}");
+    // As the queue does it: in halves, again.
+    write_reports(&bench.store, &reports[..1], Write::Replay).await.unwrap();
+    bench.reopen().await;
+    bench.store.migrate(now()).await.unwrap();
+    assert_eq!((bench.count("statistics").await, bench.count("unfinished").await), (1, 0));
+    assert_eq!((bench.count("channel_statistics").await, bench.count("outbox").await), (1499, 1));
+    // A process that ends while it writes again what is there marks nothing.
+    bench.execute("CREATE TRIGGER late BEFORE DELETE ON unfinished BEGIN SELECT RAISE(ABORT, 'l'); END").await;
+    write_reports(&bench.store, &reports[..1], Write::Replay).await.unwrap();
+}
+
 /// What was written of a report that was never finished goes, at the next start or before the next one.
 #[tokio::test]
 async fn no_part_of_a_report_stays_without_the_whole() {

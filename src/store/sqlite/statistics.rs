@@ -98,7 +98,9 @@ impl Sqlite {
         id: Uuid,
         piece: Piece<'_>,
     ) -> sqlx::Result<bool> {
-        const SQL: &str = "INSERT INTO unfinished (statistics_id) VALUES (?1) ON CONFLICT (statistics_id) DO NOTHING";
+        // Again after a failure, it may be there as a whole.
+        const SQL: &str = "INSERT INTO unfinished (statistics_id)
+            SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM statistics WHERE id = ?1) ON CONFLICT (statistics_id) DO NOTHING";
         let id = id.to_string();
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         if !is_present(&mut transaction, (&self.state, epoch)).await? {

@@ -1,9 +1,9 @@
--- What is stored of a ping is said once (docs/decisions/0016-pings-and-profiles.md): `pings` has what changes from ping to ping,
--- `profiles` what an installation says of itself, one row each time it says something new. The view `pingbacks` has all of it.
+-- `pings` has the values that change from ping to ping. `profiles` has what an installation reports about itself, with a new row each
+-- time that changes. The view `pingbacks` joins both (docs/decisions/0016-pings-and-profiles.md).
 
--- One partition a month, by the UUIDv7 itself: the bounds of a month are two uuids, and the id alone is the key
--- (docs/decisions/0011-partitions-by-id.md). The server makes the months. No other index: one on a random key costs as much as the
--- row itself. The columns are in the order that wastes no room.
+-- One partition per month, by the UUIDv7 itself: the bounds of a month are two uuids, and the id alone is the key
+-- (docs/decisions/0011-partitions-by-id.md). The server creates the partitions. There is no index on a random key, because it would cost
+-- as much as the row itself. The columns are in the order that needs the least padding.
 CREATE TABLE pings (
     received_at timestamptz NOT NULL,
     uptime bigint NOT NULL,
@@ -19,8 +19,8 @@ CREATE TABLE pings (
 ) PARTITION BY RANGE (id);
 CREATE INDEX pings_received_at ON pings USING brin (received_at);
 
--- `profile` is a hash of all other columns, keyed where they could be guessed from it. Byte order ("C") makes comparisons cheap
--- and the same in every database.
+-- `profile` is a hash of all other columns, keyed where they could be guessed from it. The collation "C" (byte order) makes comparisons
+-- cheap and equal in every database.
 CREATE TABLE profiles (
     instance_id text COLLATE "C" NOT NULL,
     profile uuid NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE profiles (
     PRIMARY KEY (instance_id, profile)
 );
 
--- LEFT JOIN, though every ping has its profile: so a query that needs no column of it does not read it.
+-- LEFT JOIN, although every ping has its profile: a query that uses no column of `profiles` then does not read it.
 CREATE VIEW pingbacks AS
 SELECT pings.id, pings.received_at, pings.instance_id, profiles.kolibri_version, profiles.mode, profiles.platform, profiles.os,
     profiles.sysversion, profiles.python_version, profiles.database_id, profiles.system_id, profiles.node_id, profiles.language,

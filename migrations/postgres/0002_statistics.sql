@@ -1,8 +1,8 @@
--- Months, as those of pings; the server makes them together.
+-- One partition per month, as for `pings`; the server creates both together.
 CREATE TABLE statistics (
     id uuid NOT NULL,
     received_at timestamptz NOT NULL,
-    -- Null if pi names no ping. No foreign key: months are dropped.
+    -- Null if `pi` matches no ping. There is no foreign key, because months are dropped.
     pingback_id uuid,
     pi text NOT NULL,
     extra jsonb NOT NULL,

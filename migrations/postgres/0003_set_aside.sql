@@ -5,6 +5,6 @@ CREATE TABLE set_aside (
     instance_id text NOT NULL,
     -- SQLSTATE and constraint name only.
     reason text NOT NULL,
-    -- json, not jsonb: a row may be here just because jsonb refuses it.
+    -- json, not jsonb: the row may be here because jsonb rejected it.
     "row" json NOT NULL
 );

@@ -1,7 +1,7 @@
--- Batches that nothing was derived from yet. A batch commits with its row here; whoever digests it deletes the row in the same
--- transaction (docs/decisions/0015-one-outbox.md).
+-- Batches that are not digested yet. A batch commits together with its row here, and the digest deletes that row in its own transaction
+-- (docs/decisions/0015-one-outbox.md).
 CREATE TABLE outbox (
-    -- UUIDv7 of its first row.
+    -- UUIDv7 of the batch's first row.
     batch uuid PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('pings', 'statistics')),
     -- By the clock of the database.
@@ -10,18 +10,18 @@ CREATE TABLE outbox (
     greatest_id uuid NOT NULL,
     ids uuid[] NOT NULL
 );
--- Random bytes: trying to compress them is in vain.
+-- Random bytes do not compress, so PostgreSQL must not try.
 ALTER TABLE outbox ALTER COLUMN ids SET STORAGE EXTERNAL;
 
--- One row: what every server must know before it writes. A batch is written only by a server that knows the present generation.
+-- A single row, which every server must know before it writes. Only a server that knows the current generation can write a batch.
 CREATE TABLE store_state (
     id smallint PRIMARY KEY CHECK (id = 1),
-    -- Changes whenever one of the following does, or what servers remember of profiles is no longer right.
+    -- Incremented whenever one of the following columns changes, or when the servers' caches of profiles become invalid.
     generation bigint NOT NULL,
-    -- What arrives for days before this one is not stored: a retention has deleted them or begun to. Sealed periods are never
+    -- Rows for days before this one are not stored, because retention has deleted those days or begun to. Sealed periods are never
     -- counted again.
     sealed_before date NOT NULL,
-    -- The number of the last migration that a program must know to work with this schema.
+    -- The number of the newest migration that a program must know to work with this schema.
     oldest_program bigint NOT NULL
 );
 INSERT INTO store_state VALUES (1, 1, '0001-01-01', 1);

@@ -1,4 +1,4 @@
--- One row: the last good messages, for a start at which their sources cannot be read.
+-- A single row with the last good messages. A server uses it if it cannot read their sources at start.
 CREATE TABLE message_snapshot (
     id smallint PRIMARY KEY CHECK (id = 1),
     catalogue json NOT NULL

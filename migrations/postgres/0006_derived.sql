@@ -1,15 +1,15 @@
--- What is derived from pings and reports by the digest (docs/decisions/0015-one-outbox.md). Names and columns may change from
--- version to version: readers use `instances` and the views of the schema `reporting`.
+-- Tables that the digest derives from pings and reports (docs/decisions/0015-one-outbox.md). Their names and columns may change from
+-- version to version: read `instances` and the views of the schema `reporting` instead.
 
--- Nearly every ping updates its row here. With room in each page and no index on a column that changes, those updates stay in
--- their page (HOT).
+-- Nearly every ping updates a row here. Free space in each page and no index on a changing column keep those updates within their page
+-- (HOT).
 CREATE TABLE installations (
     first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL,
-    -- What `last_seen` was before the digest set it, for the digest to know.
+    -- The value of `last_seen` before the digest changed it; the digest reads it back.
     previous_seen timestamptz NOT NULL,
     pings bigint NOT NULL,
-    -- What the latest ping said, and the columns of it that dashboards filter and group by.
+    -- The profile of the latest ping, and those of its columns that dashboards filter and group by.
     profile uuid NOT NULL,
     ordinary boolean NOT NULL,
     first_ordinary boolean NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE installations (
     language text COLLATE "C" NOT NULL,
     timezone text COLLATE "C" NOT NULL,
     database_id text COLLATE "C" NOT NULL,
-    -- With the first ping.
+    -- Values of the first ping.
     first_version text COLLATE "C" NOT NULL,
     first_release text COLLATE "C" NOT NULL,
     first_build text COLLATE "C" NOT NULL
@@ -40,7 +40,7 @@ SELECT installations.instance_id, installations.first_seen, installations.last_s
 FROM installations LEFT JOIN profiles
     ON profiles.instance_id = installations.instance_id AND profiles.profile = installations.profile;
 
--- Each ping whose version differs from that of the ping before; the first version of an installation is in its row.
+-- Each ping whose version differs from that of the ping before. The first version of an installation is in `installations`.
 CREATE TABLE version_changes (
     instance_id text COLLATE "C" NOT NULL,
     id uuid NOT NULL,
@@ -63,12 +63,12 @@ CREATE TABLE ping_gaps (
     PRIMARY KEY (day, ordinary, at_least_hours)
 );
 
--- A facility as its largest report has it; counters are totals since the installation, so the greatest is the newest.
+-- A facility, with the values of its largest report. Counters are totals since the installation, so the greatest is the newest.
 CREATE TABLE facilities (
     facility_id text COLLATE "C" PRIMARY KEY,
     first_reported timestamptz NOT NULL,
     last_reported timestamptz NOT NULL,
-    -- The report with the most learners, and what is taken from it.
+    -- The report with the most learners, and the values taken from it.
     largest json NOT NULL,
     ordinary boolean NOT NULL,
     country text NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE facilities (
     coaches bigint NOT NULL,
     learner_demographics jsonb NOT NULL,
     coach_demographics jsonb NOT NULL,
-    -- The report with the most sessions, and what is taken from it.
+    -- The report with the most sessions, and the values taken from it.
     busiest json NOT NULL,
     sessions_by_kind jsonb NOT NULL,
     learner_logins bigint NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE facilities (
     anonymous_minutes bigint NOT NULL
 );
 
--- A channel of an installation as its latest report has it.
+-- A channel of an installation, with the values of its latest report.
 CREATE TABLE channels (
     channel_id text COLLATE "C" NOT NULL,
     instance_id text COLLATE "C" NOT NULL,
@@ -104,23 +104,23 @@ CREATE TABLE channels (
     PRIMARY KEY (channel_id, instance_id)
 );
 
--- Days, weeks and months in which something has changed. A period is counted while `changes` differs from `counted`; when,
--- say the other columns, by the clock of the database.
+-- Days, weeks and months with changed data. A period is due for counting while `changes` differs from `counted`. The other columns
+-- determine when it is counted, by the clock of the database.
 CREATE TABLE periods (
     grain text NOT NULL CHECK (grain IN ('day', 'week', 'month')),
     begins date NOT NULL,
     changes bigint NOT NULL,
     counted bigint NOT NULL DEFAULT 0,
-    -- Counted while it was the last one, by the last ping of each installation: once more when it no longer is.
+    -- True if it was counted while it was the latest period, by the last ping of each installation. It is counted once more afterwards.
     provisional boolean NOT NULL DEFAULT false,
     added_at timestamptz NOT NULL DEFAULT now(),
-    -- The last attempt, and what it took.
+    -- The time of the last attempt, and its duration.
     tried_at timestamptz,
     took interval,
     PRIMARY KEY (grain, begins)
 );
 
--- Each installation that pinged in a period counts once, by its last ping in it.
+-- Each installation that pinged in a period counts once, by its last ping in that period.
 CREATE TABLE activity (
     grain text NOT NULL,
     begins date NOT NULL,
@@ -131,12 +131,12 @@ CREATE TABLE activity (
     country text NOT NULL,
     instances bigint NOT NULL,
     new_instances bigint NOT NULL,
-    -- Null while the period is the last one.
+    -- Null while the period is the latest one.
     pings bigint,
     PRIMARY KEY (grain, begins, ordinary, release, build, os, country)
 );
 
--- How many of those first seen in the month `cohort` pinged in `month`.
+-- The number of installations first seen in the month `cohort` that pinged in `month`.
 CREATE TABLE cohorts (
     month date NOT NULL,
     cohort date NOT NULL,

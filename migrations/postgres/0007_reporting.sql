@@ -1,11 +1,11 @@
--- What dashboards ask: views in the schema `reporting` (docs/data.md). They stay as they are from version to version.
+-- The views that dashboards query, in the schema `reporting` (docs/data.md). They stay the same from version to version.
 CREATE SCHEMA reporting;
 
--- The smallest id of a moment: what `id` is compared with so that only the months in question are read.
+-- The smallest id of a point in time. Comparing `id` with it makes PostgreSQL read only the months in question.
 CREATE FUNCTION reporting.id_from(moment timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
 
--- Release lines in order: 0.9 before 0.10; `other` before all.
+-- Sorts release lines: 0.9 before 0.10, and `other` before all.
 CREATE FUNCTION reporting.release_order(release text) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT coalesce(substring(release FROM '^0\.([0-9]+)$')::int, -1) $$;
 
@@ -48,7 +48,7 @@ SELECT active.cohort, active.month,
 FROM cohorts AS active
 JOIN cohorts AS begun ON begun.cohort = active.cohort AND begun.month = active.cohort AND begun.ordinary = active.ordinary;
 
--- From the first week in which ten installations had it, to the first in which half of all had it or a later one.
+-- From the first week in which ten installations ran a release line, to the first in which half of all ran it or a later one.
 CREATE VIEW reporting.adoption AS
 WITH weekly AS (
     SELECT ordinary, begins, release_order, sum(instances) AS instances
@@ -69,8 +69,8 @@ WITH weekly AS (
 SELECT ordinary, '0.' || release_order AS release, release_order, first_week, half_week, half_week - first_week AS days_to_half
 FROM begun LEFT JOIN half USING (ordinary, release_order);
 
--- How many installations share a database. The packages from 0.15.0 to 0.16.1 shipped one with an id in it, the same for all
--- of a version, so these do not tell.
+-- The number of installations that share a database. The packages from 0.15.0 to 0.16.1 shipped a database that already had an id, the
+-- same for all installations of a version, so those versions are left out.
 CREATE VIEW reporting.clones AS
 SELECT ordinary, copies, count(*) AS databases
 FROM (
@@ -90,8 +90,8 @@ SELECT channel_id, ordinary, coalesce(nullif(country, ''), 'unknown') AS country
     anonymous_sessions, user_minutes, anonymous_minutes
 FROM channels;
 
--- Who learns and who coaches, of facilities whose largest report tells; a device tells of no group under 10, nor do we.
--- Of all facilities in one pass.
+-- Learners and coaches by gender, of facilities whose largest report has these figures. Devices leave out groups under 10, and so do
+-- these views. All facilities are read in one pass.
 CREATE VIEW reporting.genders AS
 SELECT ordinary, people, gender, number
 FROM (
@@ -142,8 +142,8 @@ CROSS JOIN LATERAL (
 ) AS groups (people, age, number)
 WHERE number >= 10;
 
--- New installations by network and day, with the middle of the times between them: a roll-out of cloned devices, or a loop.
--- Networks (/24 and /48) also where addresses are kept as seen. With its owner's rights, as it reads pings.
+-- New installations by network and day, with the median of the times between them. It reveals a rollout of cloned devices, or a loop. It
+-- returns networks (/24 and /48) even if whole addresses are stored. It runs with its owner's rights, because it reads pings.
 CREATE FUNCTION reporting.new_by_network(since timestamptz, until timestamptz)
 RETURNS TABLE (day date, network text, ordinary boolean, new_instances bigint, median_interval interval)
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
@@ -168,17 +168,17 @@ BEGIN
     FROM spaced GROUP BY 1, 2, 3 HAVING count(*) >= 10;
 END $$;
 REVOKE ALL ON FUNCTION reporting.new_by_network FROM PUBLIC;
--- A caller's temporary tables come last.
+-- `pg_temp` is last, so that a caller's temporary tables cannot shadow the real ones.
 DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION reporting.new_by_network SET search_path = %I, pg_temp', current_schema());
 END $$;
 
--- Lets the role `nutritionfacts_reporting` read the views. Whoever may make roles has it made here; otherwise an administrator
--- makes it and calls this again.
+-- Lets the role `nutritionfacts_reporting` read the views. If the caller may create roles, this function creates the role. Otherwise an
+-- administrator creates it and calls this again.
 CREATE FUNCTION reporting.grant_to_readers() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'nutritionfacts_reporting') THEN
-        -- Roles belong to all databases of the server: another one may be making it just now.
+        -- Roles are shared by all databases of the server: another one may be creating this role at the same time.
         BEGIN
             CREATE ROLE nutritionfacts_reporting NOLOGIN;
         EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN

@@ -1,8 +1,8 @@
--- What is stored of a ping is said once (docs/decisions/0016-pings-and-profiles.md): `pings` has what changes from ping to ping,
--- `profiles` what an installation says of itself, one row each time it says something new. The view `pingbacks` has all of it.
+-- `pings` has the values that change from ping to ping. `profiles` has what an installation reports about itself, with a new row each
+-- time that changes. The view `pingbacks` joins both (docs/decisions/0016-pings-and-profiles.md).
 
--- Ids are lower-case hyphenated UUIDv7, times YYYY-MM-DDTHH:MM:SS.ffffffZ: both sort by time as text. Without rowid: a row is its
--- key's only copy, and as ids rise, rows are appended.
+-- Ids are lower-case hyphenated UUIDv7, times YYYY-MM-DDTHH:MM:SS.ffffffZ: both sort by time as text. Without rowid, the row holds the
+-- only copy of its key; ids rise, so rows are appended.
 CREATE TABLE pings (
     id TEXT PRIMARY KEY NOT NULL,
     received_at TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE profiles (
     PRIMARY KEY (instance_id, profile)
 ) STRICT, WITHOUT ROWID;
 
--- LEFT JOIN, though every ping has its profile: so a query that needs no column of it does not read it.
+-- LEFT JOIN, although every ping has its profile: a query that uses no column of `profiles` then does not read it.
 CREATE VIEW pingbacks AS
 SELECT pings.id, pings.received_at, pings.instance_id, profiles.kolibri_version, profiles.mode, profiles.platform, profiles.os,
     profiles.sysversion, profiles.python_version, profiles.database_id, profiles.system_id, profiles.node_id, profiles.language,

@@ -1,7 +1,7 @@
 CREATE TABLE statistics (
     id TEXT PRIMARY KEY NOT NULL,
     received_at TEXT NOT NULL,
-    -- Null if pi names no pingback.
+    -- Null if `pi` matches no pingback.
     pingback_id TEXT,
     pi TEXT NOT NULL,
     extra TEXT NOT NULL CHECK (json_valid(extra))
@@ -69,6 +69,6 @@ CREATE TABLE facility_statistics (
     PRIMARY KEY (statistics_id, position)
 ) STRICT, WITHOUT ROWID;
 
--- Reports of which some entries are written and some are not: large ones are written in pieces, the row of `statistics` with the last
--- one. What a crash leaves here is removed at the next start.
+-- Reports that are only partly written. Large reports are written in pieces, with the row of `statistics` in the last piece. If a crash
+-- leaves reports here, the next start removes their entries.
 CREATE TABLE unfinished (statistics_id TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;

@@ -1,13 +1,13 @@
--- What is derived from pings and reports by the digest (docs/decisions/0015-one-outbox.md), as in PostgreSQL. Names and columns may
--- change from version to version: readers use `instances` and `nutritionfacts report`.
+-- Tables that the digest derives from pings and reports (docs/decisions/0015-one-outbox.md), as in PostgreSQL. Their names and columns
+-- may change from version to version: use `instances` and `nutritionfacts report` instead.
 CREATE TABLE installations (
     instance_id TEXT PRIMARY KEY NOT NULL,
     first_seen TEXT NOT NULL,
     last_seen TEXT NOT NULL,
-    -- What `last_seen` was before the digest set it, for the digest to know.
+    -- The value of `last_seen` before the digest changed it; the digest reads it back.
     previous_seen TEXT NOT NULL,
     pings INTEGER NOT NULL,
-    -- What the latest ping said.
+    -- The profile of the latest ping.
     profile BLOB NOT NULL,
     ordinary INTEGER NOT NULL,
     first_ordinary INTEGER NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE installations (
     language TEXT NOT NULL,
     timezone TEXT NOT NULL,
     database_id TEXT NOT NULL,
-    -- With the first ping.
+    -- Values of the first ping.
     first_version TEXT NOT NULL,
     first_release TEXT NOT NULL,
     first_build TEXT NOT NULL
@@ -62,7 +62,7 @@ CREATE TABLE facilities (
     facility_id TEXT PRIMARY KEY NOT NULL,
     first_reported TEXT NOT NULL,
     last_reported TEXT NOT NULL,
-    -- The report with the most learners, and what is taken from it.
+    -- The report with the most learners, and the values taken from it.
     largest TEXT NOT NULL,
     ordinary INTEGER NOT NULL,
     country TEXT NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE facilities (
     coaches INTEGER NOT NULL,
     learner_demographics TEXT NOT NULL,
     coach_demographics TEXT NOT NULL,
-    -- The report with the most sessions, and what is taken from it.
+    -- The report with the most sessions, and the values taken from it.
     busiest TEXT NOT NULL,
     sessions_by_kind TEXT NOT NULL,
     learner_logins INTEGER NOT NULL,
@@ -97,15 +97,15 @@ CREATE TABLE channels (
     PRIMARY KEY (channel_id, instance_id)
 ) STRICT, WITHOUT ROWID;
 
--- Days, weeks and months in which something has changed. A period is counted while `changes` differs from `counted`.
+-- Days, weeks and months with changed data. A period is due for counting while `changes` differs from `counted`.
 CREATE TABLE periods (
     grain TEXT NOT NULL CHECK (grain IN ('day', 'week', 'month')),
     begins TEXT NOT NULL,
     changes INTEGER NOT NULL,
     counted INTEGER NOT NULL DEFAULT 0,
-    -- Counted while it was the last one, by the last ping of each installation: once more when it no longer is.
+    -- True if it was counted while it was the latest period, by the last ping of each installation. It is counted once more afterwards.
     provisional INTEGER NOT NULL DEFAULT 0,
-    -- The last attempt in seconds since 1970, and the seconds that it took.
+    -- The time of the last attempt in seconds since 1970, and its duration in seconds.
     tried_at REAL,
     took REAL,
     PRIMARY KEY (grain, begins)
@@ -121,7 +121,7 @@ CREATE TABLE activity (
     country TEXT NOT NULL,
     instances INTEGER NOT NULL,
     new_instances INTEGER NOT NULL,
-    -- Null while the period is the last one.
+    -- Null while the period is the latest one.
     pings INTEGER,
     PRIMARY KEY (grain, begins, ordinary, release, build, os, country)
 ) STRICT, WITHOUT ROWID;

@@ -29,7 +29,7 @@ pub struct Http {
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_inflated_body: ByteSize,
-    /// Open connections; beyond, one of the network with the most gives way.
+    /// Open connections; beyond, one of the network with the most is closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// From the first byte of a header to its last.
@@ -120,7 +120,7 @@ pub struct Store {
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub statement_timeout: Duration,
-    /// What stands between us and PostgreSQL.
+    /// What is between the server and PostgreSQL.
     pub pooler: Pooler,
 }
 
@@ -182,7 +182,7 @@ pub struct Ingest {
     pub mode_rules: Vec<ModeRule>,
 }
 
-/// `messages`: what administrators of Kolibri are told.
+/// `messages`: messages to administrators of Kolibri.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Messages {
@@ -245,7 +245,7 @@ pub struct Tracing {
     /// Collector that takes traces by OTLP over gRPC, as `http://collector:4317`; unset: no traces.
     #[schemars(length(min = 1))]
     pub endpoint: Option<String>,
-    /// Share of the requests that are traced, unless their sender decided; 0 switches traces off altogether.
+    /// Share of the requests that are traced, unless their client decided; 0 switches traces off altogether.
     #[serde(deserialize_with = "units::deserialize_ratio")]
     #[schemars(schema_with = "units::ratio", extend("x-live" = true))]
     pub sample_ratio: f64,

@@ -1,6 +1,6 @@
 //! Every metric once; its doc comment is its HELP text.
 //!
-//! No label takes a value from a sender, unless it is on a fixed list.
+//! No label takes a value from a client, unless it is on a fixed list.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const PREFIX: &str = "nutritionfacts";
 const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
-/// Reports of an unknown kind, as no label takes a value from a sender: what a newer Kolibri is said to send, anything else in the
+/// Reports of an unknown kind, as no label takes a value from a client: what a newer Kolibri is said to send, anything else in the
 /// form of its paths, and what scanners try.
 pub const UNKNOWN_KINDS: [&str; 3] = ["error_report", "other", "scan"];
 
@@ -121,7 +121,7 @@ metrics! {
     pingbacks_by_release_total: IntCounterVec ["release"],
     /// Rows waiting for a commit.
     ingest_queue_rows: IntGauge,
-    /// Rows that may wait for a commit; beyond, senders get 503.
+    /// Rows that may wait for a commit; beyond, clients get 503.
     ingest_queue_capacity_rows: IntGauge,
     /// Rows of one commit.
     ingest_batch_rows: Histogram {ROWS},
@@ -151,7 +151,7 @@ metrics! {
     digest_oldest_age_seconds: IntGaugeVec ["store"],
     /// Days, weeks and months counted by this process: `counted`, `failed` (tried again later).
     periods_counted_total: IntCounterVec ["grain", "result"],
-    /// Lines of the log that were thrown away, as nobody read those before.
+    /// Lines of the log that were dropped, as the lines before them were not read in time.
     log_lines_dropped_total: IntCounter,
     /// What is posted below `/api/` to a path that is not known here, answered 404: `error_report`, `other` in the form of Kolibri's paths, or `scan`.
     unknown_reports_total: IntCounterVec ["kind"],
@@ -171,7 +171,7 @@ metrics! {
     config_watch_up: IntGaugeVec ["source"],
     /// Whether this process is the one that does what one has to do: 1 for one of all that share a database.
     leader: IntGauge,
-    /// Messages that are left out, as clients would choke on them or another one has their id, and files of messages that cannot be read.
+    /// Messages that are left out, as clients cannot read them or another one has their id, and files of messages that cannot be read.
     messages_rejected: IntGauge,
 }
 

@@ -79,7 +79,7 @@ fn eventually(mut condition: impl FnMut() -> bool) {
 #[test]
 fn a_program_is_run_anew_after_it_has_stopped_in_its_own_time() {
     // It takes its time to stop, as the server does.
-    let program = "echo begin >>starts; trap 'sleep 0.2; echo end >>ends; exit 0' TERM; while :; do sleep 0.05; done";
+    let program = "trap 'sleep 0.2; echo end >>ends; exit 0' TERM; echo begin >>starts; while :; do sleep 0.05; done";
     let mut restarted = Restarted::new(program);
     restarted.wait_for_starts(1);
     restarted.signal("-HUP");

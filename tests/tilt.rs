@@ -43,7 +43,10 @@ impl Restarted {
     fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tilt/restart");
-        let child = Command::new(script).args(["sh", "-c", program]).current_dir(&folder).spawn().unwrap();
+        // `nohup` ignores SIGHUP, and a shell cannot trap what was ignored when it began.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(script).args(["sh", "-c", program]);
+        let child = command.current_dir(&folder).spawn().unwrap();
         Self { child, folder }
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    config::{KeyError, secret::Secret, sections},
+    config::{KeyError, sections},
     domain::privacy::{Identifiers, Key, KeyTooShort, Privacy},
 };
 
@@ -64,25 +64,23 @@ pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Priva
     Ok(match privacy.identifiers {
         Identifiers::None => Privacy::None,
         Identifiers::Raw => {
-            let key = key(privacy, folder)?.map_or_else(key_of_this_process, |key| Ok(Key::new(key.expose())?))?;
+            let key = key(privacy, folder)?.map_or_else(key_of_this_process, Ok)?;
             Privacy::Raw { notice_version: privacy.notice_version.clone().unwrap_or_default(), key }
         }
         // The loader refuses PostgreSQL without a key.
-        Identifiers::Pseudonymous => {
-            Privacy::Pseudonymous(Key::new(key(privacy, folder)?.ok_or(KeyTooShort)?.expose())?)
-        }
+        Identifiers::Pseudonymous => Privacy::Pseudonymous(key(privacy, folder)?.ok_or(KeyTooShort)?),
     })
 }
 
 /// The configured key, else that of the embedded store.
-fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Secret>, RulesError> {
+fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Key>, RulesError> {
     let own = |folder: &Path| {
         let path = folder.join(FILE);
-        let long_enough = |text: String| Key::new(&text).map_err(io::Error::other).map(|_| Secret::from(text));
-        fs::read_to_string(&path).and_then(long_enough).map_err(|source| RulesError::Own { path, source })
+        let key = fs::read_to_string(&path).and_then(|text| Key::new(&text).map_err(io::Error::other));
+        key.map_err(|source| RulesError::Own { path, source })
     };
     Ok(match privacy.read_key()? {
-        Some(key) => Some(key),
+        Some(key) => Some(Key::new(key.expose())?),
         None => folder.map(own).transpose()?,
     })
 }

@@ -221,12 +221,6 @@ impl Share {
         Ok(())
     }
 
-    /// Whether nothing is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.units == 0
-    }
-
     fn is_cut(&self) -> bool {
         self.cut.as_ref().is_some_and(CancellationToken::is_cancelled)
     }

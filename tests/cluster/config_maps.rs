@@ -146,7 +146,7 @@ fn a_broken_one_keeps_no_server_from_starting() {
         assert!(is_answered(&server) && !server.log.text().contains("last good"), "{text}");
         is_last_good(&server, "0");
         install.configure("api: {reply: empty}");
-        eventually("it is mended", || (!is_answered(&server)).then_some(()));
+        eventually("it is fixed", || (!is_answered(&server)).then_some(()));
         is_last_good(&server, "1");
         install.configure(text);
         said(&server, "the last good configuration stays in force");
@@ -183,6 +183,6 @@ fn a_mounted_copy_is_replaced() {
     assert!(is_answered(&server));
     is_last_good(&server, "0");
     install.configure("api: {reply: empty}");
-    eventually("mended", || (!is_answered(&server)).then_some(()));
+    eventually("it is fixed", || (!is_answered(&server)).then_some(()));
     is_last_good(&server, "1");
 }

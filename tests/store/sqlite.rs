@@ -125,16 +125,20 @@ async fn a_large_report_is_written_in_pieces() {
     assert_eq!(bench.count("outbox").await, 0);
 }
 
+/// A store that refuses reports whose `pi` is `p`.
+async fn refusing() -> Bench {
+    const POISON: &str =
+        "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END";
+    let bench = Bench::sqlite().await;
+    bench.store.migrate(now()).await.unwrap();
+    bench.execute(POISON).await;
+    bench
+}
+
 /// One that is refused leaves those before it where they are, also when they are written again.
 #[tokio::test]
 async fn what_was_written_before_a_refused_report_stays() {
-    let mut bench = Bench::sqlite().await;
-    bench.store.migrate(now()).await.unwrap();
-    bench
-        .execute(
-            "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END",
-        )
-        .await;
+    let mut bench = refusing().await;
     let reports = [report("a", 1499), report("p", 10)];
     let error = write_reports(&bench.store, &reports, Write::New).await.unwrap_err();
     assert!(matches!(error, StoreError::Rejected { .. }), "{error}");
@@ -152,13 +156,7 @@ async fn what_was_written_before_a_refused_report_stays() {
 /// What was written of a report that was never finished goes, at the next start or before the next one.
 #[tokio::test]
 async fn no_part_of_a_report_stays_without_the_whole() {
-    let mut bench = Bench::sqlite().await;
-    bench.store.migrate(now()).await.unwrap();
-    bench
-        .execute(
-            "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END",
-        )
-        .await;
+    let mut bench = refusing().await;
     let poison = report("p", 2999);
     for again in [Write::New, Write::Replay] {
         let error = write_reports(&bench.store, &[&poison], again).await.unwrap_err();

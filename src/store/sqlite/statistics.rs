@@ -141,10 +141,10 @@ impl Sqlite {
                 insert_entries(&mut transaction, &id, entries).await?;
             }
         }
-        sqlx::query("DELETE FROM unfinished WHERE statistics_id = ?1")
-            .bind(reports[0].id.to_string())
-            .execute(&mut *transaction)
-            .await?;
+        if last.len() < Piece::from(reports[0]).len() {
+            let finished = sqlx::query("DELETE FROM unfinished WHERE statistics_id = ?1");
+            finished.bind(reports[0].id.to_string()).execute(&mut *transaction).await?;
+        }
         note(&mut transaction, "statistics", fresh.into_iter()).await?;
         transaction.commit().await?;
         Ok(true)

@@ -32,9 +32,9 @@ fn right_messages() {
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         stdout
     };
-    assert_eq!(told(&["one.yaml"]), "the message is right\n");
-    assert_eq!(told(&["."]), "all 3 messages are right\n");
-    assert_eq!(told(&["--set", "messages.files=[one.yaml, two.yaml]"]), "all 3 messages are right\n");
+    assert_eq!(told(&["one.yaml"]), "the message is valid\n");
+    assert_eq!(told(&["."]), "all 3 messages are valid\n");
+    assert_eq!(told(&["--set", "messages.files=[one.yaml, two.yaml]"]), "all 3 messages are valid\n");
 }
 
 #[test]
@@ -62,5 +62,5 @@ fn what_cannot_be_checked() {
     assert_eq!(code, Some(2));
     assert!(stderr.contains("name a PATH or set `messages.files`"), "{stderr}");
     let (code, stdout, _) = check(folder.path(), &["."]);
-    assert_eq!((code, stdout.as_str()), (Some(0), "there are no messages in these files\n"));
+    assert_eq!((code, stdout.as_str()), (Some(0), "these files contain no messages\n"));
 }

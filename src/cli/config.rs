@@ -1,4 +1,4 @@
-//! `nutritionfacts config`: shows, checks and describes the configuration.
+//! The subcommands of `nutritionfacts config`: show, check and describe the configuration.
 
 use std::{
     io::{self, Write},
@@ -24,9 +24,9 @@ pub struct Options {
 enum Command {
     /// Print the effective configuration as YAML, secrets redacted
     Show(With<Show>),
-    /// Print all that is wrong; exit 1 if anything is, 2 if a file cannot be read
+    /// Print every error in the configuration; exit 1 if there is one, 2 if a file cannot be read
     ///
-    /// Checks what `serve` would start with, environment and flags included.
+    /// Checks the configuration that `serve` would use, including environment and flags.
     Check(With<Check>),
     /// Print the JSON Schema of a configuration file
     Schema,
@@ -34,7 +34,7 @@ enum Command {
 
 #[derive(Args)]
 struct Show {
-    /// Say beside each key which layer set it
+    /// Print beside each key which layer set it
     #[arg(long)]
     origins: bool,
 }
@@ -47,11 +47,11 @@ struct Check {
 }
 
 impl Options {
-    /// Prints what was asked for.
+    /// Runs the subcommand and prints its result.
     ///
     /// # Errors
     ///
-    /// If the configuration is wrong, or nobody reads what is printed.
+    /// If the configuration is invalid, or stdout is closed.
     pub fn run(self, shared: Shared) -> Result<(), Failure> {
         match self.command {
             Command::Show(with) => print(&show(&shared.and(with.shared).load()?, with.options.origins)),
@@ -65,7 +65,7 @@ fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
     let shared = if files.is_empty() { shared } else { Shared { config: files, ..shared } };
     match load(&shared.layers()) {
         Ok(loaded) => {
-            // As `serve` finds them when it starts.
+            // The store's URL and files are checked as at the start of `serve`.
             Store::check(&loaded.store).map_err(|error| Failure::of_store(&loaded, error))?;
             let misplaced = loaded.misplaced();
             if !misplaced.is_empty() {
@@ -85,7 +85,7 @@ fn complain(complaints: &[Complaint]) -> Result<(), Failure> {
     Err(Failure::Told(1))
 }
 
-/// `println!` panics when the reader has gone away (`… | head`).
+/// `println!` panics when stdout is closed (`… | head`).
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes()).map_err(Failure::running)
 }

@@ -1,4 +1,4 @@
-//! `nutritionfacts messages`: checks message files before they are published.
+//! The subcommand `nutritionfacts messages`: checks message files before they are published.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Options {
 enum Command {
     /// Check message files against every rule that Kolibri clients impose
     ///
-    /// Prints all that is wrong, by file, line and document; exit 1 if anything is, 2 if a file cannot be read.
+    /// Prints every error by file, line and document; exit 1 if there is one, 2 if a file cannot be read.
     Check(With<Check>),
 }
 
@@ -30,18 +30,18 @@ struct Check {
 }
 
 impl Options {
-    /// Prints what was found.
+    /// Checks the messages and prints the result.
     ///
     /// # Errors
     ///
-    /// If a message is wrong, or a file cannot be read.
+    /// If a message is invalid, or a file cannot be read.
     pub fn run(self, shared: Shared) -> Result<(), Failure> {
         let Command::Check(With { shared: right, options: Check { mut paths } }) = self.command;
         if paths.is_empty() {
             paths.clone_from(&shared.and(right).load()?.messages.files);
         }
         if paths.is_empty() {
-            return Err(Failure::Unchecked("there is nothing to check: name a PATH or set `messages.files`".into()));
+            return Err(Failure::Unchecked("nothing to check: pass a PATH or set `messages.files`".into()));
         }
         let collection = Collection::of(&read(&paths), &Collection::default());
         let lines: Vec<_> = collection.rejected.iter().flatten().map(|complaint| format!("{complaint}\n")).collect();
@@ -54,9 +54,9 @@ impl Options {
             return Err(Failure::Told(1));
         }
         print(&match collection.messages().count() {
-            0 => "there are no messages in these files\n".to_owned(),
-            1 => "the message is right\n".to_owned(),
-            count => format!("all {count} messages are right\n"),
+            0 => "these files contain no messages\n".to_owned(),
+            1 => "the message is valid\n".to_owned(),
+            count => format!("all {count} messages are valid\n"),
         })
     }
 }

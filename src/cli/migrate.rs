@@ -1,4 +1,4 @@
-//! `nutritionfacts migrate`: the store's tables as this version needs them.
+//! The subcommand `nutritionfacts migrate`: migrates the store to the schema of this version.
 
 use clap::Args;
 
@@ -10,11 +10,11 @@ use crate::{config::Loaded, domain::Clock, store::Store};
 pub struct Options {}
 
 impl Options {
-    /// Applies what is missing, then ends.
+    /// Applies pending migrations and returns.
     ///
     /// # Errors
     ///
-    /// If the store cannot be reached, or refuses a migration.
+    /// If the store cannot be reached, or a migration fails.
     pub async fn run(self, loaded: Loaded) -> Result<(), Failure> {
         let store = Store::open(&loaded.store).await.map_err(|error| Failure::of_store(&loaded, error))?;
         store.migrate(SystemClock.now()).await.map_err(Failure::running)?;

@@ -1,4 +1,4 @@
-//! The command line: the only place that knows everyone.
+//! The command line: the only module that imports all others.
 
 mod clock;
 pub mod config;
@@ -39,11 +39,11 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(With<serve::Options>),
-    /// Apply the store's migrations, then end; safe to run many at once
+    /// Apply pending migrations of the store and exit; safe to run many at once
     Migrate(With<migrate::Options>),
-    /// Send one ping to a server, and see that it is kept
+    /// Send one ping to a server and check that it is stored
     Ping(ping::Options),
-    /// Tell which installations were active in a period, by system, version, country and language
+    /// Report which installations were active in a period, by system, version, country and language
     Report(With<report::Options>),
     /// Show, check and describe the configuration
     Config(config::Options),
@@ -55,10 +55,10 @@ enum Command {
     Crd,
 }
 
-/// A command's own flags together with the common ones.
+/// Flags of one command together with the common flags.
 ///
-/// The common flags may stand before the command, behind it, or both. clap's `global` would do for the first two, but
-/// of both it silently drops those before, and with them a whole layer of configuration.
+/// The common flags may stand before the command, after it, or both. With clap's `global`, flags before the command
+/// would be dropped silently if there are also some after it, and with them a whole layer of configuration.
 #[derive(Args)]
 pub struct With<T: Args> {
     #[command(flatten)]
@@ -70,35 +70,35 @@ pub struct With<T: Args> {
 /// Flags common to all commands.
 #[derive(Clone, Default, Args)]
 pub struct Shared {
-    /// Configuration file; may be repeated, the later over the earlier; replaces `NUTRITIONFACTS_CONFIG`
+    /// Configuration file; may be repeated, later files override earlier ones; replaces `NUTRITIONFACTS_CONFIG`
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Sets one key of the configuration; may be repeated
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// How a line of log looks
+    /// Format of log lines
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
-    /// Which lines to log, as `info` or `nutritionfacts=debug,sqlx=warn`
+    /// Filter for log lines, such as `info` or `nutritionfacts=debug,sqlx=warn`
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }
 
 impl Shared {
-    /// These flags, then those that stand further right.
+    /// These flags, overridden by those after the command.
     fn and(mut self, right: Self) -> Self {
         self.config.extend(right.config);
         self.set.extend(right.set);
         Self { log_format: right.log_format.or(self.log_format), log: right.log.or(self.log), ..self }
     }
 
-    /// The layers of the configuration, lowest first; mounted copies of ConfigMaps as what they are.
+    /// The layers of the configuration, lowest first; mounted copies of ConfigMaps count as ConfigMaps.
     fn layers(&self) -> Vec<Layer> {
         let layers = self.own_layers();
         ConfigMaps::of(&layers).arrange(layers)
     }
 
-    /// The same without a look at what is a ConfigMap.
+    /// The layers as they are, with mounted copies of ConfigMaps as plain files.
     fn own_layers(&self) -> Vec<Layer> {
         let format = self.log_format.map(|format| {
             let name = match format {
@@ -118,47 +118,47 @@ impl Shared {
         load(&self.layers()).map_err(Failure::Config)
     }
 
-    /// The same for a command that takes no ping: it needs no privacy key.
+    /// The effective configuration for a command that stores no pings and so needs no privacy key.
     fn load_without_privacy(&self) -> Result<Loaded, Failure> {
         let mut layers = self.layers();
         layers.push(Layer::flag("this command", "privacy.identifiers", "none"));
         load_to_start(&layers).map_err(Failure::Config)
     }
 
-    /// The configuration to start with: a ConfigMap that is followed never keeps a server from starting, whatever it says.
+    /// The configuration to start with: an invalid ConfigMap that is followed does not prevent the start.
     fn load_to_serve(&self) -> Result<Loaded, Failure> {
         load_to_start(&self.layers()).map_err(Failure::Config)
     }
 }
 
-/// Why a command ended without having done its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was called the wrong way, or asked for help.
+    /// Wrong usage, or a request for help.
     Usage(clap::Error),
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     Config(Vec<Complaint>),
-    /// It was said why already; what the process ends with.
+    /// The reason was already printed; holds the exit code.
     Told(u8),
-    /// What was to be checked cannot be.
+    /// The input that was to be checked cannot be read, or there is none.
     Unchecked(String),
-    /// It failed while running.
+    /// A failure at run time.
     Running(Box<dyn Error + Send + Sync>),
 }
 
 impl Failure {
-    /// A failure while running.
+    /// A failure at run time.
     pub fn running(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Running(error.into())
     }
 
-    /// What the configuration names cannot be used.
+    /// A configured file cannot be used: an error of this key.
     fn of_key(loaded: &Loaded, key: &str, error: &(dyn Error + 'static)) -> Self {
         let origin = loaded.origins.get(key).cloned().unwrap_or_default();
         Self::Config(vec![Complaint::new(origin, key, with_causes(error))])
     }
 
-    /// The store cannot be opened: the fault of a key, or of the place.
+    /// The store cannot be opened: an error of a key, or of the environment.
     fn of_store(loaded: &Loaded, error: OpenError) -> Self {
         let of_file = |file: &Option<PathBuf>, path: &PathBuf| file.as_ref() == Some(path);
         let key = match &error {
@@ -170,7 +170,7 @@ impl Failure {
         Self::of_key(loaded, key, &error)
     }
 
-    /// The privacy rules cannot be had: the fault of a key, or of the embedded store's folder.
+    /// The privacy rules cannot be loaded: an error of a key, or of the embedded store's folder.
     fn of_rules(loaded: &Loaded, error: RulesError) -> Self {
         if let RulesError::Own { .. } = error {
             Self::running(error)
@@ -179,7 +179,7 @@ impl Failure {
         }
     }
 
-    /// What the process ends with: 1 if it failed while running, 2 for usage and configuration.
+    /// Exit code: 1 for failures at run time, 2 for usage and configuration.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         self.code().into()
@@ -194,7 +194,7 @@ impl Failure {
         }
     }
 
-    /// As a line of the log where a program reads the lines: it could not read any other.
+    /// Logs the failure if the log is JSON, since log collectors read nothing else.
     fn logged(self, is_json: bool) -> Self {
         if !is_json || !tracing::event_enabled!(tracing::Level::ERROR) {
             return self;
@@ -203,10 +203,10 @@ impl Failure {
         Self::Told(self.code())
     }
 
-    /// Tells the reader of the terminal; help goes to stdout.
+    /// Prints the failure on stderr; help goes to stdout.
     pub fn report(&self) {
         match self {
-            // Nothing can be done when the terminal is gone.
+            // Nothing can be done if the terminal is closed.
             Self::Usage(error) => drop(error.print()),
             Self::Told(_) => {}
             Self::Config(_) | Self::Unchecked(_) | Self::Running(_) => eprintln!("nutritionfacts: {self}"),
@@ -222,14 +222,14 @@ impl fmt::Display for Failure {
                 f.write_str("the configuration is wrong")?;
                 complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
             }
-            Self::Told(_) => f.write_str("it was said why"),
+            Self::Told(_) => f.write_str("the reason was printed"),
             Self::Unchecked(reason) => f.write_str(reason),
             Self::Running(error) => f.write_str(&with_causes(error.as_ref())),
         }
     }
 }
 
-/// The message of an error, then those of its causes.
+/// The message of an error followed by those of its sources.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -244,14 +244,14 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 ///
 /// # Errors
 ///
-/// Why it did not do its work; the caller reports it and ends the process with its exit code.
+/// The reason of the failure; the caller reports it and exits with its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let Cli { shared, command } = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
     match command {
         Command::Serve(with) => {
             let shared = shared.and(with.shared);
             let loaded = shared.load_to_serve()?;
-            // Outlives the runtime: the last traces are sent whatever has happened.
+            // Outlives the runtime, so that the last traces are always sent.
             let telemetry = telemetry::start(&loaded.config.telemetry).map_err(Failure::running)?;
             block_on(with.options.run(loaded, telemetry.controls.clone(), move || shared.own_layers()))
                 .map_err(|failure| failure.logged(telemetry.is_json))
@@ -273,7 +273,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
     let result = runtime.block_on(command);
-    // A thread that waits for a file system which does not answer is not waited for.
+    // Do not wait for threads that are blocked by a hung file system.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }

@@ -1,5 +1,5 @@
-//! `nutritionfacts ping`: one ping to a server, as Kolibri sends it, and a look at whether it was kept. For whoever has just
-//! installed one: the image has no shell and no curl.
+//! The subcommand `nutritionfacts ping`: sends one ping as Kolibri does, and checks that it was stored. For new
+//! installations: the image has no shell and no curl.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,15 +20,15 @@ use tokio::{
 
 use super::{Failure, config::print, with_causes};
 
-/// It counts as no installation: it has no id, and a mode that keeps it out of what is reported.
+/// It has no id, and a mode that excludes it from reports, so it does not count as an installation.
 const PING: &str = r#"{"version": "0.19.5", "mode": "ping"}"#;
-/// The series that counts what was kept.
+/// The series that counts stored pings.
 const STORED: &str = "nutritionfacts_pingbacks_total{outcome=\"stored\"} ";
-/// Largest reply that is read.
+/// Longest reply that is read, in bytes.
 const MAX_REPLY: usize = 1024 * 1024;
-/// For one question.
+/// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two tries.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -39,25 +39,25 @@ pub struct Options {
     /// The public listener of the server
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
     url: Uri,
-    /// The admin listener, to see the ping counted; all addresses behind the name are asked, and their counts summed up
+    /// The admin listener, to check that the ping is counted; all addresses of the name are queried and their counts added
     #[arg(long, value_name = "URL")]
     admin_url: Option<Uri>,
-    /// Longest wait for a server that is not there yet
+    /// How long to retry while the server is not available
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration, value_name = "TIME")]
     timeout: Duration,
 }
 
 impl Options {
-    /// Sends it, and prints what has become of it.
+    /// Sends the ping and prints the result.
     ///
     /// # Errors
     ///
-    /// If it was not kept in time.
+    /// If the ping was not stored before the timeout.
     pub async fn run(self) -> Result<(), Failure> {
         let mut last = String::from("no answer");
         match timeout(self.timeout, self.until_kept(&mut last)).await {
-            Ok(reply) => print(&format!("the ping was kept; the reply is {reply}\n")),
-            Err(_) => Err(Failure::running(format!("the ping was not kept within {:?}: {last}", self.timeout))),
+            Ok(reply) => print(&format!("the ping was stored; the reply is {reply}\n")),
+            Err(_) => Err(Failure::running(format!("the ping was not stored within {:?}: {last}", self.timeout))),
         }
     }
 
@@ -81,7 +81,7 @@ impl Options {
         Ok(reply)
     }
 
-    /// How many pings all servers behind the admin address have kept.
+    /// Number of pings that all servers behind the admin address have stored.
     async fn stored(&self) -> Result<u64, Problem> {
         let Some(url) = &self.admin_url else { return Ok(0) };
         let mut sum = 0;
@@ -110,7 +110,7 @@ async fn ask(
     let question = async {
         let stream = TcpStream::connect(address).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender.
+        // The connection ends when the sender is dropped.
         tokio::spawn(connection);
         let host = url.authority().map_or("", |authority| authority.as_str());
         let request = Request::builder().method(method).uri(path).header(HOST, host);

@@ -1,4 +1,4 @@
-//! The privacy rules with the key that they need; the embedded store makes its own.
+//! The privacy rules with their key; the embedded store generates its own key.
 
 use std::{
     fmt::Write as _,
@@ -14,36 +14,36 @@ use crate::{
     domain::privacy::{Identifiers, Key, KeyTooShort, Privacy},
 };
 
-/// The name of the key that the embedded store makes beside its database.
+/// Name of the key file that the embedded store generates beside its database.
 const FILE: &str = "privacy.key";
 
-/// Why there are no rules.
+/// Why the privacy rules cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// The configured key.
+    /// The configured key cannot be used.
     #[error(transparent)]
     Configured(#[from] KeyError),
-    /// The key of the embedded store.
+    /// The key of the embedded store cannot be used.
     #[error("cannot use the privacy key {}", path.display())]
     Own {
         /// Its file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// Not long enough to be a secret.
+    /// The key is too short.
     #[error(transparent)]
     Short(#[from] KeyTooShort),
 }
 
-/// Makes the key of the embedded store in its folder, if none is configured and none is there.
+/// Generates the key of the embedded store in its folder, if none is configured and none exists.
 ///
-/// At the start only: a key that vanishes from a running server must not be replaced in silence, as the same device
+/// Only at start: a key that disappears while the server runs must not be replaced silently, as the same device
 /// would get another pseudonym.
 ///
 /// # Errors
 ///
-/// The key cannot be made.
+/// The key cannot be written.
 pub fn prepare(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<(), RulesError> {
     let Some(folder) = folder.filter(|_| privacy.key.is_none() && privacy.key_file.is_none()) else { return Ok(()) };
     let path = folder.join(FILE);
@@ -51,11 +51,11 @@ pub fn prepare(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<(),
         return Ok(());
     }
     make(&path).map_err(|source| RulesError::Own { path: path.clone(), source })?;
-    tracing::info!(path = %path.display(), "made a privacy key: keep it with the database, as a new one starts new pseudonyms");
+    tracing::info!(path = %path.display(), "generated a privacy key: back it up, because another key changes all pseudonyms");
     Ok(())
 }
 
-/// The rules in force. `folder` is that of the embedded store, whose key is used if none is configured.
+/// The active rules. `folder` is that of the embedded store, whose key is used if none is configured.
 ///
 /// # Errors
 ///
@@ -67,12 +67,12 @@ pub fn rules(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Priva
             let key = key(privacy, folder)?.map_or_else(key_of_this_process, Ok)?;
             Privacy::Raw { notice_version: privacy.notice_version.clone().unwrap_or_default(), key }
         }
-        // The loader refuses PostgreSQL without a key.
+        // The loader rejects PostgreSQL without a key.
         Identifiers::Pseudonymous => Privacy::Pseudonymous(key(privacy, folder)?.ok_or(KeyTooShort)?),
     })
 }
 
-/// The configured key, else that of the embedded store.
+/// The configured key, otherwise that of the embedded store.
 fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Key>, RulesError> {
     let own = |folder: &Path| {
         let path = folder.join(FILE);
@@ -85,8 +85,8 @@ fn key(privacy: &sections::Privacy, folder: Option<&Path>) -> Result<Option<Key>
     })
 }
 
-/// Raw identifiers need no key to be stored; the identity of what an installation says of itself is hashed with one all the
-/// same. Without a configured one each process has its own, so that each stores that once more.
+/// Raw identifiers are stored without a key, but profiles are identified by a keyed hash. Without a configured key
+/// each process uses its own, so each process stores each profile once more.
 fn key_of_this_process() -> Result<Key, RulesError> {
     static KEY: OnceLock<Key> = OnceLock::new();
     if let Some(key) = KEY.get() {
@@ -101,7 +101,7 @@ fn random_key() -> io::Result<Key> {
     Key::new(&random_hex()?).map_err(io::Error::other)
 }
 
-/// The key is on disk before the first pseudonym is made with it.
+/// Syncs the key to disk before the first pseudonym is made with it.
 fn make(path: &Path) -> io::Result<()> {
     let key = random_hex()?;
     let draft = path.with_extension("key.new");

@@ -1,4 +1,4 @@
-//! What a change of the configuration leads to in a running server: log lines, metrics, log filter, privacy rules.
+//! Applies configuration changes to a running server: log lines, metrics, log filter, privacy rules.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,29 +21,29 @@ use crate::{
     telemetry::{Controls, metrics::Metrics},
 };
 
-/// Between two looks at `privacy.key_file`: a rotated Secret is mounted within a minute anyway.
+/// Between two reads of `privacy.key_file`: a rotated Secret takes up to a minute to be mounted anyway.
 const KEY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Follows the configuration that is in force.
+/// Applies configuration changes.
 pub struct Reconfigure {
     /// Published by `config::live`.
     pub running: watch::Receiver<Loaded>,
     /// The rules that the ingest uses.
     pub privacy: watch::Sender<Arc<Privacy>>,
-    /// Of the embedded store.
+    /// Folder of the embedded store.
     pub folder: Option<PathBuf>,
     /// Logs and traces of the process.
     pub controls: Controls,
-    /// Of the process.
+    /// Metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// Who tells those that look after ConfigMaps.
+    /// Where notices for users who watch ConfigMaps are sent.
     pub watched: Watched,
-    /// Keys in ConfigMaps that were said to need a restart.
+    /// Keys in ConfigMaps that were already logged as needing a restart.
     pub misplaced: Vec<Complaint>,
 }
 
 impl Reconfigure {
-    /// Whether the files that a configuration names can be used.
+    /// Returns a check of whether the files that a configuration names can be read.
     pub fn accept(folder: Option<PathBuf>) -> impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static {
         move |loaded| match privacy_key::rules(&loaded.privacy, folder.as_deref()) {
             Ok(_) => Ok(()),
@@ -54,7 +54,7 @@ impl Reconfigure {
         }
     }
 
-    /// Runs for ever.
+    /// Runs forever.
     pub async fn run(mut self, mut outcomes: mpsc::Receiver<Outcome>) {
         self.applied();
         let mut ticks = interval(KEY_PAUSE);
@@ -70,12 +70,12 @@ impl Reconfigure {
             let dropped = &self.metrics.log_lines_dropped_total;
             dropped.inc_by(self.controls.dropped_lines().saturating_sub(dropped.get()));
             let (privacy, folder) = (self.running.borrow().privacy.clone(), self.folder.clone());
-            // A hung network file system must not hold up whoever looks at the configuration.
+            // A hung network file system must not block configuration changes.
             let rules = spawn_blocking(move || privacy_key::rules(&privacy, folder.as_deref())).await;
             match rules {
                 Err(_) => {}
                 Ok(Ok(rules)) => {
-                    // Known profiles rest on these very rules.
+                    // Cached profiles depend on these rules.
                     self.privacy.send_if_modified(|known| {
                         let is_new = **known != rules;
                         if is_new {
@@ -85,11 +85,11 @@ impl Reconfigure {
                     });
                     said.clear();
                 }
-                // The same problem once; the last good key stays.
+                // Each problem is logged once; the last valid key stays in use.
                 Ok(Err(error)) => {
                     let problem = super::with_causes(&error);
                     if problem != said {
-                        tracing::error!(problem, "cannot read the privacy key again: the last one stays in use");
+                        tracing::error!(problem, "cannot read the privacy key: the previous one stays in use");
                         said = problem;
                     }
                 }
@@ -98,7 +98,7 @@ impl Reconfigure {
     }
 
     fn outcome(&mut self, Outcome { changed, result, is_fresh }: &Outcome) {
-        // A file that the configuration names may have changed instead.
+        // The change may be in a file that the configuration names.
         let mut sources: BTreeSet<_> = changed.iter().map(|(source, _)| *source).collect();
         sources.extend(changed.is_empty().then_some(Source::File));
         let count = |result| {
@@ -135,7 +135,7 @@ impl Reconfigure {
                     tracing::error!(%complaint, "configuration rejected: {rest}");
                 }
                 if let Some(more @ 1..) = complaints.len().checked_sub(MOST_TOLD) {
-                    tracing::error!(more, "configuration rejected: there are more complaints");
+                    tracing::error!(more, "configuration rejected: there are more errors");
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Reconfigure {
     }
 }
 
-/// What those who look after the ConfigMaps are told by an Event.
+/// The Events for users who watch the ConfigMaps.
 fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Complaint>>, is_fresh: bool) -> Vec<Notice> {
     let mut names: BTreeSet<&str> = changed.iter().filter_map(|(_, layer)| ConfigMaps::name_of(layer)).collect();
     let notice =
@@ -162,8 +162,7 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
     match result {
         Ok(reload) => {
             let keys = reload.applied.join(", ");
-            let note =
-                if keys.is_empty() { "nothing in force is different".into() } else { format!("in force: {keys}") };
+            let note = if keys.is_empty() { "no effective value changed".into() } else { format!("active: {keys}") };
             let mut notices: Vec<_> = names.iter().copied().map(notice(Reason::Reloaded, note)).collect();
             for name in names {
                 let about = |complaint: &&Complaint| ConfigMaps::name_of(&complaint.layer) == Some(name);
@@ -176,7 +175,7 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
             notices
         }
         Err(complaints) => {
-            // A file may have changed that does not go together with a ConfigMap.
+            // The change may be in a file that contradicts a ConfigMap.
             let blamed = complaints.iter().flat_map(|complaint| complaint.layer.split(" and "));
             names.extend(blamed.filter_map(ConfigMaps::name_of));
             let Some(first) = complaints.first() else { return Vec::new() };
@@ -186,9 +185,9 @@ fn notices(changed: &[(Source, String)], result: &Result<Box<Reload>, Vec<Compla
     }
 }
 
-/// What is in force where a change is not.
+/// What stays active when a change is rejected.
 fn rest(is_fresh: bool) -> &'static str {
-    if is_fresh { "the server has started without it" } else { "the last good configuration stays in force" }
+    if is_fresh { "the server has started without it" } else { "the last good configuration stays active" }
 }
 
 fn and_more(first: &Complaint, more: usize) -> String {

@@ -1,4 +1,4 @@
-//! `nutritionfacts report`: the survey of installations, for people without Grafana.
+//! The subcommand `nutritionfacts report`: the survey of installations, for users without Grafana.
 
 use std::{
     fmt::Write as _,
@@ -21,22 +21,22 @@ use crate::{
     store::{ReadError, Reader},
 };
 
-/// Longest list of a table in the terminal; JSON has all.
+/// Number of rows of a table in the terminal; JSON has all.
 const LINES: usize = 15;
 
-/// Which period, and how to tell.
+/// Period and output format.
 #[derive(Args)]
 pub struct Options {
     /// First day of the period, in UTC; 30 days before its end if not given
     #[arg(long, value_name = "YYYY-MM-DD")]
     since: Option<NaiveDate>,
-    /// The day after the last; now if not given
+    /// The day after the last day; now if not given
     #[arg(long, value_name = "YYYY-MM-DD")]
     until: Option<NaiveDate>,
-    /// Also those of developers, testers, demonstrations and staff (with a mode)
+    /// Include developers, testers, demonstrations and staff (installations with a mode)
     #[arg(long)]
     all: bool,
-    /// How to tell
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -58,7 +58,7 @@ struct Report {
 }
 
 impl Options {
-    /// Reads the store, beside a server that may be running, and prints.
+    /// Reads the store, also while a server uses it, and prints the report.
     ///
     /// # Errors
     ///
@@ -79,14 +79,14 @@ impl Options {
         if since < midnight(sealed) {
             let period = Period::between(since, until).ok_or_else(|| {
                 Failure::Unchecked(format!(
-                    "pings before {sealed} are deleted: of that time there are counts of whole days, weeks (from Monday) and months"
+                    "pings before {sealed} are deleted: only counts of whole days, weeks (from Monday) and months are available"
                 ))
             })?;
             reader.counted(period, self.all, &mut survey).await.map_err(Failure::running)?;
             return self.tell(&Report { since, until, findings: survey.findings() });
         }
         let mut progress = Progress::new((until - since).num_days() + 1);
-        // Day by day and forwards, so that the last ping of an installation is the one that stays.
+        // Day by day in order, so that the last ping of an installation wins.
         let mut from = since;
         while from < until {
             let to = (from + TimeDelta::days(1)).min(until);
@@ -116,7 +116,7 @@ fn table(report: &Report, all: bool) -> String {
     let who = if all { "installations" } else { "ordinary installations" };
     let reported = match (findings.facilities, findings.learners) {
         (Some(facilities), Some(learners)) => format!("{facilities} facilities reported {learners} learners"),
-        _ => "their pings are deleted, so languages and facilities are not known, and versions only by their release"
+        _ => "their pings are deleted, so languages and facilities are unknown, and of versions only the release is known"
             .into(),
     };
     let mut text =
@@ -133,7 +133,7 @@ fn table(report: &Report, all: bool) -> String {
     text
 }
 
-/// One table: what is too much for a terminal is summed up in its last line.
+/// Prints one table; rows beyond the limit are summed up in its last line.
 fn part(text: &mut String, name: &str, groups: &[Group], of: u64) {
     let shown = if groups.len() > LINES + 1 { LINES } else { groups.len() };
     let rest: u64 = groups[shown..].iter().map(|group| group.installations).sum();
@@ -144,19 +144,19 @@ fn part(text: &mut String, name: &str, groups: &[Group], of: u64) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "\n{name:<width$}  installations   share");
     for (value, installations) in lines {
-        // Good to a tenth of a percent; tens of millions are far below where a float loses one.
+        // Precise to a tenth of a percent: counts are far below the precision of a float.
         #[expect(clippy::cast_precision_loss, reason = "a share for people")]
         let share = 100.0 * installations as f64 / of.max(1) as f64;
         let _ = writeln!(text, "{value:<width$}  {installations:>13}  {share:>5.1}%");
     }
 }
 
-/// What senders wrote, without what would move the cursor or break a line.
+/// Text from clients, without characters that would move the cursor or break a line.
 fn plain(value: &str) -> String {
     value.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).take(60).collect()
 }
 
-/// Says on standard error how far it is, when it takes long: in one line of a terminal, elsewhere now and then.
+/// Prints the progress of a long report on stderr: in one line on a terminal, otherwise a line now and then.
 struct Progress {
     days: i64,
     done: i64,
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_list_ends_with_the_rest_and_nothing_moves_the_cursor() {
+    fn a_long_list_is_summed_up_and_control_characters_are_removed() {
         let group = |n: u64| Group { value: format!("v{n}\u{1b}[2J\n"), installations: 100 - n };
         let mut text = String::new();
         part(&mut text, "version", &(0..20).map(group).collect::<Vec<_>>(), 1810);

@@ -1,4 +1,4 @@
-//! `nutritionfacts serve`: the server. What is built, and how it is wired.
+//! The subcommand `nutritionfacts serve`: what the server consists of, and how it is wired.
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,13 +32,13 @@ use crate::{
     telemetry::{Controls, metrics::Metrics, traces::Traces},
 };
 
-/// The admin listener has few clients, who have nothing to gain from many connections.
+/// The admin listener has few clients, and they need few connections.
 const MAX_ADMIN_CONNECTIONS: usize = 100;
-/// Descriptors for all else: files that are read, the database file, the cluster's API, traces, the log.
+/// File descriptors reserved for other uses: configuration files, the database file, the API server, traces, the log.
 const OTHER_FILES: usize = 100;
-/// For the first answers of an API server, and a look at what they are.
+/// Timeout for the first answers of the API server and for applying them.
 const FIRST_LOOK: Duration = Duration::from_secs(7);
-/// Between two tries to migrate while the database is away.
+/// Between two attempts to migrate while the database is down.
 const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// `serve` takes no flags of its own.
@@ -46,11 +46,11 @@ const MIGRATE_PAUSE: Duration = Duration::from_secs(1);
 pub struct Options {}
 
 impl Options {
-    /// Runs until it is told to stop; `read` reads the layers of the configuration again.
+    /// Runs until it is stopped; `read` reads the layers of the configuration again.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from starting, or ends it before its time.
+    /// If the server cannot start, or a part of it fails while it runs.
     pub async fn run(
         self,
         loaded: Loaded,
@@ -115,7 +115,7 @@ impl Options {
         }
         let leadership = leadership::run(store.clone(), metrics.clone(), leads);
         let (looked, first_look) = oneshot::channel();
-        // Only ConfigMaps can make the first look find anything else than the start did.
+        // Only ConfigMaps can make the first look find anything that was unknown at start.
         let first_look = (!config.kubernetes.config_maps.is_empty()).then_some(first_look);
         let maintenance = maintenance::run(store.clone(), SystemClock, metrics.clone());
         let duties = async { tokio::join!(leadership, maintenance) };
@@ -124,7 +124,7 @@ impl Options {
         let (sender, outcomes) = mpsc::channel(1);
         let read = move || {
             let layers = read();
-            // A file system that hangs must not hold this.
+            // A hung file system must not block this task.
             seen.borrow().arrange(layers)
         };
         let (accept, settled) = (Reconfigure::accept(folder.clone()), watched.clone());
@@ -145,13 +145,13 @@ impl Options {
                 tracing::info!("stopped");
                 Ok(())
             }
-            End::Hard(reason) => Err(Failure::running(format!("stopped before all was finished: {reason}"))),
+            End::Hard(reason) => Err(Failure::running(format!("stopped with requests in progress: {reason}"))),
             End::Failed(reason) => Err(Failure::running(reason)),
         }
     }
 }
 
-/// Signals that would end the process and are not meant to: `systemctl reload` and log rotation send them.
+/// Handles signals whose default would end the process: `systemctl reload` and log rotation send them.
 fn other_signals() -> io::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut users = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
@@ -163,18 +163,15 @@ fn other_signals() -> io::Result<impl Future<Output = ()> + Send> {
                 _ = users.1.recv() => "SIGUSR2",
             };
             if name == "SIGHUP" {
-                tracing::info!(
-                    signal = name,
-                    "the configuration is read again, as it is twice a second without a signal"
-                );
+                tracing::info!(signal = name, "the configuration is read twice a second, with or without a signal");
             } else {
-                tracing::info!(signal = name, "a signal without a meaning here");
+                tracing::info!(signal = name, "signal ignored");
             }
         }
     })
 }
 
-/// A task that has nothing to finish.
+/// Runs a task that can be cancelled at any time.
 async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send) {
     tokio::select! {
         () = task => {}
@@ -208,7 +205,7 @@ fn listener(
     Ok(Listener { name, socket, routes, deadlines, max_connections, traces: Traces::default() })
 }
 
-/// Migrates, however long the database is away; then probes it and does the duties, until the stop.
+/// Migrates, for as long as the database is down; then runs the health probe and the periodic tasks until the stop.
 async fn keep_store(
     store: Store,
     health: Health,
@@ -218,7 +215,7 @@ async fn keep_store(
     lifecycle: Lifecycle,
 ) {
     let work = async {
-        // Pings are to find the ConfigMaps in force, if there is an API server that tells of them.
+        // Apply the ConfigMaps before the first ping is answered, if the API server can be reached.
         if let Some(first_look) = first_look {
             let _ = timeout(FIRST_LOOK, first_look).await;
         }
@@ -229,9 +226,9 @@ async fn keep_store(
             if !error.is_transient() {
                 return lifecycle.fail(problem);
             }
-            // The same problem once, not once a second.
+            // Each problem is logged once, not once a second.
             if problem != said {
-                tracing::warn!(problem, "cannot reach the store yet: senders get 503 until it is there");
+                tracing::warn!(problem, "cannot reach the store yet: clients get 503 until it is up");
                 said = problem;
             }
             tokio::time::sleep(MIGRATE_PAUSE.mul_f32(0.5 + fastrand::f32())).await;
@@ -250,30 +247,30 @@ async fn prepare(store: &Store, messages: &mut Messages) -> Result<(), Migration
     Ok(messages.begin().await?)
 }
 
-/// The commit that was built, if the build was told (`NUTRITIONFACTS_REVISION`).
+/// The commit of this build, from `NUTRITIONFACTS_REVISION` at build time.
 fn revision() -> &'static str {
     option_env!("NUTRITIONFACTS_REVISION").unwrap_or("unknown")
 }
 
-/// How many connections there may be, as many file descriptors as there are: some are kept for the admin listener, the store and
-/// files.
+/// How many connections are allowed: bounded by the limit of open files, of which some are reserved for the admin listener,
+/// the store and files.
 fn places(config: &Config, open_files: u64) -> usize {
     let store = usize::try_from(config.store.max_connections).unwrap_or(usize::MAX);
     let others = MAX_ADMIN_CONNECTIONS.saturating_add(store).saturating_add(OTHER_FILES);
     let most = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(others).max(1);
     let wanted = config.http.max_connections;
-    // Where the limit is not known it is not reckoned with.
+    // The limit is ignored if it is unknown.
     if open_files == 0 || wanted <= most {
         return wanted;
     }
     tracing::warn!(
         open_files,
-        "http.max_connections is {wanted}, but the limit of open files leaves room for {most}: raise that limit (ulimit -n, LimitNOFILE=)"
+        "http.max_connections is {wanted}, but the limit of open files allows {most}: raise that limit (ulimit -n, LimitNOFILE=)"
     );
     most
 }
 
-/// Ten thousand connections need as many file descriptors; the soft limit is often 1,024.
+/// Raises the soft limit of open files, which is often 1,024, to the hard limit; returns the limit, or 0 if unknown.
 fn raise_open_files() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(0)
 }

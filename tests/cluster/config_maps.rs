@@ -93,7 +93,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
             let text = install.describe_live();
             text.lines().find(|line| line.contains("ConfigRejected") && line.contains(problem)).map(str::to_owned)
         });
-        assert!(event.contains("Warning") && event.contains("the last good configuration stays in force"), "{event}");
+        assert!(event.contains("Warning") && event.contains("the last good configuration stays active"), "{event}");
         let logged = problem.replace(" (and 39999 more, see the log)", "");
         assert!(server.log.text().contains(logged.trim_start_matches('(')) || problem.starts_with('('), "{problem}");
     }
@@ -108,7 +108,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
     assert_eq!(config_hash(&server), Some(hash.clone()));
     install.configure("{api: {reply: empty}, ingest: {max_batch: 11}}");
     eventually("another configuration, another hash", || (config_hash(&server)? != hash).then_some(()));
-    eventually("it is told", || install.describe_live().contains("in force: ingest.max_batch").then_some(()));
+    eventually("it is told", || install.describe_live().contains("active: ingest.max_batch").then_some(()));
 }
 
 fn config_hash(server: &Server) -> Option<String> {
@@ -149,7 +149,7 @@ fn a_broken_one_keeps_no_server_from_starting() {
         eventually("it is fixed", || (!is_answered(&server)).then_some(()));
         is_last_good(&server, "1");
         install.configure(text);
-        said(&server, "the last good configuration stays in force");
+        said(&server, "the last good configuration stays active");
         is_last_good(&server, "0");
         assert!(!is_answered(&server), "{text}");
     }

@@ -37,7 +37,7 @@ fn the_dev_overlay_takes_a_ping() {
     let ping =
         ["exec", "deployment/nutritionfacts", "--", "/nutritionfacts", "ping", "--admin-url", "http://127.0.0.1:8081"];
     let said = within(&ping).unwrap();
-    assert!(said.starts_with("the ping was kept"), "{said}");
+    assert!(said.starts_with("the ping was stored"), "{said}");
     let query = "SELECT count(*) FROM pingbacks WHERE mode = 'ping'";
     let psql =
         ["exec", "nutritionfacts-db-0", "--", "psql", "--username=nutritionfacts", "--no-align", "--tuples-only"];

@@ -109,7 +109,7 @@ fn a_broken_config_map_keeps_no_server_from_starting() {
         mount.publish("api: {reply: by_version}");
         eventually("it is right", || (!reply_is_empty(&server)).then_some(()));
         mount.publish(text);
-        eventually("it is told", || rejected("the last good configuration stays in force").then_some(()));
+        eventually("it is told", || rejected("the last good configuration stays active").then_some(()));
         assert!(!reply_is_empty(&server), "{text}");
         server.assert_well();
     }

@@ -17,7 +17,7 @@ fn is_kept_and_counted(setup: &Setup) {
     for _ in 0..2 {
         let output = ping(&["--url", &url, "--admin-url", &admin]);
         let said = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && said.starts_with("the ping was kept; the reply is {\"id\":"), "{said}");
+        assert!(output.status.success() && said.starts_with("the ping was stored; the reply is {\"id\":"), "{said}");
     }
     eventually("both are counted", || {
         (server.metric("nutritionfacts_pingbacks_total{outcome=\"stored\"}")? == "2").then_some(())
@@ -35,6 +35,6 @@ fn a_server_that_is_not_there_is_named_with_the_reason() {
         let output = ping(&["--url", url, "--timeout", "1s"]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(said.contains("the ping was not kept within 1s") && said.contains(problem), "{said}");
+        assert!(said.contains("the ping was not stored within 1s") && said.contains(problem), "{said}");
     }
 }

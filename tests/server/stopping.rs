@@ -80,7 +80,7 @@ fn a_second_signal_is_hard() {
     insist(&server);
     let (code, text) = end(server);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("stopped before all was finished: a second signal"), "{text}");
+    assert!(text.contains("stopped with requests in progress: a second signal"), "{text}");
 }
 
 /// `timeout` signals the process, then its group.

@@ -1,4 +1,4 @@
-//! Who of all processes that share a database does what one has to do: say in the cluster what has become of messages.
+//! Elects the leader among all processes that share a database; it writes the status of messages into the cluster.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{store::Store, telemetry::metrics::Metrics};
 
-/// Between two looks, about; so long nobody leads when the leader has gone.
+/// Approximate interval between attempts; after the leader ends, there is none for up to this time.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Stands for ever, and tells whether it leads. While the store is away nobody knows, and so nobody leads.
+/// Runs forever, and publishes whether this process is the leader. While the store is down, no process is.
 pub async fn run(store: Store, metrics: Arc<Metrics>, leads: watch::Sender<bool>) {
     let tell = |now: bool| {
         metrics.leader.set(i64::from(now));
@@ -18,9 +18,9 @@ pub async fn run(store: Store, metrics: Arc<Metrics>, leads: watch::Sender<bool>
             *leads = now;
             if is_new {
                 if now {
-                    tracing::info!("this server has the leadership");
+                    tracing::info!("this server gained leadership");
                 } else {
-                    tracing::info!("this server has lost the leadership");
+                    tracing::info!("this server lost leadership");
                 }
             }
             is_new
@@ -35,9 +35,9 @@ pub async fn run(store: Store, metrics: Arc<Metrics>, leads: watch::Sender<bool>
                     pause().await;
                 }
             }
-            // The probe of the store tells when it is away; this may be about the number of connections.
+            // The health probe reports that the store is down; this may be about the number of connections.
             Err(error) if !said => {
-                tracing::warn!(%error, "cannot stand for leadership yet");
+                tracing::warn!(%error, "cannot compete for leadership yet");
                 said = true;
             }
             Err(_) => {}

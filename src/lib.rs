@@ -12,7 +12,7 @@
 //! 0  domain                 types and rules without I/O
 //! ```
 //!
-//! The walk of one ping:
+//! The path of one ping:
 //!
 //! ```text
 //! bytes ─ http/body ─ domain::pingback ─ ingest ─ writer queue ─ one statement ─ COMMIT ─ reply

@@ -1,4 +1,4 @@
-//! How the process starts and stops: one readiness, three steps of stopping, and tasks that must not die.
+//! How the process starts and stops: readiness, three steps of shutdown, and essential tasks.
 
 use std::{
     future::Future,
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Shared by all that must know whether the process starts, runs or stops.
+/// State of the process, shared by all parts: starting, running or stopping.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle(Arc<State>);
 
@@ -30,22 +30,22 @@ struct State {
     tasks: TaskTracker,
 }
 
-/// Signals that come so soon after the first belong to it: `timeout` and some supervisors signal the process and then its group.
+/// Signals within this time of the first count as one: `timeout` and some supervisors signal the process and then its group.
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Why [`Lifecycle::run`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// All that was under way is finished.
+    /// Everything in progress was finished.
     Soft,
-    /// Something was left unfinished: a second signal, or the grace ran out.
+    /// Work was left unfinished: there was a second signal, or the grace period ended.
     Hard(&'static str),
-    /// A task that must not end has ended.
+    /// An essential task has ended.
     Failed(String),
 }
 
 impl Lifecycle {
-    /// The store is migrated: pings are taken from now on.
+    /// The store is migrated: pings are accepted from now on.
     pub fn set_started(&self) {
         self.0.started.store(true, Ordering::Relaxed);
     }
@@ -56,33 +56,33 @@ impl Lifecycle {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Whether the process has been asked to stop: not ready any more, but still serving.
+    /// Whether shutdown was requested: not ready any more, but still serving.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// Fires when no connection shall be taken any more and idle ones shall close.
+    /// Fires when no new connections are to be accepted and idle ones are to be closed.
     #[must_use]
     pub fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
 
-    /// Fires when half of the grace is over: whoever still sends a request is not waited for any more.
+    /// Fires when half of the grace period is over: incomplete requests are not waited for any longer.
     #[must_use]
     pub fn last_call(&self) -> &CancellationToken {
         &self.0.last_call
     }
 
-    /// Counts connections; a stop waits for them.
+    /// Tracks connections; a shutdown waits for them.
     #[must_use]
     pub fn connections(&self) -> &TaskTracker {
         &self.0.connections
     }
 
-    /// Runs a task that must not end before the stop: if it does, by itself or by a panic, the process ends too.
+    /// Runs a task that must not end before the shutdown: if it returns or panics, the process ends too.
     ///
-    /// A stop waits for it, after the connections.
+    /// A shutdown waits for it, after the connections.
     pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let guard = Guard { name, lifecycle: self.clone() };
         self.0.tasks.spawn(async move {
@@ -91,17 +91,17 @@ impl Lifecycle {
         });
     }
 
-    /// Ends the process with this reason.
+    /// Ends the process for this reason.
     pub fn fail(&self, reason: String) {
         let _ = self.0.failure.set(reason);
         self.0.failed.cancel();
     }
 
-    /// Serves until a signal or a failure, then stops in order.
+    /// Serves until a signal or a failure, then shuts down in order.
     ///
-    /// SIGTERM: readiness off, `delay` for load balancers to forget us, then as SIGINT. SIGINT: no new connections,
-    /// requests under way finish, `finish` ends the writers, all within `grace`. A second signal, a second later or more, ends it at
-    /// once.
+    /// SIGTERM: not ready for `delay`, so that load balancers stop sending, then as SIGINT. SIGINT: no new connections,
+    /// requests in progress are finished, `finish` ends the writers, all within `grace`. A second signal, one second later or
+    /// more, ends it immediately.
     ///
     /// # Errors
     /// Signal handlers cannot be installed.
@@ -129,8 +129,8 @@ impl Lifecycle {
                 self.0.tasks.close();
                 self.0.tasks.wait().await;
             };
-            // The other half is for the commit of what has arrived, for replies, for a client that does not take its reply,
-            // and for the last count of the writers (a quarter). So one slow sender cannot make a stop a hard one.
+            // The other half is for commits of complete requests, for replies, for clients that read their reply slowly, and for
+            // the last digest of the writers (a quarter). So a slow client cannot force a hard stop.
             let last_call = async {
                 tokio::time::sleep(grace / 2).await;
                 self.0.last_call.cancel();
@@ -138,7 +138,7 @@ impl Lifecycle {
             };
             tokio::select! {
                 () = rest => End::Soft,
-                () = last_call => End::Hard("the grace ran out"),
+                () = last_call => End::Hard("shutdown.grace is over"),
             }
         };
         let begun = Instant::now();
@@ -162,7 +162,7 @@ impl Lifecycle {
     }
 }
 
-/// Reports a task that ends too early.
+/// Fails the process if its task ends too early.
 struct Guard {
     name: &'static str,
     lifecycle: Lifecycle,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_failed_first_is_told() {
+    async fn the_first_failure_is_reported() {
         let lifecycle = Lifecycle::default();
         lifecycle.fail("first".into());
         lifecycle.fail("second".into());

@@ -1,4 +1,4 @@
-//! The command line: see [`nutritionfacts`].
+//! The binary: see [`nutritionfacts`].
 
 use std::{env, process::ExitCode};
 

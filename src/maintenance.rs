@@ -1,5 +1,5 @@
-//! What must be done now and then: the months that pings will fall into are made ahead, days, weeks and months in which something
-//! has changed are counted, and the state of the store is looked at.
+//! Periodic tasks: creates the partitions of coming months, counts days, weeks and months that have changed, and reports the
+//! state of the store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,16 +9,16 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Between two rounds; months are made three ahead, so a day of failures harms nothing.
+/// Interval of creating partitions; three months are created ahead, so a day of failures is harmless.
 const MONTHS: Duration = Duration::from_hours(1);
-/// Between two looks for periods that are due; the store says when they are.
+/// Interval of checks for periods that are due; the store decides which are.
 const PERIODS: Duration = Duration::from_secs(15);
-/// Between two looks at the outbox, the clocks and the volume.
+/// Interval of checks of the outbox, the clocks and the volume.
 const LOOKS: Duration = Duration::from_secs(30);
-/// From so many seconds on a clock that differs from the database's is worth a warning.
+/// A difference between this clock and the database's is logged from this number of seconds on.
 const CLOCKS_DIFFER: i64 = 120;
 
-/// Runs for ever.
+/// Runs forever.
 pub async fn run(store: Store, clock: impl Clock, metrics: Arc<Metrics>) {
     tokio::join!(
         prepare_months(&store, &clock, &metrics),
@@ -34,7 +34,7 @@ async fn prepare_months(store: &Store, clock: &impl Clock, metrics: &Metrics) {
         if let Err(error) = store.prepare_months(clock.now()).await {
             tracing::warn!(%error, "cannot prepare the coming months");
         }
-        // What is there, whoever made it.
+        // Reported whether or not this process created them.
         if let Ok(Some(ahead)) = store.months_ahead(clock.now()).await {
             let gauge = metrics.store_months_ahead.with_label_values(&[store.kind()]);
             gauge.set(i64::try_from(ahead).unwrap_or(i64::MAX));
@@ -43,7 +43,7 @@ async fn prepare_months(store: &Store, clock: &impl Clock, metrics: &Metrics) {
     }
 }
 
-/// Each grain by itself: a month that takes long must not keep the days waiting.
+/// Each grain separately: a long count of a month must not delay the days.
 async fn count_periods(store: &Store, metrics: &Metrics, grain: Grain) {
     let count = |result| metrics.periods_counted_total.with_label_values(&[grain.name(), result]).inc();
     loop {
@@ -55,9 +55,9 @@ async fn count_periods(store: &Store, metrics: &Metrics, grain: Grain) {
             Err(CountError { period: Some(period), error }) => {
                 count("failed");
                 let begins = period.begins;
-                tracing::warn!(%error, grain = grain.name(), %begins, "cannot count a period: it is tried again later");
+                tracing::warn!(%error, grain = grain.name(), %begins, "cannot count a period: it is retried later");
             }
-            // Nothing to do, or the store is away, as health says.
+            // There is nothing to do, or the store is down, which the health probe reports.
             Ok(None) | Err(CountError { period: None, .. }) => {}
         }
         pause(PERIODS).await;

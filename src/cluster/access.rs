@@ -1,17 +1,17 @@
-//! How the API server is reached, and what is wrong when it is not.
+//! Access to the API server, and explanations of its errors.
 
 use std::{error::Error, time::Duration};
 
 use kube::{Client, Config, core::Status};
 
-/// After so long the API server ends a watch, and it begins anew.
+/// How long a watch lasts before the API server ends it and a new one begins.
 pub(super) const WATCH: Duration = Duration::from_secs(30);
-/// For a connection: the API server is near.
+/// Timeout for a connection; the API server is nearby.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of what is logged about an answer.
+/// Length limit of logged answers, in bytes.
 const LONGEST_PROBLEM: usize = 400;
 
-/// Where the API server is, and in which namespace our objects are.
+/// How to reach the API server, and the namespace of our objects.
 #[derive(Debug, Clone)]
 pub(super) struct Access {
     namespace: Option<String>,
@@ -22,15 +22,15 @@ impl Access {
         Self { namespace }
     }
 
-    /// A client and the namespace. Made anew after each failure, so that a rotated token, a new authority or a moved API
-    /// server is found. By `KUBECONFIG` or `~/.kube/config` if there is one, else as a pod does.
+    /// Returns a client and the namespace. Built anew after each failure, so that a rotated token, a new authority or a
+    /// moved API server is picked up. Uses `KUBECONFIG` or `~/.kube/config` if there is one, otherwise the pod's service account.
     pub(super) async fn client(&self) -> Result<(Client, String), String> {
         let mut config = Config::infer().await.map_err(|error| with_causes(&error))?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        // A watch is quiet for its whole time, and no answer is longer in coming.
+        // A watch is silent for up to its whole duration; no other answer takes longer.
         config.read_timeout = Some(WATCH + Duration::from_secs(15));
         config.reset_reader_on_write = true;
-        // Whoever asks tries again by itself, and says so.
+        // Callers retry and log themselves.
         config.default_retry = false;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| with_causes(&error))?;
@@ -38,7 +38,7 @@ impl Access {
     }
 }
 
-/// What is wrong, for a log line.
+/// Explains an error in a log line, with a remedy if one is known.
 pub(super) fn explain(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => explain_status(status),
@@ -46,13 +46,13 @@ pub(super) fn explain(error: &kube::Error) -> String {
     }
 }
 
-/// The same for an answer of the API server.
+/// Explains an error answer of the API server.
 pub(super) fn explain_status(status: &Status) -> String {
     let Status { code, message, .. } = status;
     let problem = match code {
         401 => "401: the API server does not accept our token".to_owned(),
         403 => format!("403: {message}; bind the Role of docs/configuration.md to our service account"),
-        // Of a kind, not of an object.
+        // The kind is missing, not an object.
         404 if message.contains("could not find the requested resource") || message.contains("page not found") => {
             "404: there is no such kind; install the CRD with `nutritionfacts crd | kubectl apply -f -`".to_owned()
         }
@@ -65,7 +65,7 @@ fn with_causes(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         let inner = error.to_string();
-        // Some wrap an error and print it as well.
+        // Some errors already include the text of their source.
         if !text.ends_with(&inner) {
             text = format!("{text}: {inner}");
         }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_explained_with_a_remedy() {
+    fn an_error_answer_is_explained_with_a_remedy() {
         assert!(
             explain_status(&status(403, "configmaps is forbidden")).starts_with("403: configmaps is forbidden; bind")
         );

@@ -1,4 +1,4 @@
-//! The ConfigMaps that the configuration names, each followed by its name: a Role can then name them too.
+//! Follows each configured ConfigMap by its name, so that a Role can restrict access to these names.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::config::config_maps::{ConfigMap, ConfigMaps, Sight};
 
-/// Runs for ever.
+/// Runs forever.
 pub(super) async fn follow_all(access: &Access, to: Answers<'_>, all: &watch::Sender<ConfigMaps>) {
     let names: Vec<_> = all.borrow().iter().map(|(name, _)| name.to_owned()).collect();
     join_all(names.iter().map(|name| follow(access, to, name, all))).await;
@@ -30,7 +30,7 @@ async fn follow(access: &Access, to: Answers<'_>, name: &str, all: &watch::Sende
             all.set(name, &sight)
         });
         if was_there && sight == Sight::Absent {
-            tracing::warn!(source, "the ConfigMap was deleted: what it set falls back to the layers below");
+            tracing::warn!(source, "the ConfigMap was deleted: its keys fall back to the layers before it");
         }
     };
     follow.run(Api::<Object>::namespaced, take).await;

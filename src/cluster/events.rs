@@ -1,4 +1,4 @@
-//! Events on ConfigMaps: what `kubectl describe` shows to whoever has changed one.
+//! Events on ConfigMaps, which `kubectl describe` shows to users who have changed one.
 
 use std::{fs, time::Duration};
 
@@ -28,15 +28,15 @@ use crate::{
     domain::{Clock, Timestamp, fingerprint},
 };
 
-/// Longest note that the API server takes, in bytes.
+/// Length limit of an Event's note, in bytes, set by the API server.
 const LONGEST_NOTE: usize = 1024;
-/// Who says it, in the form that is asked for.
+/// The reporting controller, in the form that the API requires.
 const CONTROLLER: &str = "nutritionfacts.learningequality.org/server";
-/// Until a ConfigMap is seen.
+/// How long to wait until the ConfigMap is known.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Tries for one Event. The log has it too.
+/// Attempts for one Event. The log has the same information.
 const TRIES: u32 = 6;
-/// It is there: another replica was faster.
+/// The Event exists: another replica was faster.
 const CONFLICT: u16 = 409;
 
 fn word(reason: Reason) -> &'static str {
@@ -48,7 +48,7 @@ fn word(reason: Reason) -> &'static str {
     }
 }
 
-/// Makes Events of notices, until there is nobody to give any.
+/// Writes an Event for each notice, until the channel is closed.
 pub(super) async fn run(
     access: &Access,
     mut config_maps: watch::Receiver<ConfigMaps>,
@@ -56,11 +56,11 @@ pub(super) async fn run(
     clock: &impl Clock,
 ) {
     while let Some(notice) = notices.recv().await {
-        // A mounted copy may be judged before the API server has told of the ConfigMap.
+        // A mounted copy may be checked before the API server has sent the ConfigMap.
         let is_unseen =
             |all: &ConfigMaps| all.iter().any(|(name, is)| name == notice.config_map && *is == Sight::Unseen);
         let _ = timeout(PATIENCE, config_maps.wait_for(|all| !is_unseen(all))).await;
-        // Without one there is nothing to describe.
+        // A ConfigMap that does not exist cannot have Events.
         let Some(config_map) = config_maps.borrow().present(&notice.config_map).cloned() else { continue };
         let event = event(&notice, &config_map, clock.now());
         let mut pauses = Pauses::default();
@@ -87,7 +87,7 @@ async fn publish(access: &Access, mut event: Event) -> Result<(), String> {
     }
 }
 
-/// Its name is made of what it says about which state of the ConfigMap, so that of all replicas one writes it.
+/// The Event's name is derived from its content and the ConfigMap's version, so that only one replica writes it.
 fn event(notice: &Notice, config_map: &ConfigMap, now: Timestamp) -> Event {
     let Notice { config_map: name, reason, note } = notice;
     let said = [config_map.uid.as_str(), &config_map.resource_version, word(*reason), note].join("\n");
@@ -123,7 +123,7 @@ fn shortened(note: &str) -> String {
     format!("{}…", &note[..note.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8())])
 }
 
-/// In a pod its name.
+/// The name of the pod, if the process runs in one.
 fn instance() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name: String = name.trim().chars().take(128).collect();
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_replicas_name_an_event_alike_and_another_one_differently() {
+    fn all_replicas_give_the_same_event_the_same_name() {
         let notice = Notice { config_map: "live".into(), reason: Reason::Rejected, note: "x".into() };
         let config_map = ConfigMap { uid: "u".into(), resource_version: "1".into(), ..ConfigMap::default() };
         let name = |notice: &Notice, config_map: &ConfigMap| {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_note_is_cut_between_letters() {
+    fn a_long_note_is_cut_between_characters() {
         assert_eq!(shortened("short"), "short");
         let long = shortened(&"ä".repeat(1000));
         assert!(long.len() <= LONGEST_NOTE && long.ends_with("ä…"));

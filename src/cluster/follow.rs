@@ -1,8 +1,8 @@
-//! A set of objects that is kept up to date, whatever the API server does: a list, then watches from where it ended.
+//! Keeps a set of objects up to date, whatever the API server does: a list, then watches from its resource version.
 //!
-//! Not the library's watcher: after a broken connection that one goes on from the last resource version, which means nothing
-//! to an API server whose database has been put back (docs/decisions/0060-following-the-cluster.md). Here anything but
-//! an orderly end leads to a new list, after a pause. A list also comes now and then, in case something was missed.
+//! Not kube's watcher: after a broken connection it continues from the last resource version, which is meaningless
+//! to an API server whose database was restored (docs/decisions/0060-following-the-cluster.md). Here everything except
+//! an orderly end leads to a new list, after a pause. A new list is also made periodically, in case a change was missed.
 
 use std::{
     collections::BTreeMap,
@@ -26,48 +26,48 @@ use tokio::{
 use super::access::{Access, WATCH, explain, explain_status};
 use crate::telemetry::metrics::Metrics;
 
-/// So much later it has fallen silent; and so much earlier its end is no orderly one.
+/// Tolerance around the end of a watch: later counts as hung, earlier as broken.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Between two lists.
+/// Interval between two lists.
 const LIST: Duration = Duration::from_mins(5);
-/// Before the next try, at first and at most; each half to one and a half of it.
+/// Backoff: first and longest pause before a retry, each with 50 % of jitter.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-/// A watch that has stood so long stands.
+/// After this time a watch counts as established, and the backoff is reset.
 const STABLE: Duration = Duration::from_secs(10);
-/// The API server does not keep what happened since then (HTTP 410).
+/// The resource version has expired (HTTP 410).
 const GONE: u16 = 410;
 
-/// What is followed, for the log and the metrics.
+/// What is followed, with its name for logs and metrics.
 pub(super) struct Follow<'a> {
     pub(super) access: &'a Access,
-    /// As `kubectl` writes it.
+    /// The source, as `kubectl` writes it.
     pub(super) source: &'a str,
-    /// `metadata.name=…`, by which a Role may name single objects.
+    /// Field selector such as `metadata.name=…`, by which a Role may allow single objects.
     pub(super) fields: Option<String>,
     pub(super) to: Answers<'a>,
 }
 
-/// Where it is noted how the API server answers.
+/// Where the state of the connection to the API server is recorded.
 #[derive(Clone, Copy)]
 pub(super) struct Answers<'a> {
     pub(super) metrics: &'a Metrics,
-    /// How many have not been answered yet.
+    /// Number of sources without a first answer.
     pub(super) pending: &'a watch::Sender<usize>,
 }
 
-/// Why a session is over.
+/// Why a session ended.
 enum End {
-    /// It is time for a new list, and nothing is wrong.
+    /// A new list is due; this is no error.
     Due,
-    /// A watch broke off, or what came since the list is not kept: a new list tells more.
+    /// A watch broke off, or its resource version has expired: list again.
     Broken,
-    /// Something is wrong.
+    /// An error.
     Problem(String),
 }
 
 impl Follow<'_> {
-    /// Runs for ever; `take` gets all objects by name whenever they may have changed. What was last known stays when the
-    /// API server is away, refuses, or does not know the kind.
+    /// Runs forever; `take` gets all objects by name whenever they may have changed. The last known objects are kept while
+    /// the API server is unreachable, denies access, or does not know the kind.
     pub(super) async fn run<K>(self, api: impl Fn(Client, &str) -> Api<K>, mut take: impl FnMut(&BTreeMap<String, K>))
     where
         K: Resource + Clone + DeserializeOwned + Debug,
@@ -95,7 +95,7 @@ impl Follow<'_> {
                 End::Broken => {}
                 End::Problem(problem) => state.down(problem),
             }
-            // A rotated token, a new authority and a moved API server are found by a new client.
+            // A new client picks up a rotated token, a new authority or a moved API server.
             access = None;
             sleep(pauses.next()).await;
         }
@@ -123,7 +123,7 @@ impl Follow<'_> {
         End::Due
     }
 
-    /// One watch, to its orderly end.
+    /// Runs one watch to its orderly end.
     async fn watch<K>(
         &self,
         api: &Api<K>,
@@ -168,7 +168,7 @@ impl Follow<'_> {
     }
 }
 
-/// How it stands, so that each change is said once.
+/// The state of following, so that each change is logged once.
 struct State<'a> {
     of: &'a Follow<'a>,
     is_up: bool,
@@ -178,7 +178,7 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    /// A watch has begun: before, whoever may list but not watch would look as if all were well.
+    /// A watch has begun. Not earlier: an account that may list but not watch would look healthy.
     fn up(&mut self) {
         self.up_since.get_or_insert_with(Instant::now);
         if !self.is_up {
@@ -189,7 +189,11 @@ impl State<'_> {
 
     fn down(&mut self, problem: String) {
         if self.is_up || self.problem.as_ref() != Some(&problem) {
-            tracing::warn!(source = self.of.source, problem, "cannot follow the cluster: what was last known stays");
+            tracing::warn!(
+                source = self.of.source,
+                problem,
+                "cannot follow the cluster: the last known state stays active"
+            );
             self.problem = Some(problem);
         }
         self.set_up(false);
@@ -208,7 +212,7 @@ impl State<'_> {
     }
 }
 
-/// Longer and longer, and never the same: a thousand clients must not come back at once.
+/// Exponential backoff with jitter, so that many clients do not retry at the same time.
 pub(super) struct Pauses(Duration);
 
 impl Default for Pauses {
@@ -240,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// A real API server cannot be made to say 410 at will: this one has a list of one object, and then says it.
+    /// A real API server cannot be made to answer 410 on demand: this one returns a list of one object, then 410.
     #[derive(Clone)]
     struct Forgetful;
 
@@ -264,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_kept_any_more_is_no_trouble() {
+    async fn an_expired_resource_version_leads_to_a_new_list_without_a_warning() {
         let (access, metrics, pending) = (Access::new(None), Metrics::new(), watch::Sender::new(1));
         let to = Answers { metrics: &metrics, pending: &pending };
         let follow = Follow { access: &access, source: "configmap/a", fields: None, to };

@@ -1,8 +1,8 @@
-//! What is read from the Kubernetes cluster, and what is said there.
+//! Everything that is read from and written to the Kubernetes cluster.
 //!
-//! `access` reaches the API server, `follow` keeps a set of objects up to date whatever happens to it; `config_map` and
-//! `objects` follow what is configured; `events` tells of ConfigMaps, `status` of messages. The server never needs any of
-//! it to take a ping (docs/decisions/0060-following-the-cluster.md).
+//! `access` connects to the API server, `follow` keeps a set of objects up to date; `config_map` and `objects` follow
+//! what is configured; `events` writes Events on ConfigMaps, `status` the status of messages. The server never needs any of
+//! this to accept a ping (docs/decisions/0060-following-the-cluster.md).
 
 mod access;
 mod config_map;
@@ -28,9 +28,9 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What there is to say and was not yet said.
+/// Capacity of the queue of notices.
 const MOST_NOTICES: usize = 64;
-/// Where kubelet puts the token of a pod's service account, if the pod is to have one.
+/// Where kubelet mounts the token of a pod's service account, unless that is switched off.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// What is followed in the cluster.
@@ -38,14 +38,14 @@ pub struct Cluster {
     access: Access,
     config_maps: watch::Sender<ConfigMaps>,
     objects: Option<watch::Sender<Objects>>,
-    /// How many have not yet been answered for the first time.
+    /// Number of sources without a first answer.
     pending: watch::Sender<usize>,
     notices: mpsc::Sender<Notice>,
     to_tell: mpsc::Receiver<Notice>,
 }
 
 impl Cluster {
-    /// Nothing, where the configuration says so, or there is nothing to follow.
+    /// Returns `None` if it is switched off, or nothing is to be followed.
     #[must_use]
     pub fn new(kubernetes: &Kubernetes, config_maps: watch::Sender<ConfigMaps>) -> Option<Self> {
         let enabled = match kubernetes.enabled {
@@ -60,7 +60,7 @@ impl Cluster {
         (enabled && something).then_some(Self { access, config_maps, objects, pending, notices, to_tell })
     }
 
-    /// What it will know, as sources of messages.
+    /// The sources of messages that this cluster will provide.
     #[must_use]
     pub fn watched(&self) -> Watched {
         Watched {
@@ -71,7 +71,7 @@ impl Cluster {
         }
     }
 
-    /// Runs for ever. `leads` says whether this process writes the status of objects, of which `verdicts` tells.
+    /// Runs forever. `leads` says whether this process writes the status of objects, from `verdicts`.
     pub async fn run(
         self,
         verdicts: watch::Receiver<Verdicts>,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_there_where_it_is_wanted() {
+    fn the_cluster_is_followed_if_enabled_or_in_a_pod_with_a_token() {
         let is_on = |enabled, names: &[&str], message_resources| {
             let config_maps: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
             let seen = watch::Sender::new(ConfigMaps::named(config_maps.clone()));

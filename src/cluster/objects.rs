@@ -1,5 +1,5 @@
-//! Messages that are objects of their own. Read as JSON, not as a type: an object that was stored under an older schema, and
-//! breaks a rule of this one, must not hide the others.
+//! Follows messages that are `KolibriMessage` objects. They are read as JSON, not as a type: an object that was stored under an
+//! older schema and violates this one must not hide the others.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::messages::{Object, Objects};
 
-/// As a label of metrics: the objects together.
+/// The label of metrics for all objects together.
 const SOURCE: &str = "kolibrimessages";
 
-/// Runs for ever.
+/// Runs forever.
 pub(super) async fn follow(access: &Access, to: Answers<'_>, all: &watch::Sender<Objects>) {
     let take = |objects: &BTreeMap<String, DynamicObject>| {
         let objects = objects.iter().map(|(name, object)| (name.clone(), of(object))).collect();
@@ -33,12 +33,12 @@ pub(super) async fn follow(access: &Access, to: Answers<'_>, all: &watch::Sender
     Follow { access, source: SOURCE, fields: None, to }.run(api, take).await;
 }
 
-/// The objects in a namespace.
+/// The API of the objects in a namespace.
 pub(super) fn api(client: Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client, namespace, &ApiResource::erase::<KolibriMessage>(&()))
 }
 
-/// What matters of an object.
+/// The parts of an object that the server uses.
 pub(super) fn of(object: &DynamicObject) -> Object {
     let part = |name| object.data.get(name).cloned().unwrap_or(Value::Null);
     Object {

@@ -1,4 +1,4 @@
-//! What is written about a message that is an object: whether it is right, and whether devices get it.
+//! Writes the status of messages that are objects: whether they are valid, and whether devices get them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,16 +20,16 @@ use crate::{
     messages::{Object, Objects, Verdict, Verdicts},
 };
 
-/// Longest message of a condition: of the 32,768 that are allowed, what a person reads.
+/// Length limit of a condition's message, in bytes: a readable part of the 32,768 that are allowed.
 const LONGEST_MESSAGE: usize = 2_000;
-/// At least so long between two rounds: should anybody write other statuses, the two of us do not race.
+/// Minimum time between two rounds, so that two writers that disagree do not race.
 const ROUND: Duration = Duration::from_secs(1);
-/// The object has been removed, or has changed: the watch will tell.
+/// The object was deleted or changed: the watch will report it.
 const OVERTAKEN: [u16; 2] = [404, 409];
-/// The API server does not know us: so it is for all objects.
+/// The API server does not accept our token: this concerns all objects.
 const UNAUTHORIZED: u16 = 401;
 
-/// Writes for ever what has become of the objects, while this process leads.
+/// Runs forever; writes the verdicts into the status of the objects while this process is the leader.
 pub(super) async fn run(
     access: &Access,
     mut objects: watch::Receiver<Objects>,
@@ -65,14 +65,14 @@ pub(super) async fn run(
     }
 }
 
-/// A status that differs from what the object has.
+/// An object whose status must be written.
 struct Due {
     name: String,
     resource_version: String,
     status: Value,
 }
 
-/// Of the objects that were judged as they are.
+/// Objects whose status differs from their verdict, if the verdict is about their current version.
 fn due(objects: Option<&BTreeMap<String, Object>>, verdicts: &Verdicts, now: Timestamp) -> Vec<Due> {
     let due = objects.into_iter().flatten().filter_map(|(name, object)| {
         let verdict = verdicts.get(name).filter(|verdict| verdict.is_about(object))?;
@@ -91,7 +91,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// All that it can: an object that the API server refuses does not hold up the others.
+    /// Writes as many as it can: an object that the API server rejects does not block the others.
     async fn write(&mut self, due: Vec<Due>) -> Result<(), String> {
         let mut problem = None;
         for due in due {
@@ -116,7 +116,7 @@ impl Writer<'_> {
             Some(client) => client,
             None => self.access.client().await?,
         };
-        // Not over another one's writing.
+        // Fails if another writer was faster.
         let metadata = json!({"resourceVersion": due.resource_version});
         let patch = Patch::Merge(json!({"metadata": metadata, "status": due.status}));
         let patched = api(client.clone(), &namespace).patch_status(&due.name, &PatchParams::default(), &patch).await;
@@ -130,7 +130,7 @@ impl Writer<'_> {
         Ok(result)
     }
 
-    /// The same problem once.
+    /// Logs each problem once.
     fn say(&mut self, problem: String) {
         if self.said.as_ref() != Some(&problem) {
             tracing::warn!(problem, "cannot write the status of messages yet");
@@ -139,7 +139,7 @@ impl Writer<'_> {
     }
 }
 
-/// The status of an object that had another one before. `lastTransitionTime` changes with the condition's `status` only.
+/// The new status of an object, given its previous one. `lastTransitionTime` changes only with the condition's `status`.
 fn status(verdict: &Verdict, before: &Value, now: Timestamp) -> Value {
     let condition = |kind: &str, is: bool, reason: &str, message: &str| {
         let status = if is { "True" } else { "False" };
@@ -171,7 +171,7 @@ fn status(verdict: &Verdict, before: &Value, now: Timestamp) -> Value {
             condition("Published", false, "Invalid", "nobody gets it: see the condition Accepted"),
         ],
     };
-    // Others may have something to say as well.
+    // Keep the conditions of other writers.
     let foreign = before["conditions"].as_array().into_iter().flatten();
     let foreign = foreign.filter(|of| of["type"] != "Accepted" && of["type"] != "Published").cloned();
     let conditions: Vec<_> = [accepted, published].into_iter().chain(foreign).collect();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_is_a_reason() {
+    fn the_stage_is_the_reason_of_published() {
         for (stage, published) in [
             (Stage::Active, "Published=True Active"),
             (Stage::Staged, "Published=False Staged"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_transition_changes_with_its_condition_only() {
+    fn the_transition_time_changes_only_with_the_status_of_its_condition() {
         let first = status(&verdict(1, Ok(Stage::Active)), &Value::Null, at(1));
         assert_eq!(status(&verdict(1, Ok(Stage::Active)), &first, at(2)), first, "nothing to write");
         let second = status(&verdict(2, Ok(Stage::Withdrawn)), &first, at(3));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_judged_and_differs_is_written() {
+    fn only_checked_objects_with_another_status_are_written() {
         let object = |generation, status| Object {
             uid: "u".into(),
             generation,
@@ -251,7 +251,7 @@ mod tests {
         let verdicts = ["done", "new", "changed", "removed"].map(|name| (name.to_owned(), good.clone())).into();
         let due = super::due(Some(&objects.into()), &verdicts, at(1));
         assert_eq!(due.iter().map(|due| due.name.as_str()).collect::<Vec<_>>(), ["new"]);
-        // Removed and made anew: it is not judged yet, though its generation is the same.
+        // Deleted and created again: not checked yet, although the generation is the same.
         let other = Object { uid: "v".into(), ..object(2, Value::Null) };
         assert!(super::due(Some(&[("new".to_owned(), other)].into()), &verdicts, at(1)).is_empty());
     }

@@ -110,7 +110,7 @@ fn the_end_of_the_grace_is_hard() {
     let (code, text) = end(server);
     cluster.resume();
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("the grace ran out"), "{text}");
+    assert!(text.contains("shutdown.grace is over"), "{text}");
 }
 
 /// A slow sender may take long as a rule, but not when the server stops.

@@ -1,16 +1,16 @@
-//! `KolibriMessage`, the custom resource: the document of a message as an object of the cluster, whose name is the `id`.
+//! The custom resource `KolibriMessage`: a message as an object of the cluster, whose name is the message's `id`.
 //!
-//! These types are here for their schema. Objects are not read into them, but as [`Message::read`] reads any document,
-//! so that one which was stored under another schema is a rejected message and not a broken watch.
+//! These types only define the schema. Objects are not deserialised into them but read by [`Message::read`], as any
+//! document is, so that an object stored under an older schema is a rejected message and does not break the watch.
 //!
-//! The API server refuses what [`Message::read`] refuses, but for what a schema cannot say. This is left to the server:
+//! The API server rejects what [`Message::read`] rejects, except for what a schema cannot express. This is left to the server:
 //!
 //! - Lengths in UTF-16 units: the API server counts a character beyond the basic plane once.
 //! - The same name in two namespaces, or as the `id` in a file.
-//! - What is never stored: a null is dropped as if its key were not there, and so is an unknown key where `kubectl`'s
-//!   strict validation is switched off.
+//! - What is never stored: a null is dropped as if its key were missing, and so is an unknown key where the strict
+//!   validation of `kubectl` is switched off.
 //!
-//! The other way round, it has a narrower notion of a network: no leading zeros, and no IPv4 in IPv6.
+//! Conversely, its rule for networks is stricter: no leading zeros, and no IPv4 in IPv6.
 //!
 //! [`Message::read`]: crate::domain::message::Message::read
 
@@ -170,7 +170,7 @@ pub fn yaml() -> String {
 
 fn written(definition: &Value) -> String {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: 100 };
-    // All that is JSON has a YAML form.
+    // Every JSON value can be written as YAML.
     serde_saphyr::to_string_with_options(definition, options)
         .expect("a definition has a YAML form")
         .trim_end()
@@ -178,13 +178,13 @@ fn written(definition: &Value) -> String {
 }
 
 fn definition() -> Value {
-    // The derive has made it from JSON.
+    // The derive macro has made it from JSON.
     let mut definition = serde_json::to_value(KolibriMessage::crd()).expect("a definition has a JSON form");
     join_lines(&mut definition);
     definition
 }
 
-/// The descriptions have the lines of the source; `kubectl explain` makes its own.
+/// Joins the lines of descriptions, which are wrapped as in the source; `kubectl explain` wraps them itself.
 fn join_lines(value: &mut Value) {
     match value {
         Value::Object(fields) => {

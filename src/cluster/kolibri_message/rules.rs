@@ -1,7 +1,7 @@
-//! What clients impose on a message, in CEL and with a remedy, so that it is said at `kubectl apply`.
+//! The rules of clients for messages, in CEL and with a remedy, so that `kubectl apply` reports violations.
 //!
-//! `tests/cluster` holds each rule against a real API server, and against [`Message::read`]. Regular expressions stand
-//! in raw strings of CEL; their dialect is RE2's.
+//! `tests/cluster` checks each rule against a real API server and against [`Message::read`]. Regular expressions are
+//! written as raw strings of CEL; their syntax is RE2's.
 //!
 //! [`Message::read`]: crate::domain::message::Message::read
 
@@ -13,18 +13,18 @@ use crate::domain::message::{
     limits::{MAX_ID, MAX_LANGUAGE},
 };
 
-/// Long enough for a day with a time, so that the rule about it is heard before the limit is.
+/// Long enough for a date with a time, so that the rule's message is shown and not the limit's.
 pub(super) const MAX_DATE: usize = 40;
 
-/// No network is written with more: eight groups of which the last two are an IPv4 address, and `/128`.
+/// The longest network: eight groups, the last two written as an IPv4 address, and `/128`.
 pub(super) const MAX_NETWORK: usize = 49;
 
-/// The sentence has a remedy, and reads well behind a path and a colon.
+/// Returns a rule; `sentence` includes a remedy and reads well after a path and a colon.
 fn rule(condition: impl Into<String>, sentence: &str) -> Rule {
     Rule::new(condition).message(sentence)
 }
 
-/// Of the whole object, as only there a rule sees the metadata. It cannot name their path.
+/// A rule of the whole object, because only there the metadata is visible. It cannot name their path.
 pub(super) fn name() -> Rule {
     let sentence =
         format!("metadata.name is longer than {MAX_ID} characters, which devices cannot store; choose a shorter one");
@@ -65,16 +65,16 @@ pub(super) fn link() -> [Rule; 2] {
             "self == '' || self.matches('^https?://[^/]')",
             "is no address that begins with `https://` or `http://`; leave the key out if there is none",
         ),
-        // Z is all space of Unicode but for its control characters.
+        // \p{Z} is all whitespace of Unicode except control characters.
         rule(r"!self.matches(r'[\p{Z}\p{Cc}]')", "holds a space or a control character; write a space as `%20`"),
     ]
 }
 
-/// By regular expressions alone: `timestamp()` of a day that is not real is an error, which would be shown instead of
+/// Uses regular expressions only: `timestamp()` of an invalid date is an error, which would be shown instead of
 /// the sentence.
 pub(super) fn date() -> [Rule; 1] {
     let form = "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')";
-    // Python knows no year 0.
+    // Python has no year 0.
     let unreal = "self.matches('^0000|-02-3|-(04|06|09|11)-31')";
     let leap_year = "self.matches('^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-')";
     let condition = format!("{form} && !{unreal} && (!self.endsWith('-02-29') || {leap_year})");

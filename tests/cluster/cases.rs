@@ -102,19 +102,19 @@ pub fn accepted() -> Vec<(&'static str, Option<Value>)> {
 pub type Refused = (&'static str, Option<Value>, &'static str, &'static str);
 
 const NO_RANGE: &str =
-    "is no range; write `*`, or comparisons with three numbers each and no spaces, as `>=0.15.0,<0.18.0`";
-const NOT_FINAL: &str = "has a bound that is no final version, about which the generations of Kolibri do not agree; use the final version, as `<0.16.0`";
+    "is not a version range; write `*`, or comparisons with three numbers each and no spaces, as `>=0.15.0,<0.18.0`";
+const NOT_FINAL: &str = "has a bound that is not a final version; Kolibri versions disagree about others; use the final version, as `<0.16.0`";
 const ZERO: &str = "has a number that begins with a zero; write it without, as `<0.16.0`";
-const NO_LINK: &str = "is no address that begins with `https://` or `http://`; leave the key out if there is none";
-const LINK_SPACE: &str = "holds a space or a control character; write a space as `%20`";
-const NO_DAY: &str = "is no day; write it as `2026-11-01`, without a time";
+const NO_LINK: &str = "is not an address that begins with `https://` or `http://`; leave the key out if there is none";
+const LINK_SPACE: &str = "contains a space or a control character; write a space as `%20`";
+const NO_DAY: &str = "is not a date; write it as `2026-11-01`, without a time";
 const NO_CODE: &str =
-    "has a key that is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
+    "has a key that is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
 const NO_ENGLISH: &str = "`en` is missing; devices in a language without a translation show the English text";
 const BLANK: &str = "is empty; write some text";
-const LINES: &str = "holds a line break, a tabulator or another control character; write it in one line";
-const CONTROL: &str = "holds a control character other than a line break or a tabulator; take it out";
-const NO_NETWORK: &str = "is no network; write it as `10.0.0.0/8` or `2001:db8::/32`";
+const LINES: &str = "contains a line break, a tab or another control character; write it in one line";
+const CONTROL: &str = "contains a control character other than a line break or a tab; remove it";
+const NO_NETWORK: &str = "is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`";
 const NO_NAME: &str = "metadata.name is longer than 50 characters, which devices cannot store; choose a shorter one";
 
 /// Whatever clients choke on.

@@ -112,7 +112,7 @@ fn every_field_is_explained() {
     for (field, words) in [
         ("kmsg", "administrators of Kolibri devices"),
         ("kmsg.spec", "versionRange\t<string>"),
-        ("kmsg.spec.stage", "How far it has come."),
+        ("kmsg.spec.stage", "Stage of publication."),
         ("kmsg.spec.translations.title", "in one line"),
         ("kmsg.spec.audience.networks", "203.0.113.0/24"),
         ("kmsg.status.conditions.reason", "one word for programs"),

@@ -67,7 +67,7 @@ fn of_networks_the_api_server_is_the_stricter_judge() {
     let namespace = Namespace::new();
     for network in ["010.0.0.0/8", "::ffff:10.0.0.0/104"] {
         let object = put("/spec/audience/networks/0", Some(json!(network)));
-        assert!(namespace.try_apply(&object).unwrap_err().contains("is no network"), "{network}");
+        assert!(namespace.try_apply(&object).unwrap_err().contains("is not a network"), "{network}");
         read(&object).unwrap();
     }
 }

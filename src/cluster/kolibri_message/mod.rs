@@ -28,7 +28,7 @@ use crate::domain::message::limits::{
     MAX_INSTANCE, MAX_INSTANCES, MAX_LINK, MAX_MESSAGE, MAX_NETWORKS, MAX_RANGE, MAX_TITLE, MAX_TRANSLATIONS,
 };
 
-/// What the message says, and to whom.
+/// The text of the message, and who gets it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -40,11 +40,11 @@ use crate::domain::message::limits::{
     category = "nutritionfacts",
     namespaced,
     status = "KolibriMessageStatus",
-    doc = "A note to the administrators of Kolibri devices, sent with the answers to their pings. The name of the object is \
-           the id of the message. An object with the name of an earlier message replaces it on the devices, and who has \
-           dismissed that does not see it again.",
+    doc = "A message to the administrators of Kolibri devices, sent with the replies to their pings. The name of the object is \
+           the id of the message. An object with the name of an earlier message replaces it on the devices, and users \
+           who dismissed that one do not see it again.",
     validation = rules::name(),
-    printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage", description = "How far it has come."),
+    printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage", description = "Stage of publication."),
     printcolumn(
         name = "Versions",
         type_ = "string",
@@ -55,7 +55,7 @@ use crate::domain::message::limits::{
         name = "Date",
         type_ = "string",
         json_path = ".spec.date",
-        description = "The day by which devices sort."
+        description = "The date by which devices sort messages."
     ),
     printcolumn(
         name = "Published",
@@ -67,39 +67,39 @@ use crate::domain::message::limits::{
         name = "Accepted",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Accepted")].status"#,
-        description = "Whether it breaks no rule."
+        description = "Whether it is valid."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct KolibriMessageSpec {
-    /// How far it has come. `Draft` is sent to nobody, `Staged` to testers only (devices whose run mode begins with
-    /// `staged-msgs`), `Active` to everybody it is for, `Withdrawn` to nobody any more.
+    /// Stage of publication. `Draft` is sent to nobody, `Staged` only to testers (devices whose run mode begins with
+    /// `staged-msgs`), `Active` to its whole audience, `Withdrawn` to nobody any more.
     #[schemars(schema_with = "rules::stage")]
     pub stage: String,
 
-    /// The versions of Kolibri that get it, as `*` for all, or as comparisons with commas between them and no spaces,
-    /// like `>=0.15.0,<0.18.0`. Each bound is a final version of three numbers. Put it in quotes, as YAML has another use
-    /// for `*` and `>`. The device looks at it again whenever it shows messages, so that a call to upgrade goes away with
-    /// the upgrade.
+    /// The versions of Kolibri that get it: `*` for all, or comparisons separated by commas without spaces,
+    /// such as `>=0.15.0,<0.18.0`. Each bound is a final version of three numbers. Quote it, because `*` and `>` have a
+    /// meaning in YAML. Devices check it each time they show messages, so that a request to upgrade disappears after the
+    /// upgrade.
     #[serde(default = "rules::all_versions")]
     #[schemars(length(max = MAX_RANGE), extend("x-kubernetes-validations" = rules::version_range()))]
     pub version_range: String,
 
-    /// An address that begins with `https://` or `http://`. Leave it out if there is none.
+    /// An address that begins with `https://` or `http://`. Omit it if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_LINK), extend("x-kubernetes-validations" = rules::link()))]
     pub link_url: Option<String>,
 
-    /// A day, as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed.
+    /// A date such as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed.
     #[schemars(length(max = rules::MAX_DATE), extend("x-kubernetes-validations" = rules::date()))]
     pub date: String,
 
-    /// The texts by language, as Kolibri writes its languages (`en`, `sw-tz`, `pt-br`, `es-419`). `en` must be there, as
-    /// it is shown where a language is missing.
+    /// The texts by language code, as Kolibri writes it (`en`, `sw-tz`, `pt-br`, `es-419`). `en` is required; it is
+    /// shown where a language is missing.
     #[schemars(extend("maxProperties" = MAX_TRANSLATIONS, "x-kubernetes-validations" = rules::languages()))]
     pub translations: BTreeMap<String, Translation>,
 
-    /// Who gets it. Leave it out for everybody. It is never sent to devices.
+    /// Who gets it. Omit it for everybody. It is never sent to devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Audience")]
     pub audience: Option<Audience>,
@@ -109,7 +109,7 @@ pub struct KolibriMessageSpec {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Translation {
-    /// What stands above the message, in one line.
+    /// The title, in one line.
     #[schemars(length(max = MAX_TITLE), extend("x-kubernetes-validations" = rules::line()))]
     pub title: String,
 
@@ -117,7 +117,7 @@ pub struct Translation {
     #[schemars(length(max = MAX_MESSAGE), extend("x-kubernetes-validations" = rules::text()))]
     pub message: String,
 
-    /// What the link shows, in one line. Without it the address is shown.
+    /// The text of the link, in one line. Without it the address is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_TITLE), extend("x-kubernetes-validations" = rules::line()))]
     pub link_text: Option<String>,
@@ -126,12 +126,12 @@ pub struct Translation {
 /// Who gets a message.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Audience {
-    /// Installations that get it, by their `instance_id`. Without any, all do.
+    /// Installations that get it, by their `instance_id`. If empty, all do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_INSTANCES))]
     pub instances: Vec<Instance>,
 
-    /// Networks from which pings must come to get it, as `203.0.113.0/24` or `2001:db8::/32`. Without any, all do.
+    /// Networks whose pings get it, such as `203.0.113.0/24` or `2001:db8::/32`. If empty, all do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_NETWORKS))]
     pub networks: Vec<Network>,
@@ -147,16 +147,16 @@ pub struct Network(
     #[schemars(length(max = rules::MAX_NETWORK), extend("x-kubernetes-validations" = rules::network()))] String,
 );
 
-/// What the server has made of the message.
+/// What the server has done with the message.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KolibriMessageStatus {
-    /// The generation of the object that the server has looked at last.
+    /// The generation of the object that the server checked last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64")]
     pub observed_generation: Option<i64>,
 
-    /// What is known of it. `Accepted` says whether it breaks no rule, `Published` whether devices get it.
+    /// The conditions: `Accepted` says whether the message is valid, `Published` whether devices get it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "rules::conditions")]
     pub conditions: Vec<Condition>,

@@ -45,11 +45,11 @@ pub(super) fn version_range() -> [Rule; 4] {
         rule("self != ''", "is empty; leave the key out or write `*` for all versions"),
         rule(
             format!("self in ['', '*'] || self.matches(r'^{comparison}(,{comparison})*,?$')"),
-            "is no range; write `*`, or comparisons with three numbers each and no spaces, as `>=0.15.0,<0.18.0`",
+            "is not a version range; write `*`, or comparisons with three numbers each and no spaces, as `>=0.15.0,<0.18.0`",
         ),
         rule(
             r"!self.matches(r'[<>=][0-9]+\.[0-9]+\.[0-9]+[^0-9,\s]')",
-            "has a bound that is no final version, about which the generations of Kolibri do not agree; \
+            "has a bound that is not a final version; Kolibri versions disagree about others; \
              use the final version, as `<0.16.0`",
         ),
         rule(
@@ -63,10 +63,10 @@ pub(super) fn link() -> [Rule; 2] {
     [
         rule(
             "self == '' || self.matches('^https?://[^/]')",
-            "is no address that begins with `https://` or `http://`; leave the key out if there is none",
+            "is not an address that begins with `https://` or `http://`; leave the key out if there is none",
         ),
         // \p{Z} is all whitespace of Unicode except control characters.
-        rule(r"!self.matches(r'[\p{Z}\p{Cc}]')", "holds a space or a control character; write a space as `%20`"),
+        rule(r"!self.matches(r'[\p{Z}\p{Cc}]')", "contains a space or a control character; write a space as `%20`"),
     ]
 }
 
@@ -78,7 +78,7 @@ pub(super) fn date() -> [Rule; 1] {
     let unreal = "self.matches('^0000|-02-3|-(04|06|09|11)-31')";
     let leap_year = "self.matches('^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-')";
     let condition = format!("{form} && !{unreal} && (!self.endsWith('-02-29') || {leap_year})");
-    [rule(condition, "is no day; write it as `2026-11-01`, without a time")]
+    [rule(condition, "is not a date; write it as `2026-11-01`, without a time")]
 }
 
 pub(super) fn languages() -> [Rule; 2] {
@@ -91,7 +91,7 @@ pub(super) fn languages() -> [Rule; 2] {
         ),
         rule(
             format!("self.all(code, code.size() <= {MAX_LANGUAGE} && {form})"),
-            "has a key that is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+            "has a key that is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
         ),
     ]
 }
@@ -102,21 +102,21 @@ fn not_blank() -> Rule {
 
 /// A text without line breaks.
 pub(super) fn line() -> [Rule; 2] {
-    let sentence = "holds a line break, a tabulator or another control character; write it in one line";
+    let sentence = "contains a line break, a tab or another control character; write it in one line";
     [not_blank(), rule(r"!self.matches(r'\p{Cc}')", sentence)]
 }
 
 /// A text that may have line breaks.
 pub(super) fn text() -> [Rule; 2] {
-    let sentence = "holds a control character other than a line break or a tabulator; take it out";
+    let sentence = "contains a control character other than a line break or a tab; remove it";
     [not_blank(), rule(r"!self.matches(r'[^\P{Cc}\n\t]')", sentence)]
 }
 
 pub(super) fn network() -> [Rule; 1] {
-    [rule("isCIDR(self)", "is no network; write it as `10.0.0.0/8` or `2001:db8::/32`")]
+    [rule("isCIDR(self)", "is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`")]
 }
 
-/// Conditions as all of Kubernetes has them, with the limits of its own definition.
+/// Conditions as everywhere in Kubernetes, with the limits of its own definition.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -128,34 +128,34 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
                 "type": {
-                    "description": "What the condition is about.",
+                    "description": "Type of the condition.",
                     "type": "string",
                     "maxLength": 316,
                 },
                 "status": {
-                    "description": "Whether it is so.",
+                    "description": "Status of the condition.",
                     "type": "string",
                     "enum": ["True", "False", "Unknown"],
                 },
                 "reason": {
-                    "description": "Why, in one word for programs.",
+                    "description": "The reason, in one word for programs.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
                 },
                 "message": {
-                    "description": "Why, in a sentence for people.",
+                    "description": "The reason, in a sentence for people.",
                     "type": "string",
                     "maxLength": 32768,
                 },
                 "lastTransitionTime": {
-                    "description": "Since when the status is what it is.",
+                    "description": "Time of the last change of the status.",
                     "type": "string",
                     "format": "date-time",
                 },
                 "observedGeneration": {
-                    "description": "The generation of the object that this was said of.",
+                    "description": "The generation of the object that the condition is about.",
                     "type": "integer",
                     "format": "int64",
                 },

@@ -65,7 +65,7 @@ impl Message {
     }
 }
 
-/// How far a message has come.
+/// Stage of publication of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Stage {
     /// Sent to nobody.

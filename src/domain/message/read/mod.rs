@@ -97,7 +97,7 @@ impl Problems {
             return self.complain(wrong(path, value, &format!("an object with {}", keys.join(", "))));
         };
         for name in fields.keys().filter(|name| !keys.contains(&name.as_str())) {
-            let problem = Problem::new(&[path, &[name.as_str()]].concat(), "is no key of a message");
+            let problem = Problem::new(&[path, &[name.as_str()]].concat(), "is not a key of a message");
             self.0.push(match nearest(name, keys.iter().copied()) {
                 Some(meant) => problem.remedy(format!("did you mean `{meant}`?")),
                 None => problem,
@@ -122,7 +122,7 @@ impl Problems {
         } else if length > max {
             self.complain(Problem::new(path, format!("has {length} characters, allowed are {max}")))
         } else if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')) {
-            self.complain(Problem::new(path, "holds a control character"))
+            self.complain(Problem::new(path, "contains a control character"))
         } else {
             Some(text)
         }
@@ -132,7 +132,7 @@ impl Problems {
     fn line<'a>(&mut self, path: &[&str], value: &'a Value, max: usize) -> Option<&'a str> {
         let text = self.text(path, value, max)?;
         if text.contains(['\n', '\t']) {
-            return self.complain(Problem::new(path, "holds a line break or a tabulator"));
+            return self.complain(Problem::new(path, "contains a line break or a tab"));
         }
         Some(text)
     }
@@ -141,7 +141,7 @@ impl Problems {
         let path = &["id"];
         let id = self.line(path, value, MAX_ID)?;
         if id.contains(char::is_whitespace) {
-            return self.complain(Problem::new(path, "holds a space"));
+            return self.complain(Problem::new(path, "contains a space"));
         }
         Some(id.to_owned())
     }
@@ -172,7 +172,7 @@ impl Problems {
             Err(error) => return self.complain(Problem::new(path, error.to_string()).remedy(FORM)),
         };
         if !range.has_final_bounds() {
-            let what = "has a bound that is no final version; about others the versions of Kolibri do not agree";
+            let what = "has a bound that is not a final version; Kolibri versions disagree about others";
             return self.complain(Problem::new(path, what).remedy("use the final version, as `<0.16.0`"));
         }
         Some((text.to_owned(), range))
@@ -186,10 +186,10 @@ impl Problems {
         let link = self.line(path, value, MAX_LINK)?;
         let host = ["https://", "http://"].iter().find_map(|scheme| link.strip_prefix(scheme));
         if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
-            return self.complain(Problem::new(path, "is no address that begins with `https://` or `http://`"));
+            return self.complain(Problem::new(path, "is not an address that begins with `https://` or `http://`"));
         }
         if link.contains(char::is_whitespace) {
-            return self.complain(Problem::new(path, "holds a space").remedy("write it as `%20`"));
+            return self.complain(Problem::new(path, "contains a space").remedy("write it as `%20`"));
         }
         Some(link.to_owned())
     }
@@ -206,7 +206,7 @@ impl Problems {
         // Python knows no year 0.
         let date = date.filter(|_| !text.starts_with("0000"));
         date.or_else(|| {
-            self.complain(Problem::new(path, "is no day").remedy("write it as `2026-11-01`, without a time"))
+            self.complain(Problem::new(path, "is not a date").remedy("write it as `2026-11-01`, without a time"))
         })
     }
 
@@ -229,7 +229,7 @@ impl Problems {
                 let path = &[path, language.as_str()];
                 if !is_language(language) {
                     let remedy = "write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
-                    self.0.push(Problem::new(path, "is no code of a language").remedy(remedy));
+                    self.0.push(Problem::new(path, "is not a language code").remedy(remedy));
                 }
                 Some((language.clone(), self.translation(path, text)?))
             })
@@ -296,7 +296,7 @@ impl Problems {
     fn network(&mut self, path: &[&str], value: &Value) -> Option<IpNet> {
         let text = self.line(path, value, usize::MAX)?;
         text.parse().ok().or_else(|| {
-            self.complain(Problem::new(path, "is no network").remedy("write it as `10.0.0.0/8` or `2001:db8::/32`"))
+            self.complain(Problem::new(path, "is not a network").remedy("write it as `10.0.0.0/8` or `2001:db8::/32`"))
         })
     }
 }

@@ -38,8 +38,8 @@ fn every_rule() {
         ("/id", json!("x".repeat(51)), "id: has 51 characters, allowed are 50"),
         ("/id", json!("😀".repeat(26)), "id: has 52 characters, allowed are 50"),
         ("/id", json!(" "), "id: is empty"),
-        ("/id", json!("a b"), "id: holds a space"),
-        ("/id", json!("a\nb"), "id: holds a line break or a tabulator"),
+        ("/id", json!("a b"), "id: contains a space"),
+        ("/id", json!("a\nb"), "id: contains a line break or a tab"),
         ("/id", json!(5), "id: got a number, allowed is text; put it in quotes"),
         (
             "/stage",
@@ -52,7 +52,7 @@ fn every_rule() {
         (
             "/versionRange",
             json!(">=0.15.0, <0.18.0"),
-            "versionRange: comparison 2 holds a space; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
+            "versionRange: comparison 2 contains a space; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
         ),
         (
             "/versionRange",
@@ -62,7 +62,7 @@ fn every_rule() {
         (
             "/versionRange",
             json!("<0.16.0b10"),
-            "versionRange: has a bound that is no final version; about others the versions of Kolibri do not agree; use the final version, as `<0.16.0`",
+            "versionRange: has a bound that is not a final version; Kolibri versions disagree about others; use the final version, as `<0.16.0`",
         ),
         (
             "/versionRange",
@@ -75,14 +75,18 @@ fn every_rule() {
             "versionRange: comparison 1 has a version with a zero before a number; write `*`, or comparisons such as `>=0.15.0,<0.18.0`",
         ),
         ("/linkUrl", json!(format!("https://{}", "x".repeat(143))), "linkUrl: has 151 characters, allowed are 150"),
-        ("/linkUrl", json!("javascript:alert(1)"), "linkUrl: is no address that begins with `https://` or `http://`"),
-        ("/linkUrl", json!("https:///x"), "linkUrl: is no address that begins with `https://` or `http://`"),
-        ("/linkUrl", json!("https://x/a b"), "linkUrl: holds a space; write it as `%20`"),
+        (
+            "/linkUrl",
+            json!("javascript:alert(1)"),
+            "linkUrl: is not an address that begins with `https://` or `http://`",
+        ),
+        ("/linkUrl", json!("https:///x"), "linkUrl: is not an address that begins with `https://` or `http://`"),
+        ("/linkUrl", json!("https://x/a b"), "linkUrl: contains a space; write it as `%20`"),
         ("/linkUrl", json!(null), "linkUrl: got nothing, allowed is text; leave the key out"),
-        ("/date", json!("2026-11-01T00:00:00Z"), "date: is no day; write it as `2026-11-01`, without a time"),
-        ("/date", json!("2026-11-31"), "date: is no day; write it as `2026-11-01`, without a time"),
-        ("/date", json!("0000-01-01"), "date: is no day; write it as `2026-11-01`, without a time"),
-        ("/date", json!("26-11-1"), "date: is no day; write it as `2026-11-01`, without a time"),
+        ("/date", json!("2026-11-01T00:00:00Z"), "date: is not a date; write it as `2026-11-01`, without a time"),
+        ("/date", json!("2026-11-31"), "date: is not a date; write it as `2026-11-01`, without a time"),
+        ("/date", json!("0000-01-01"), "date: is not a date; write it as `2026-11-01`, without a time"),
+        ("/date", json!("26-11-1"), "date: is not a date; write it as `2026-11-01`, without a time"),
         (
             "/translations",
             json!({}),
@@ -92,7 +96,7 @@ fn every_rule() {
         (
             "/translations/pt-BR",
             json!({"title": "T", "message": "M"}),
-            "translations.pt-BR: is no code of a language; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+            "translations.pt-BR: is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
         ),
         ("/translations/en", json!({"title": "T"}), "translations.en.message: is missing"),
         ("/translations/en/title", json!(""), "translations.en.title: is empty"),
@@ -102,7 +106,7 @@ fn every_rule() {
             "translations.en.title: got nothing, allowed is text; leave the key out",
         ),
         ("/translations/en/linkText", json!(""), "translations.en.linkText: is empty"),
-        ("/translations/en/message", json!("a\u{0}b"), "translations.en.message: holds a control character"),
+        ("/translations/en/message", json!("a\u{0}b"), "translations.en.message: contains a control character"),
         (
             "/translations/en/message",
             json!("m".repeat(5001)),
@@ -111,17 +115,17 @@ fn every_rule() {
         (
             "/translations/en/link_text",
             json!("x"),
-            "translations.en.link_text: is no key of a message; did you mean `linkText`?",
+            "translations.en.link_text: is not a key of a message; did you mean `linkText`?",
         ),
         (
             "/audience/networks/0",
             json!("10.0.0.1"),
-            "audience.networks.0: is no network; write it as `10.0.0.0/8` or `2001:db8::/32`",
+            "audience.networks.0: is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`",
         ),
         ("/audience/instances", json!("abc"), "audience.instances: got text, allowed is a list"),
         ("/audience/instances/0", json!(5), "audience.instances.0: got a number, allowed is text; put it in quotes"),
         ("/audience/instances", json!(vec!["a"; 1001]), "audience.instances: has 1001 entries, allowed are 1000"),
-        ("/versionrange", json!("*"), "versionrange: is no key of a message; did you mean `versionRange`?"),
+        ("/versionrange", json!("*"), "versionrange: is not a key of a message; did you mean `versionRange`?"),
     ];
     for (place, offence, complaint) in cases {
         let mut document = document();

@@ -1,4 +1,4 @@
-//! ConfigMaps that are followed, as layers between the files and the environment.
+//! ConfigMaps that are followed, as layers between files and environment.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,63 +7,63 @@ use super::{
     load::last_good,
 };
 
-/// The key of a ConfigMap, and so the file in the folder where it is mounted, that holds configuration. Its other keys
-/// that end in `.yaml` or `.yml` hold messages.
+/// The key of a ConfigMap, and so the name of the mounted file, that contains configuration. Its other keys
+/// that end in `.yaml` or `.yml` contain messages.
 pub const CONFIGURATION: &str = "config.yaml";
 
-/// What is known of each ConfigMap that is followed; the later stands above the earlier.
+/// The state of each ConfigMap that is followed; later ones override earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigMaps(Vec<(String, Sight)>);
 
-/// What is known of a ConfigMap.
+/// The state of a ConfigMap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sight {
-    /// Nothing: the API server has not told of it since the start.
+    /// The API server has not answered since the start.
     #[default]
     Unseen,
     /// It does not exist.
     Absent,
-    /// What it holds.
+    /// Its content.
     Present(Arc<ConfigMap>),
 }
 
-/// A ConfigMap as the API server has it.
+/// A ConfigMap as the API server returned it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigMap {
-    /// Tells it from an earlier one of that name.
+    /// Distinguishes it from an earlier one of the same name.
     pub uid: String,
-    /// Tells its states apart.
+    /// Distinguishes its versions.
     pub resource_version: String,
     /// Texts by key.
     pub data: BTreeMap<String, String>,
 }
 
 impl ConfigMaps {
-    /// The ConfigMap that a layer of that name is.
+    /// The name of the ConfigMap, if the layer of this name is one.
     #[must_use]
     pub fn name_of(layer: &str) -> Option<&str> {
         layer.strip_prefix(CONFIG_MAP)
     }
 
-    /// Those that the layers name in `kubernetes.config_maps`, as far as these can be read; nothing is known of them yet.
+    /// The ConfigMaps in `kubernetes.config_maps` of all readable layers; all unknown yet.
     #[must_use]
     pub fn of(layers: &[Layer]) -> Self {
         let named = last_good(layers, "kubernetes.config_maps");
         Self::named(named.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default())
     }
 
-    /// Of these names; nothing is known of them yet.
+    /// ConfigMaps of these names; all unknown yet.
     #[must_use]
     pub fn named(names: Vec<String>) -> Self {
         Self(names.into_iter().map(|name| (name, Sight::Unseen)).collect())
     }
 
-    /// Their names and what is known of each.
+    /// Their names and states.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Sight)> {
         self.0.iter().map(|(name, sight)| (name.as_str(), sight))
     }
 
-    /// The ConfigMap of that name, if it is followed and exists.
+    /// The ConfigMap of this name, if it is followed and exists.
     #[must_use]
     pub fn present(&self, name: &str) -> Option<&Arc<ConfigMap>> {
         self.0.iter().find_map(|(known, sight)| match sight {
@@ -72,14 +72,14 @@ impl ConfigMaps {
         })
     }
 
-    /// Notes what is known of one; whether that is new.
+    /// Sets the state of one; returns whether it changed.
     pub fn set(&mut self, name: &str, sight: &Sight) -> bool {
         let place = self.0.iter_mut().find(|(known, _)| known == name);
         place.is_some_and(|(_, known)| std::mem::replace(known, sight.clone()) != *sight)
     }
 
-    /// Puts the ConfigMaps between the files and what stands above these. A file `…/NAME/config.yaml` is the mounted copy
-    /// of the ConfigMap NAME: it stands for that one until the API server has told of it, and counts for nothing after.
+    /// Inserts the ConfigMaps between the files and the layers that override files. A file `…/NAME/config.yaml` is the mounted
+    /// copy of the ConfigMap NAME: it is used until the API server has answered, and ignored from then on.
     #[must_use]
     pub fn arrange(&self, layers: Vec<Layer>) -> Vec<Layer> {
         let (files, above): (Vec<_>, Vec<_>) = layers.into_iter().partition(|layer| layer.source == Source::File);
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_found_beside_broken_layers() {
+    fn the_names_are_read_even_if_other_layers_are_broken() {
         let broken = [layers(), vec![Layer::file("x", "api: ["), Layer::flag("--set", "api.replay", "x")]].concat();
         assert_eq!(ConfigMaps::of(&broken), ConfigMaps::named(vec!["other".into(), "live".into()]));
         assert_eq!(ConfigMaps::of(&[]), ConfigMaps::default());
     }
 
     #[test]
-    fn a_mounted_copy_stands_in_until_the_config_map_is_seen() {
+    fn a_mounted_copy_is_used_until_the_config_map_is_known() {
         let mut seen = ConfigMaps::of(&layers());
         let variable = "environment NUTRITIONFACTS__HTTP__MAX_BODY";
         let with = |seen: &ConfigMaps| seen.arrange(layers());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_is_not_mounted_is_no_fault() {
+    fn a_missing_mounted_copy_is_no_error() {
         use crate::config::layer::Fault;
         let missing = |fault| Layer::broken("file /etc/n/live/config.yaml", Source::File, "cannot be read", fault);
         let seen = ConfigMaps::named(vec!["live".into()]);

@@ -1,4 +1,4 @@
-//! A layer: one file, one variable or one flag, and how its text becomes values.
+//! A layer: one file, variable, flag or ConfigMap, and how its text is parsed.
 
 use std::{fmt, path::Path};
 
@@ -10,27 +10,27 @@ use super::{
     yaml,
 };
 
-/// What the variables that set a key begin with. Two underscores, since Kubernetes makes `NUTRITIONFACTS_PORT` and the
-/// like for every container that stands beside a service of that name.
+/// Prefix of the variables that set a key. Two underscores, because Kubernetes sets `NUTRITIONFACTS_PORT` and similar
+/// variables in every container of a namespace with a service of that name.
 pub(super) const PREFIX: &str = "NUTRITIONFACTS__";
 
-/// What the name of a layer begins with that is a ConfigMap, as `kubectl` writes it.
+/// Prefix of the name of a layer that is a ConfigMap, as `kubectl` writes it.
 pub(super) const CONFIG_MAP: &str = "configmap/";
 
 /// The origin of a key that no layer sets.
 pub const DEFAULT: &str = "default";
 
-/// What kind of thing a layer is; decides which keys it may set.
+/// Kind of a layer; decides which keys it may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// A file of YAML.
+    /// A YAML file.
     File,
-    /// A ConfigMap that is followed: it sets live keys only, so that a process is the same whether the API server was
-    /// there or not.
+    /// A ConfigMap that is followed. It sets only live keys, so that a process behaves the same whether or not the API server
+    /// was reachable at start.
     ConfigMap,
-    /// A variable of the environment.
+    /// An environment variable.
     Environment,
-    /// A flag of the command line, which other users of the machine can see in `ps`.
+    /// A command-line flag, which other users of the machine can see in `ps`.
     Flag,
 }
 
@@ -46,7 +46,7 @@ impl Source {
     }
 }
 
-/// A named set of values; of two layers the later one wins, key by key.
+/// A named set of values; later layers override earlier ones, key by key.
 #[derive(Clone, PartialEq)]
 pub struct Layer {
     pub(super) name: String,
@@ -61,25 +61,25 @@ enum Content {
     Broken { problem: String, fault: Fault },
 }
 
-/// What is wrong with a layer that has no values.
+/// Why a layer has no values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is not of the form it should have.
+    /// It is malformed.
     Form,
     /// It cannot be read.
     Unreadable,
-    /// It is not there.
+    /// It does not exist.
     Missing,
 }
 
-/// Without its content, which may hold secrets.
+/// Omits the content, which may include secrets.
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Layer").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// Without blanks and ends of lines around its texts: Secrets that were made by hand, and blocks of YAML, end with a line feed.
+/// Trims whitespace around texts: Secrets that were made by hand, and YAML blocks, end with a line feed.
 fn trimmed(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.trim().to_owned()),
@@ -95,7 +95,7 @@ impl Layer {
         Self { name: format!("file {path}"), source: Source::File, content: Content::Yaml(text.into()) }
     }
 
-    /// A variable of the environment that sets one key (`http.listen`).
+    /// An environment variable that sets one key (`http.listen`).
     pub fn variable(name: &str, key: &str, text: impl Into<String>) -> Self {
         Self::text(format!("environment {name}"), Source::Environment, key, text.into())
     }
@@ -110,7 +110,7 @@ impl Layer {
         Self { name, source, content: Content::Text { path, text } }
     }
 
-    /// A layer that could not be read, or is not of the form it should have.
+    /// A layer that could not be read, or is malformed.
     pub(super) fn broken(name: impl Into<String>, source: Source, problem: impl Into<String>, fault: Fault) -> Self {
         Self { name: name.into(), source, content: Content::Broken { problem: problem.into(), fault } }
     }
@@ -120,28 +120,28 @@ impl Layer {
         Self { name: config_map_name(name), source: Source::ConfigMap, content: Content::Yaml(text.into()) }
     }
 
-    /// The same file as the layer of the ConfigMap that it is a mounted copy of; none if it is not there.
+    /// Turns the mounted copy of a ConfigMap into the layer of that ConfigMap; `None` if the file does not exist.
     pub(super) fn into_config_map(self, name: &str) -> Option<Self> {
         let is_missing = matches!(self.content, Content::Broken { fault: Fault::Missing, .. });
         (!is_missing).then(|| Self { name: config_map_name(name), source: Source::ConfigMap, ..self })
     }
 
-    /// Of a file.
+    /// The path, if it is a file.
     pub(super) fn path(&self) -> Option<&Path> {
         self.name.strip_prefix("file ").filter(|_| self.source == Source::File).map(Path::new)
     }
 
-    /// Whether a good value of it is put in force.
+    /// Whether the layer may set this key.
     pub(super) fn may_set(&self, key: Key<'_>) -> bool {
         self.source != Source::ConfigMap || key.is_live()
     }
 
-    /// As complaints name it.
+    /// The name used in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What kind of thing it is.
+    /// The kind of the layer.
     pub fn source(&self) -> Source {
         self.source
     }
@@ -165,7 +165,7 @@ impl Layer {
         }
     }
 
-    /// Text is read as YAML only where the key is of another type, so that a password `0123` stays itself.
+    /// Parses text as YAML only if the key is not of type text, so that a password `0123` stays as it is.
     fn read(&self, path: &[String], text: &str) -> Result<Value, Complaint> {
         let mut key = Key::root();
         for (depth, name) in path.iter().enumerate() {
@@ -178,18 +178,18 @@ impl Layer {
                         if key.items().is_some() { "give the list as a whole, as `[…]`" } else { "cut it there" };
                     return Err(Complaint::new(&self.name, shown.join("."), problem).remedy(remedy));
                 }
-                // Found again, with what it may have meant, when the tree is walked.
+                // Reported later, with a suggestion, when the tree is checked.
                 None => return Ok(Value::String(text.to_owned())),
             }
         }
         if key.takes("string") {
             return Ok(Value::String(text.to_owned()));
         }
-        // A syntax error says no more than that it is text: the walk names what is allowed.
+        // A syntax error is reported as text of the wrong type: the check names what is allowed.
         Ok(yaml::tree(text).unwrap_or_else(|_| Value::String(text.to_owned())))
     }
 
-    /// The name of a key, as one would write it in this layer.
+    /// A key, spelled as in this layer.
     pub(super) fn spell(&self, path: &str) -> String {
         match self.content {
             Content::Text { .. } if self.source == Source::Environment => variable(path),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_by_the_type_of_its_key() {
+    fn text_is_parsed_by_the_type_of_its_key() {
         assert_eq!(set("store.password", "0123"), json!({"store": {"password": "0123"}}));
         assert_eq!(set("store.host", "true"), json!({"store": {"host": "true"}}));
         assert_eq!(set("store.pooler", "none"), json!({"store": {"pooler": "none"}}));
@@ -229,9 +229,9 @@ mod tests {
         assert_eq!(set("store.host", ""), Value::Null);
     }
 
-    /// A Secret that was made by hand ends with a line feed.
+    /// Secrets that were made by hand end with a line feed.
     #[test]
-    fn blanks_around_a_text_are_no_part_of_it() {
+    fn whitespace_around_a_text_is_trimmed() {
         let url = json!({"store": {"url": "sqlite://x.db"}});
         assert_eq!(set("store.url", " sqlite://x.db\r\n"), url);
         assert_eq!(Layer::variable("A", "store.url", "sqlite://x.db\n").values().unwrap(), url);
@@ -256,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn yaml_is_the_strict_kind() {
+    fn only_strict_yaml_is_accepted() {
         let yes = Layer::file("x", "a: yes\nb: 0123\nc: true\nd: ~\n").values().unwrap();
         assert_eq!(yes, json!({"a": "yes", "b": "0123", "c": true, "d": null}));
     }
 
     #[test]
-    fn broken_yaml_is_named_by_line_and_column_and_never_quoted() {
+    fn invalid_yaml_is_reported_by_line_and_column_and_never_quoted() {
         for text in [
             "http: [hunter2",
             "a: 'hunter2",

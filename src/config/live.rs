@@ -1,7 +1,7 @@
-//! Layers that change while the program runs: read again, checked, and taken over, or the last good stays.
+//! Layers that change at run time: they are read again, checked, and applied; after an error the last good ones stay active.
 //!
-//! Files are read again twice a second instead of being watched: a mounted ConfigMap changes by a swap of symbolic links,
-//! editors by a rename, network file systems without any notice, and reading all three kinds costs microseconds.
+//! Files are read twice a second instead of being watched: a mounted ConfigMap changes by a swap of symbolic links,
+//! editors rename files, network file systems send no events, and reading them takes microseconds.
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -13,20 +13,20 @@ use super::{
     looks::{self, Glimpse},
 };
 
-/// What a change of the layers has led to.
+/// The outcome of a change of the layers.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The layers that have changed, as `file /etc/x.yaml` or `configmap/live`. At the first look, the ConfigMaps: all
+    /// The layers that changed, such as `file /etc/x.yaml` or `configmap/live`. At the first look, the ConfigMaps: everything
     /// else is what the program has started with.
     pub changed: Vec<(Source, String)>,
-    /// Live keys are in force, others may need a restart; or something is wrong, and the last good configuration stays.
+    /// The new configuration, in which only live keys changed; or errors, and the last good configuration stays active.
     pub result: Result<Box<Reload>, Vec<Complaint>>,
-    /// Whether this process has not taken over any layers yet but those that it has started with, as far as they were right.
+    /// Whether no change has been applied since the start.
     pub is_fresh: bool,
 }
 
-/// Looks at the layers for ever, and says when it has done so once; publishes what is in force, and tells each outcome.
-/// `accept` has the last word, as it knows whether the files that the configuration names can be used.
+/// Runs forever: checks the layers, publishes the active configuration, and sends each outcome; signals the end of the
+/// first look. `accept` makes the final check, of the files that the configuration names.
 pub async fn watch(
     read: impl Fn() -> Vec<Layer> + Clone + Send + 'static,
     accept: impl Fn(&Loaded) -> Result<(), Complaint> + Clone + Send + 'static,
@@ -35,17 +35,17 @@ pub async fn watch(
     first_look: oneshot::Sender<()>,
 ) {
     let mut first_look = Some(first_look);
-    // What the program has started with counts as taken over, unless it has changed since.
+    // The layers at start count as applied, unless they have changed since.
     let (mut taken, mut glimpse, mut refused) = (None, Glimpse::default(), None);
     let mut is_fresh = true;
     let mut ticks = looks::ticks();
     loop {
         if taken.is_some() {
-            // Nobody may be waiting.
+            // The receiver may be gone.
             let _ = first_look.take().map(|done| done.send(()));
         }
         ticks.tick().await;
-        // A network file system may take its time.
+        // Reading may block on a network file system.
         let Ok(layers) = spawn_blocking(read.clone()).await else { continue };
         let Some(layers) = glimpse.confirm(layers, taken.as_ref()) else { continue };
         let changed = changed(taken.as_deref(), &layers);
@@ -65,7 +65,7 @@ pub async fn watch(
                         running.send_replace(reload.loaded.clone());
                         Ok(Box::new(reload))
                     }
-                    // A file that it names may still come: it is tried again, and told once.
+                    // A file that it names may still appear: retried, and reported once.
                     Ok(Err(complaint)) if refused.as_ref() != Some(&complaint) => {
                         refused = Some(complaint.clone());
                         Err(vec![complaint])
@@ -84,7 +84,7 @@ pub async fn watch(
     }
 }
 
-/// The layers that are not what they were.
+/// The layers that changed.
 fn changed(before: Option<&[Layer]>, after: &[Layer]) -> Vec<(Source, String)> {
     let other = |of: &[Layer], than: &[Layer]| -> Vec<_> {
         let other = of.iter().filter(|layer| !than.contains(layer));

@@ -1,4 +1,4 @@
-//! From layers to a configuration: a pure function, called at start and whenever a watched layer changes.
+//! From layers to a configuration: a pure function, called at start and whenever a layer changes.
 
 use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 
@@ -21,24 +21,24 @@ use super::{
 };
 use crate::domain::fingerprint;
 
-/// The effective configuration, and where it came from. Serialises without secrets, for `GET /config`.
+/// The effective configuration, and the origin of each key. Serialises without secrets, for `GET /config`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Loaded {
-    /// What is in force.
+    /// The values.
     pub config: Arc<Config>,
     /// The layer that set each key (`http.listen`), or [`DEFAULT`].
     pub origins: BTreeMap<String, String>,
-    /// Sixteen hexadecimal digits that are the same wherever the same configuration is in force. Secrets do not enter.
+    /// Sixteen hexadecimal digits, the same wherever the same configuration is active. Secrets are not part of it.
     pub hash: String,
     /// What the layers set, secrets included.
     #[serde(skip)]
     pub(super) set: Checked,
-    /// What they name and cannot set.
+    /// Keys that the layers set but are not allowed to.
     #[serde(skip)]
     pub(super) misplaced: Checked,
 }
 
-/// Values that were checked. Never shown, as they hold secrets.
+/// Validated values. Never shown, as they contain secrets.
 #[derive(Clone)]
 pub(super) struct Checked(pub(super) Set);
 
@@ -48,7 +48,7 @@ impl fmt::Debug for Checked {
     }
 }
 
-/// The keys are read as those of the configuration itself.
+/// Gives access to the keys of the configuration.
 impl Deref for Loaded {
     type Target = Config;
 
@@ -57,11 +57,11 @@ impl Deref for Loaded {
     }
 }
 
-/// Merges the layers, the later over the earlier, key by key; a list is replaced, never appended to.
+/// Merges the layers key by key; later layers override earlier ones. Lists are replaced, not appended to.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, at once: in each layer by itself, and in the sum.
+/// All errors at once: those of each layer, and those of the merged configuration.
 pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     let mut walk = Walk::default();
     for layer in layers {
@@ -76,7 +76,7 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     if walk.complaints.is_empty() {
         return finish(walk.set, walk.misplaced);
     }
-    // A rule about several keys says nothing while one of them is in doubt.
+    // Rules about several keys are not checked while one of the keys is invalid.
     if !walk.blind {
         let (config, origins) = merge(&walk.set);
         let broken = validate::check(&config, &origins).into_iter();
@@ -86,12 +86,12 @@ pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     Err(walk.complaints)
 }
 
-/// The configuration to start with: without the ConfigMaps that are followed and wrong, each by itself or together with what is
-/// below it. [`super::live::watch`] tells what is wrong with them.
+/// The configuration to start with. Leaves out ConfigMaps that are followed and invalid, by themselves or together with the
+/// layers before them. [`super::live::watch`] reports their errors.
 ///
 /// # Errors
 ///
-/// As [`load`], where something else is wrong.
+/// As [`load`], if another layer is invalid.
 pub fn load_to_start(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     let complaints = match load(layers) {
         Ok(loaded) => return Ok(loaded),
@@ -102,7 +102,7 @@ pub fn load_to_start(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
         let layers = layers.iter().zip(kept).filter(|(_, kept)| **kept);
         load(&layers.map(|(layer, _)| layer.clone()).collect::<Vec<_>>())
     };
-    // One of them is wrong, more often than not, and the others may be needed.
+    // Usually one of them is invalid, and the others may be needed.
     let all_but = |index: usize| (0..layers.len()).map(|other| other != index).collect::<Vec<_>>();
     for index in (0..layers.len()).filter(|index| !kept[*index]) {
         if let Ok(loaded) = with(&all_but(index)) {
@@ -122,7 +122,7 @@ pub fn load_to_start(layers: &[Layer]) -> Result<Loaded, Vec<Complaint>> {
     Ok(good)
 }
 
-/// What the layers set a key to, as far as they can be read.
+/// The value to which the layers set a key, as far as they can be read.
 pub(super) fn last_good(layers: &[Layer], path: &str) -> Option<Value> {
     let mut walk = Walk::default();
     for layer in layers {
@@ -133,7 +133,7 @@ pub(super) fn last_good(layers: &[Layer], path: &str) -> Option<Value> {
     walk.set.remove(path).map(|(value, _)| value)
 }
 
-/// A configuration of checked values, if they go together.
+/// A configuration of validated values, if they satisfy the rules about several keys.
 pub(super) fn finish(set: Set, misplaced: Set) -> Result<Loaded, Vec<Complaint>> {
     let (config, origins) = merge(&set);
     let broken = validate::check(&config, &origins);
@@ -145,7 +145,7 @@ pub(super) fn finish(set: Set, misplaced: Set) -> Result<Loaded, Vec<Complaint>>
     }
 }
 
-/// Puts the values over the defaults, layer by layer; figment remembers which layer set each key.
+/// Merges the values over the defaults, layer by layer; figment records which layer set each key.
 pub(super) fn merge(set: &Set) -> (Config, BTreeMap<String, String>) {
     let defaults = Good { layer: DEFAULT.to_owned(), path: None, value: Config::default().values() };
     let good = set.iter().map(|(path, (value, layer))| Good {
@@ -156,12 +156,12 @@ pub(super) fn merge(set: &Set) -> (Config, BTreeMap<String, String>) {
     let figment = good.fold(Figment::from(defaults), Figment::merge);
     let origin = |path: &str| figment.find_metadata(path).map_or_else(|| DEFAULT.to_owned(), |of| of.name.to_string());
     let origins = Key::all().into_iter().map(|(path, _)| (path.clone(), origin(&path))).collect();
-    // Each value was tried in a configuration of nothing else, and no type of a section looks at two keys at once.
+    // Each value was tried in a configuration of its own, and no type of a section looks at two keys at once.
     let config = figment.extract().expect("good values make a configuration");
     (config, origins)
 }
 
-/// One checked value, or all defaults, and the layer that set it.
+/// One validated value, or all defaults, and the layer that set it.
 struct Good {
     layer: String,
     path: Option<String>,
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn no_layer_means_the_defaults() {
+    fn without_layers_the_defaults_apply() {
         let loaded = load(&[]).unwrap();
         assert_eq!(*loaded.config, Config::default());
         assert!(loaded.origins.values().all(|origin| origin == DEFAULT));
     }
 
     #[test]
-    fn the_hash_tells_configurations_apart_but_not_secrets_or_layers() {
+    fn the_hash_depends_on_values_but_not_on_secrets_or_layers() {
         let hash = |text: &str| file(text).unwrap().hash;
         assert_eq!(hash("api: {reply: empty}"), load(&[Layer::flag("--set", "api.reply", "empty")]).unwrap().hash);
         assert_ne!(hash("api: {reply: empty}"), hash(""));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_leaves_out_what_is_wrong_in_config_maps() {
+    fn the_start_leaves_out_invalid_config_maps() {
         let base = Layer::variable("DATABASE_URL", "store.url", "postgres://a/b");
         let needed = Layer::config_map("needed", "privacy: {identifiers: none}");
         let wrong = || Layer::config_map("wrong", "api: {replay: empty}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_unsets_what_a_lower_layer_set() {
+    fn null_unsets_what_an_earlier_layer_set() {
         let lower = Layer::file("a", "geo: 1");
         assert!(load(&[lower]).is_err());
         let layers = [Layer::file("a", "store: {url: 'sqlite://a.db'}"), Layer::file("b", "store: {url: ~}")];
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named_even_where_a_higher_layer_hides_it() {
+    fn an_invalid_value_is_reported_even_if_a_later_layer_overrides_it() {
         let layers = [Layer::file("a", "ingest: {lanes: x}"), Layer::flag("--set", "ingest.lanes", "2")];
         assert_eq!(load(&layers).unwrap_err().len(), 1);
     }
 
     #[test]
-    fn a_key_in_doubt_draws_no_further_complaint() {
+    fn an_invalid_key_causes_no_second_complaint() {
         let complaints = load(&[
             Layer::file("a", "privacy: {key_fiel: /run/k}"),
             Layer::variable("DATABASE_URL", "store.url", "postgres://db/n"),
@@ -253,9 +253,9 @@ mod tests {
         assert_eq!(*file("http:\nstore: {}\n").unwrap().config, Config::default());
     }
 
-    /// Found by the fuzz target `config`: a dash with nothing behind it.
+    /// Found by the fuzz target `config`: a dash without a value.
     #[test]
-    fn an_empty_item_of_a_list_is_a_complaint() {
+    fn an_empty_list_item_is_an_error() {
         let complaints = file("ingest:\n  mode_rules:\n    - {mode: a, instances: [b]}\n    -\n").unwrap_err();
         assert_eq!(complaints.len(), 1);
         assert_eq!(
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_map_holds_no_secrets() {
+    fn a_config_map_must_not_set_secrets() {
         for (key, remedy) in [
             ("store: {url: 'postgres://n:hunter2@db/n'}", "NUTRITIONFACTS__STORE__URL"),
             ("store: {password: hunter2}", "NUTRITIONFACTS__STORE__PASSWORD"),
@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    /// Any tree, with our own keys often enough that the walk goes deep.
+    /// Any tree, often with keys of the schema, so that the check goes deep.
     fn tree() -> impl Strategy<Value = Value> {
         let mut names: Vec<String> =
             Key::all().iter().flat_map(|(path, _)| path.split('.').map(str::to_owned).collect::<Vec<_>>()).collect();
@@ -308,7 +308,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_loads_or_draws_complaints(text in any::<String>(), yaml in "[a-z:{}\\[\\], \n\t*&!'\"#|>0-9-]{0,60}") {
+        fn any_text_loads_or_returns_complaints(text in any::<String>(), yaml in "[a-z:{}\\[\\], \n\t*&!'\"#|>0-9-]{0,60}") {
             for text in [text, yaml] {
                 if let Err(complaints) = file(text) {
                     prop_assert!(!complaints.is_empty());
@@ -317,14 +317,14 @@ mod tests {
         }
 
         #[test]
-        fn any_tree_loads_or_draws_complaints(tree in tree()) {
+        fn any_tree_loads_or_returns_complaints(tree in tree()) {
             if let Err(complaints) = file(tree.to_string()) {
                 prop_assert!(!complaints.is_empty());
             }
         }
 
         #[test]
-        fn any_flag_loads_or_draws_complaints(key in "[a-z._]{0,20}", known in 0_usize..30, text in any::<String>()) {
+        fn any_flag_loads_or_returns_complaints(key in "[a-z._]{0,20}", known in 0_usize..30, text in any::<String>()) {
             let keys = Key::all();
             for key in [&key, &keys[known % keys.len()].0] {
                 if let Err(complaints) = load(&[Layer::flag("--set", key, text.clone())]) {

@@ -1,13 +1,13 @@
-//! Looking again and again at what has no way to tell of its changes (docs/decisions/0021-files-are-read-again.md).
+//! Polling of sources that cannot notify about changes (docs/decisions/0021-files-are-read-again.md).
 
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Between two looks.
+/// Polling interval.
 pub const PAUSE: Duration = Duration::from_millis(500);
 
-/// When to look; the first time at once.
+/// Ticks at the polling interval; the first one immediately.
 #[must_use]
 pub fn ticks() -> Interval {
     let mut ticks = interval(PAUSE);
@@ -15,10 +15,10 @@ pub fn ticks() -> Interval {
     ticks
 }
 
-/// What the last look has found, if it was not what is in force.
+/// The last value seen, if it differs from the active one.
 ///
-/// A change counts when it has been seen twice: an editor may be half-way through, and a file that it has just emptied
-/// would be a valid configuration, or withdraw messages.
+/// A change is applied after it was seen twice: an editor may be in the middle of a write, and a file that it has just
+/// truncated would be a valid configuration, or withdraw messages.
 #[derive(Debug)]
 pub struct Glimpse<T>(Option<T>);
 
@@ -29,7 +29,7 @@ impl<T> Default for Glimpse<T> {
 }
 
 impl<T: PartialEq> Glimpse<T> {
-    /// What was seen, if it is not what is in force and was seen the last time as well.
+    /// Returns the value if it differs from the active one and was also seen the last time.
     pub fn confirm(&mut self, seen: T, in_force: Option<&T>) -> Option<T> {
         if in_force == Some(&seen) {
             self.0 = None;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_counts_when_it_is_seen_twice() {
+    fn a_change_is_confirmed_when_it_is_seen_twice() {
         let mut glimpse = Glimpse::default();
         assert_eq!(glimpse.confirm(1, Some(&1)), None);
         assert_eq!(glimpse.confirm(2, Some(&1)), None);

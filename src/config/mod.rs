@@ -1,7 +1,8 @@
-//! What may be set, and from which layer it came.
+//! The configuration, and the layers that it comes from.
 //!
-//! `sources` reads files, environment and flags into layers, and `config_maps` puts those of the cluster between them;
-//! `load`, a pure function, makes a configuration or a list of complaints of them; what a key may be stands in the `schema`, what must hold between keys in `validate`.
+//! `sources` reads files, environment and flags into layers, and `config_maps` inserts those of the cluster; `load`, a pure
+//! function, turns them into a configuration or a list of errors; rules about one key are in the `schema`, rules about several
+//! keys in `validate`.
 
 mod complaint;
 pub mod config_maps;
@@ -47,23 +48,23 @@ pub use self::{
 pub struct Config {
     /// The public listener.
     pub http: sections::Http,
-    /// The listener of metrics and probes.
+    /// The listener for metrics and probes.
     pub admin: sections::Admin,
-    /// What is answered.
+    /// The replies of the server.
     pub api: sections::Api,
-    /// Where pings rest.
+    /// Where pings are stored.
     pub store: sections::Store,
     /// From request to row.
     pub ingest: sections::Ingest,
-    /// What administrators are told.
+    /// Messages to administrators.
     pub messages: sections::Messages,
-    /// What of a device's identity is kept.
+    /// Which identifiers of devices are stored.
     pub privacy: sections::Privacy,
-    /// What is read from the cluster.
+    /// What is read from the Kubernetes cluster.
     pub kubernetes: sections::Kubernetes,
-    /// How the server is seen.
+    /// Logs and traces.
     pub telemetry: sections::Telemetry,
-    /// How the server stops.
+    /// How the server shuts down.
     pub shutdown: sections::Shutdown,
 }
 
@@ -109,7 +110,7 @@ impl Default for sections::Store {
 }
 
 impl Config {
-    /// As a tree, secrets redacted.
+    /// As a tree, with secrets redacted.
     fn values(&self) -> serde_json::Value {
         // Only texts, numbers and lists; paths come from UTF-8 text.
         serde_json::to_value(self).expect("a configuration has a JSON form")
@@ -117,7 +118,7 @@ impl Config {
 }
 
 impl sections::Store {
-    /// Whether pings rest in PostgreSQL, not in the embedded store.
+    /// Whether pings are stored in PostgreSQL and not in the embedded store.
     pub fn is_postgres(&self) -> bool {
         self.host.is_some() || self.url.as_ref().is_some_and(|url| url.expose().starts_with("postgres"))
     }

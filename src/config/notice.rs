@@ -1,28 +1,28 @@
-//! What whoever has changed something, as a ConfigMap, is to be told.
+//! Notices to users about the ConfigMaps that they changed.
 
-/// Complaints of one change that are logged: a megabyte of rubbish can have thousands.
+/// Limit of logged errors per change: a large invalid file can cause thousands.
 pub const MOST_TOLD: usize = 20;
 
-/// What there is to say about a ConfigMap.
+/// A notice about a ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Its name.
+    /// Name of the ConfigMap.
     pub config_map: String,
-    /// In one word.
+    /// The reason, in one word.
     pub reason: Reason,
-    /// In a sentence.
+    /// The notice, in a sentence.
     pub note: String,
 }
 
-/// What has become of a ConfigMap.
+/// The outcome of a change of a ConfigMap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It is in force.
+    /// It is active.
     Reloaded,
-    /// Something is wrong: the last good configuration stays.
+    /// It is invalid; the last good configuration stays active.
     Rejected,
-    /// It has a key that only a restart could set.
+    /// It has a key that only a restart can change.
     RestartNeeded,
-    /// It holds messages that are left out.
+    /// It contains messages that are left out.
     MessagesRejected,
 }

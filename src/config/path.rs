@@ -1,10 +1,10 @@
-//! The path of a value in a layer, with places in lists: `ingest.mode_rules[0].networks`.
+//! The path of a value in a layer, including list indices: `ingest.mode_rules[0].networks`.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// One step down.
+/// One step of a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step<'a> {
     Key(&'a str),
@@ -16,7 +16,7 @@ pub(super) enum Step<'a> {
 pub(super) struct Path<'a>(Vec<Step<'a>>);
 
 impl<'a> Path<'a> {
-    /// The path one step further down.
+    /// The path extended by one step.
     pub(super) fn down(&self, step: Step<'a>) -> Self {
         Self(self.0.iter().copied().chain([step]).collect())
     }
@@ -26,7 +26,7 @@ impl<'a> Path<'a> {
         self.0.iter().any(|step| matches!(step, Step::Item(_)))
     }
 
-    /// The smallest tree that holds the value at this path.
+    /// The smallest tree that contains the value at this path.
     pub(super) fn around(&self, value: Value) -> Value {
         self.0.iter().rev().fold(value, |value, step| match step {
             Step::Key(name) => Value::Object(Map::from_iter([((*name).to_owned(), value)])),

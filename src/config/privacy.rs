@@ -1,4 +1,4 @@
-//! The key of the pseudonyms, from the environment or a file.
+//! The privacy key, from the environment or a file.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use super::{
     sections::Privacy,
 };
 
-/// A key has at least so many characters, without the whitespace around it.
+/// Minimum length of a key in characters, without whitespace around it.
 pub const KEY_LENGTH: usize = crate::domain::privacy::MIN_KEY_LENGTH;
 
-/// The command that makes a key.
+/// A command that generates a key.
 pub const MAKE_A_KEY: &str = "head -c 32 /dev/urandom | base64";
 
-/// The key cannot be had.
+/// Why the key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
@@ -25,7 +25,7 @@ pub enum KeyError {
 }
 
 impl Privacy {
-    /// The key from `key` or `key_file`, trimmed; none if neither is set, as the embedded store makes its own.
+    /// The key from `key` or `key_file`, trimmed; `None` if neither is set, because the embedded store generates its own.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What changed layers mean for a configuration that is in force: live keys are taken over, others wait for a restart.
+//! Applies changed layers to a running configuration: live keys take effect, others need a restart.
 
 use serde_json::Value;
 
@@ -10,25 +10,25 @@ use super::{
     walk::Set,
 };
 
-/// What becomes of a running configuration when its layers have changed.
+/// The result of a reload.
 #[derive(Debug, Clone)]
 pub struct Reload {
-    /// What is in force from now on: live keys as the layers have them, all others as they were at the start.
+    /// The new active configuration: live keys as in the layers, all others as at start.
     pub loaded: Loaded,
     /// Live keys that have changed.
     pub applied: Vec<String>,
-    /// Keys that differ from what is in force, and need a restart.
+    /// Keys that differ from their active value and need a restart.
     pub needs_restart: Vec<String>,
     /// See [`Loaded::misplaced`].
     pub misplaced: Vec<Complaint>,
 }
 
 impl Loaded {
-    /// The running configuration with the live keys of the layers as they are now.
+    /// Returns the active configuration with the live keys of the given layers.
     ///
     /// # Errors
     ///
-    /// As [`load`], also where the new live keys do not go together with the others as they are in force.
+    /// As [`load`], and if the new live keys contradict the active values of other keys.
     pub fn reload(&self, layers: &[Layer]) -> Result<Reload, Vec<Complaint>> {
         let wanted = load(layers)?;
         let (live, fixed): (Vec<_>, Vec<_>) = Key::all().into_iter().partition(|(_, key)| key.is_live());
@@ -43,7 +43,7 @@ impl Loaded {
         let differ = |keys: Vec<(String, Key<'_>)>, left: &Value, right: &Value| -> Vec<String> {
             let differ = keys.into_iter().filter(|(path, key)| {
                 let pointer = pointer(path);
-                // A secret has no visible value.
+                // Secrets have no visible value.
                 let secret = |loaded: &Self| loaded.set.0.get(path).map(|(value, _)| value.clone());
                 left.pointer(&pointer) != right.pointer(&pointer)
                     || (key.is_secret() && secret(self) != secret(&wanted))
@@ -55,8 +55,8 @@ impl Loaded {
         Ok(Reload { loaded, applied, needs_restart, misplaced })
     }
 
-    /// Keys that need a restart and stand in a ConfigMap that is followed, with another value than is in force. They are
-    /// never put in force, as a process could not have them when it starts without the API server.
+    /// Keys in a followed ConfigMap that need a restart and differ from their active value. They are
+    /// never applied, because a process that starts without the API server could not have them.
     #[must_use]
     pub fn misplaced(&self) -> Vec<Complaint> {
         if self.misplaced.0.is_empty() {
@@ -74,7 +74,7 @@ impl Loaded {
     }
 }
 
-/// Where a key stands in the tree of values.
+/// JSON pointer of a key in the tree of values.
 fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_takes_live_keys_and_reports_the_others() {
+    fn a_reload_applies_live_keys_and_reports_the_others() {
         let running = file("api: {reply: empty}\ningest: {lanes: 2}\nprivacy: {key_file: k}").unwrap();
         let layers = [Layer::file(
             "x",
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_is_refused_where_new_and_old_keys_do_not_go_together() {
+    fn a_reload_is_rejected_if_new_values_contradict_active_ones() {
         let file =
             |text: &str| [Layer::variable("DATABASE_URL", "store.url", "postgres://a/b"), Layer::file("x", text)];
         let running = load(&file("privacy: {identifiers: none}")).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_map_sets_live_keys_and_the_others_are_told() {
+    fn a_config_map_sets_live_keys_and_other_keys_are_reported() {
         let layers = |text: &str| {
             [Layer::file("x", "http: {body_timeout: 60s}\ningest: {lanes: 2}"), Layer::config_map("live", text)]
         };

@@ -1,6 +1,6 @@
-//! The JSON Schema of the configuration: the one source of which keys exist, what each allows, and which are live.
+//! The JSON Schema of the configuration: the only source of which keys exist, what each allows, and which are live.
 //!
-//! Marks beside the usual keywords: `x-live` (applied without a restart), `x-secret` (never shown), `x-sources` (the
+//! Extensions to the standard keywords: `x-live` (applied without a restart), `x-secret` (never shown), `x-sources` (the
 //! only kinds of layer that may set it), `x-kind`, `x-min` and `x-max` (see `units`).
 
 use std::{collections::BTreeSet, sync::LazyLock};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::Config;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    // Without `$ref`, every key is found by walking along its path, by us as by the chart's values schema.
+    // Without `$ref`, every key is reached along its path, here and in the values schema of the chart.
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<Config>().to_value()
 });
@@ -22,12 +22,12 @@ pub fn schema() -> &'static Value {
     &SCHEMA
 }
 
-/// One key: a leaf of the schema. A list is one key, since a higher layer replaces it as a whole.
+/// One key: a leaf of the schema. A list is one key, since a later layer replaces it as a whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'a>(&'a Map<String, Value>);
 
 impl Key<'static> {
-    /// Every key with its path, as `telemetry.log.filter`, in the order of the schema.
+    /// All keys with their paths, such as `telemetry.log.filter`, in the order of the schema.
     pub fn all() -> Vec<(String, Self)> {
         let mut keys = Vec::new();
         collect(schema(), "", &mut keys);
@@ -52,39 +52,39 @@ pub fn live_keys() -> BTreeSet<String> {
     Key::all().into_iter().filter(|(_, key)| key.is_live()).map(|(path, _)| path).collect()
 }
 
-/// The path of a key below a path.
+/// The path of a key within a path.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 impl<'a> Key<'a> {
-    /// The whole configuration, from which the rest is reached.
+    /// The root of the configuration.
     pub(super) fn root() -> Key<'static> {
         static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
         Key(schema().as_object().unwrap_or(&EMPTY))
     }
 
-    /// The keys below, if this is a section.
+    /// The keys in this section; `None` if it is no section.
     pub(super) fn properties(self) -> Option<&'a Map<String, Value>> {
         self.0.get("properties")?.as_object()
     }
 
-    /// The key of that name below.
+    /// The key of this name in this section.
     pub(super) fn property(self, name: &str) -> Option<Key<'a>> {
         self.properties()?.get(name)?.as_object().map(Key)
     }
 
-    /// What each item of the list is, if this is a list.
+    /// The schema of list items; `None` if it is no list.
     pub(super) fn items(self) -> Option<Key<'a>> {
         self.0.get("items")?.as_object().map(Key)
     }
 
-    /// The sentence that describes it.
+    /// Its description.
     pub fn description(self) -> &'a str {
         self.text("description").unwrap_or_default()
     }
 
-    /// What it is when no layer sets it.
+    /// Its default.
     pub fn default(self) -> Option<&'a Value> {
         self.0.get("default").filter(|value| !value.is_null())
     }
@@ -99,7 +99,7 @@ impl<'a> Key<'a> {
         self.0.get("x-secret") == Some(&Value::Bool(true))
     }
 
-    /// The only kinds of layer that may set it, if not every kind may.
+    /// The only kinds of layer that may set it; `None` if every kind may.
     pub(super) fn sources(self) -> Option<Vec<&'a str>> {
         Some(self.0.get("x-sources")?.as_array()?.iter().filter_map(Value::as_str).collect())
     }
@@ -113,7 +113,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// The texts allowed, if only some are.
+    /// The allowed texts, if they are enumerated.
     pub(super) fn names(self) -> Vec<&'a str> {
         let listed = self.0.get("enum").and_then(Value::as_array).into_iter().flatten();
         let described = self.0.get("oneOf").and_then(Value::as_array).into_iter().flatten();

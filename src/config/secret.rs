@@ -1,11 +1,11 @@
-//! A value that is never shown.
+//! Secrets, which are never shown.
 
 use std::{fmt, fs, io, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What stands where a secret was.
+/// Shown in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// Text that is redacted wherever it is printed or serialised.
@@ -15,17 +15,17 @@ pub const REDACTED: &str = "[redacted]";
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself: for the one place that needs it.
+    /// The secret itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Reads a file that holds a secret, without the whitespace around it (editors and `echo` end files with a line feed).
+    /// Reads a file with a secret, without the whitespace around it (editors and `echo` end files with a line feed).
     ///
     /// # Errors
     ///
-    /// The path and the operating system's reason when the file cannot be read, or is not UTF-8.
+    /// The path and the operating system's reason, if the file cannot be read or is not UTF-8.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, SecretFileError> {
         let path = path.into();
         match fs::read_to_string(&path) {
@@ -35,7 +35,7 @@ impl Secret {
     }
 }
 
-/// A file that should hold a secret cannot be read.
+/// A file with a secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the secret in {}", path.display())]
 pub struct SecretFileError {
@@ -71,8 +71,8 @@ pub(super) fn serialize_url<S: Serializer>(url: &Option<Secret>, serializer: S) 
     }
 }
 
-/// A URL without its password. What cannot be told apart with certainty is hidden as a whole: an unescaped `/`, `#` or
-/// `@` in a password moves the borders of a URL, and a query may hold `password=`.
+/// A URL without its password. If the password cannot be located with certainty, the whole URL is hidden: an unescaped `/`,
+/// `#` or `@` in a password moves the borders of a URL, and a query may contain `password=`.
 fn redact_url(url: &str) -> String {
     if url.starts_with("sqlite:") {
         return url.to_owned();
@@ -85,7 +85,7 @@ fn redact_url(url: &str) -> String {
     let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let port = host.rsplit_once(':').filter(|_| !host.ends_with(']')).map_or("", |(_, port)| port);
     let ambiguous = path.contains(['@', '/']) || url.contains('#') || !port.bytes().all(|byte| byte.is_ascii_digit());
-    // A `?` in the password sends the rest of it, and the `@`, to the query.
+    // A `?` in the password moves the rest of it, and the `@`, into the query.
     let misread_query = url.split_once('?').is_some_and(|(_, query)| query.contains('@'));
     if ambiguous || misread_query {
         return hidden();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_loses_its_password_only() {
+    fn only_the_password_of_a_url_is_hidden() {
         for (url, shown) in [
             ("sqlite://data/n.db", "sqlite://data/n.db"),
             ("postgres://n:hunter2@db:5432/n", "postgres://n:[redacted]@db:5432/n"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_trimmed_and_an_unreadable_one_named() {
+    fn a_secret_file_is_trimmed_and_an_unreadable_one_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "  hunter2\n").unwrap();
         assert_eq!(Secret::read(file.path()).unwrap().expose(), "hunter2");

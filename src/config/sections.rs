@@ -21,35 +21,35 @@ pub struct Http {
     /// Address of the public listener.
     #[schemars(schema_with = "units::address")]
     pub listen: SocketAddr,
-    /// Cap of a statistics body as sent.
+    /// Largest statistics body as sent.
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_body: ByteSize,
-    /// Cap of a statistics body after inflating.
+    /// Largest statistics body after decompression.
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::body_size", extend("x-live" = true))]
     pub max_inflated_body: ByteSize,
-    /// Open connections; beyond, one of the network with the most is closed.
+    /// Open connections; above this limit, a connection of the network that has the most is closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// From the first byte of a header to its last.
+    /// Timeout from the first byte of a header to its last.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub header_timeout: Duration,
-    /// From the header's end to the body's.
+    /// Timeout from the end of the header to the end of the body.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub body_timeout: Duration,
-    /// Between requests, and for a client that does not read its reply.
+    /// Idle timeout between requests, and for a client that does not read its reply.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub idle_timeout: Duration,
-    /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` are trusted, as networks.
     #[schemars(schema_with = "mode::networks", extend("x-live" = true))]
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// `admin`: the listener of metrics and probes.
+/// `admin`: the listener for metrics and probes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
@@ -58,7 +58,7 @@ pub struct Admin {
     pub listen: SocketAddr,
 }
 
-/// `api`: what is answered.
+/// `api`: the replies of the server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
@@ -71,24 +71,24 @@ pub struct Api {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// Empty below 0.11, `{id, messages}` from there.
+    /// Empty for Kolibri before 0.11, `{id, messages}` from 0.11 on.
     #[default]
     ByVersion,
-    /// Always empty: the letter of the first specification.
+    /// Always empty, as the first specification literally says.
     Empty,
 }
 
-/// `store`: where pings rest. Neither `url` nor `host` means the embedded store.
+/// `store`: where pings are stored. Without `url` and `host`, the embedded store is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
-    /// `sqlite://PATH` or `postgres://…`; a URL of PostgreSQL may hold a password.
+    /// `sqlite://PATH` or `postgres://…`; a URL of PostgreSQL may contain a password.
     #[serde(serialize_with = "super::secret::serialize_url")]
     pub url: Option<Secret>,
-    /// Host or socket directory of PostgreSQL, instead of `url`; several separated by commas, tried in this order.
+    /// Host or socket directory of PostgreSQL, instead of `url`; several are separated by commas and tried in order.
     #[schemars(length(min = 1))]
     pub host: Option<String>,
-    /// Port of PostgreSQL; `PGPORT` or 5432 if not given.
+    /// Port of PostgreSQL; `PGPORT` or 5432 if not set.
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// Database of PostgreSQL.
@@ -97,30 +97,30 @@ pub struct Store {
     /// User of PostgreSQL.
     #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// Password of PostgreSQL; not by flag, which `ps` shows.
+    /// Password of PostgreSQL; cannot be a flag, because `ps` shows flags.
     #[schemars(extend("x-sources" = ["file", "environment"]))]
     pub password: Option<Secret>,
-    /// File that holds the password; read for each new connection.
+    /// File that contains the password; read for each new connection.
     #[schemars(length(min = 1))]
     pub password_file: Option<PathBuf>,
-    /// TLS towards PostgreSQL, unless the URL says it; `PGSSLMODE` or `prefer` if not given.
+    /// TLS mode of connections to PostgreSQL, unless the URL sets it; `PGSSLMODE` or `prefer` if not set.
     #[schemars(schema_with = "ssl_mode")]
     pub ssl_mode: Option<SslMode>,
-    /// PEM file of the authorities to trust.
+    /// PEM file of the trusted certificate authorities.
     #[schemars(length(min = 1))]
     pub ssl_root_cert: Option<PathBuf>,
-    /// Connections kept to PostgreSQL.
+    /// Maximum number of pooled connections to PostgreSQL.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: u32,
-    /// Longest wait for a connection.
+    /// Longest wait for a connection from the pool.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub acquire_timeout: Duration,
-    /// Longest run of one statement.
+    /// Timeout of one statement.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub statement_timeout: Duration,
-    /// What is between the server and PostgreSQL.
+    /// Kind of pooler between the server and PostgreSQL.
     pub pooler: Pooler,
 }
 
@@ -134,13 +134,13 @@ pub enum SslMode {
     Prefer,
     /// TLS, any certificate.
     Require,
-    /// TLS, a certificate of a trusted authority.
+    /// TLS, with a certificate of a trusted authority.
     VerifyCa,
-    /// The same, for the right host name.
+    /// TLS, with a certificate of a trusted authority for this host name.
     VerifyFull,
 }
 
-/// Null, or one of them, in a form that [`super::Key`] reads.
+/// Null or one of the modes, in a form that [`super::Key`] reads.
 fn ssl_mode(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let names = ["disable", "prefer", "require", "verify-ca", "verify-full"].map(Some);
     schemars::json_schema!({"type": ["string", "null"], "enum": names.into_iter().chain([None]).collect::<Vec<_>>()})
@@ -161,23 +161,23 @@ pub enum Pooler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
-    /// Rows of one commit at most.
+    /// Largest number of rows in one commit.
     #[schemars(range(min = 1, max = 10_000), extend("x-live" = true))]
     pub max_batch: usize,
-    /// Pings of an installation within an hour that are stored; what is beyond is answered and counted. 0: all.
+    /// Pings of one installation that are stored per hour; additional ones are answered and counted. 0: no limit.
     #[schemars(range(max = 65_535), extend("x-live" = true))]
     pub max_hourly_pings: u16,
-    /// Rows that may wait for a commit; beyond, 503.
+    /// Largest number of rows that wait for a commit; above it, clients get 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub queue_capacity: usize,
-    /// Writers at work side by side (PostgreSQL).
+    /// Number of parallel writers (PostgreSQL).
     #[schemars(range(min = 1, max = 16))]
     pub lanes: usize,
-    /// Memory for what installations said of themselves, of which known ones cost less; about 800 bytes each.
+    /// Memory of the profile cache, about 800 bytes per profile; a ping with a cached profile costs less.
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::memory")]
     pub profile_cache: ByteSize,
-    /// Modes for installations that do not send one: the first rule that matches.
+    /// Assigns modes to installations that do not send one: the first matching rule applies.
     #[schemars(extend("x-live" = true))]
     pub mode_rules: Vec<ModeRule>,
 }
@@ -186,49 +186,49 @@ pub struct Ingest {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Messages {
-    /// Files of messages, or folders of such files (docs/messages.md).
+    /// Message files, or folders of such files (docs/messages.md).
     #[schemars(extend("x-live" = true))]
     pub files: Vec<PathBuf>,
 }
 
-/// `privacy`: what of a device's identity is kept.
+/// `privacy`: which identifiers of devices are stored.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Privacy {
     /// How hardware identifiers and addresses are stored.
     #[schemars(extend("x-live" = true))]
     pub identifiers: Identifiers,
-    /// The key of the pseudonyms, at least 32 characters; from the environment only.
+    /// Key of the pseudonyms, at least 32 characters; from the environment only.
     #[schemars(extend("x-sources" = ["environment"]))]
     pub key: Option<Secret>,
-    /// File that holds the key.
+    /// File that contains the key.
     #[schemars(length(min = 1))]
     pub key_file: Option<PathBuf>,
-    /// Address of the notice that users agreed to; needed for `raw`.
+    /// URL of the privacy notice that users agreed to; required for `raw`.
     #[schemars(length(min = 1), extend("x-live" = true))]
     pub notice_url: Option<String>,
-    /// Version of that notice, stored with each row; needed for `raw`.
+    /// Version of that notice, stored with each row; required for `raw`.
     #[schemars(length(min = 1), extend("x-live" = true))]
     pub notice_version: Option<String>,
 }
 
-/// `kubernetes`: what is read from the cluster.
+/// `kubernetes`: what is read from the Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kubernetes {
-    /// Whether to ask the API server; `auto`: inside a pod that has a service account's token.
+    /// Whether to use the API server; `auto`: in a pod that has a service account token.
     #[schemars(schema_with = "units::auto_or_bool")]
     pub enabled: Enabled,
-    /// ConfigMaps to follow, by name; the later over the earlier.
+    /// Names of ConfigMaps to follow; later ones override earlier ones.
     pub config_maps: Vec<String>,
-    /// Whether to follow the messages that are `KolibriMessage` objects.
+    /// Whether to follow messages in `KolibriMessage` objects.
     pub message_resources: bool,
-    /// Where all of these are; unset: in the namespace of the pod, or of the kubeconfig.
+    /// Namespace of these objects; if not set, that of the pod, or of the kubeconfig.
     #[schemars(length(min = 1))]
     pub namespace: Option<String>,
 }
 
-/// `telemetry`: how the server is seen.
+/// `telemetry`: logs and traces.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
@@ -242,10 +242,10 @@ pub struct Telemetry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tracing {
-    /// Collector that takes traces by OTLP over gRPC, as `http://collector:4317`; unset: no traces.
+    /// Collector that receives traces by OTLP over gRPC, such as `http://collector:4317`; if not set, there are no traces.
     #[schemars(length(min = 1))]
     pub endpoint: Option<String>,
-    /// Share of the requests that are traced, unless their client decided; 0 switches traces off altogether.
+    /// Share of requests that are traced, unless the client has decided; 0 switches traces off entirely.
     #[serde(deserialize_with = "units::deserialize_ratio")]
     #[schemars(schema_with = "units::ratio", extend("x-live" = true))]
     pub sample_ratio: f64,
@@ -255,9 +255,9 @@ pub struct Tracing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// How a line looks.
+    /// Format of log lines.
     pub format: LogFormat,
-    /// Which lines: directives as `info` or `nutritionfacts=debug,sqlx=warn`.
+    /// Filter of log lines: directives such as `info` or `nutritionfacts=debug,sqlx=warn`.
     #[schemars(length(min = 1), extend("x-live" = true))]
     pub filter: String,
 }
@@ -275,15 +275,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// `shutdown`: how the server stops.
+/// `shutdown`: how the server shuts down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// Readiness is off but all is served, so that load balancers forget us. SIGINT skips it.
+    /// Time after SIGTERM in which the server is not ready but still serves, so that load balancers forget it; not for SIGINT.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::duration")]
     pub delay: Duration,
-    /// Time to finish what is under way, after the delay; then the stop is hard.
+    /// Time to finish requests in progress, after the delay; then the server stops immediately.
     #[serde(with = "humantime_serde")]
     #[schemars(schema_with = "units::timeout")]
     pub grace: Duration,

@@ -1,4 +1,4 @@
-//! The configuration as YAML, for people: it reads back as what it was.
+//! Prints the configuration as YAML that can be read back.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::load::Loaded;
 
-/// The effective configuration as YAML, secrets redacted; with the layer of each key as a comment, if asked for.
+/// The effective configuration as YAML, secrets redacted; if requested, with the layer of each key as a comment.
 #[must_use]
 pub fn show(loaded: &Loaded, with_origins: bool) -> String {
     let values = loaded.config.values();
@@ -40,7 +40,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Whether the text stands for itself without quotes: it begins with a letter and is no other word of YAML.
+/// Whether the text needs no quotes: it begins with a letter and has no special meaning in YAML.
 fn is_plain(text: &str) -> bool {
     let inner =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'-' | b'.' | b'/' | b'=' | b',');
@@ -68,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(mode in any::<String>(), host in "[!-~][ -~]{0,19}") {
+        fn a_shown_configuration_reads_back_as_the_same(mode in any::<String>(), host in "[!-~][ -~]{0,19}") {
             let values = serde_json::json!({
                 "ingest": {"mode_rules": [{"instances": [mode], "mode": mode}]},
                 "store": {"host": host, "user": host, "database": "n"},

@@ -1,4 +1,4 @@
-//! The edge: files, environment and flags become layers. The only place that looks at the environment.
+//! Reads files, environment and flags into layers. The only module that reads the environment.
 
 use std::{
     env,
@@ -10,8 +10,8 @@ use std::{
 
 use super::layer::{Fault, Layer, PREFIX, Source};
 
-/// Conventional variables, below our own variables for the same key but above the files.
-/// The later stands above the earlier.
+/// Conventional variables; they override files, and our own variables override them.
+/// Later ones override earlier ones.
 const CONVENTIONAL: [(&str, &str); 5] = [
     ("DATABASE_URL", "store.url"),
     ("RUST_LOG", "telemetry.log.filter"),
@@ -20,18 +20,18 @@ const CONVENTIONAL: [(&str, &str); 5] = [
     ("OTEL_TRACES_SAMPLER_ARG", "telemetry.tracing.sample_ratio"),
 ];
 
-/// What the command line says about the configuration.
+/// The configuration flags of the command line.
 #[derive(Clone, Default)]
 pub struct Flags {
-    /// Files, the later over the earlier; if any, `NUTRITIONFACTS_CONFIG` counts for nothing.
+    /// Files, later ones override earlier ones; if any, `NUTRITIONFACTS_CONFIG` is ignored.
     pub files: Vec<PathBuf>,
     /// Settings as `key.path=value`.
     pub set: Vec<String>,
-    /// Flags that stand for one key: their name, the key and the text.
+    /// Shorthand flags for one key: name of the flag, key, and text.
     pub shorthands: Vec<(&'static str, &'static str, String)>,
 }
 
-/// All layers, lowest first: files, conventional variables, our variables, `--set`, the shorthands.
+/// All layers, lowest precedence first: files, conventional variables, our variables, `--set`, shorthand flags.
 #[must_use]
 pub fn layers(flags: &Flags) -> Vec<Layer> {
     let environment: Vec<_> = env::vars_os().collect();
@@ -74,7 +74,7 @@ fn variables(environment: &[(OsString, OsString)]) -> Vec<Layer> {
             Some((key, name, text))
         })
         .collect();
-    // A section (`…__STORE`) comes before its keys (`…__STORE__HOST`), whatever order the system has.
+    // A section (`…__STORE`) comes before its keys (`…__STORE__HOST`), whatever the order of the environment.
     own.sort();
     conventional.chain(own.into_iter().map(|(key, name, text)| variable(name, &key, text))).collect()
 }
@@ -93,7 +93,7 @@ fn set(text: &str) -> Layer {
     }
 }
 
-/// A variable of libpq's, as text; the store completes by these what the configuration does not say.
+/// A variable of libpq, as text; the store uses it for settings that the configuration leaves out.
 #[must_use]
 pub fn libpq(name: &str) -> Option<String> {
     env::var_os(name)?.into_string().ok()
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn our_variables_stand_above_the_conventional_ones() {
+    fn our_variables_override_the_conventional_ones() {
         let layers = variables(&environment(&[
             ("NUTRITIONFACTS__TELEMETRY__LOG__FILTER", "debug"),
             ("RUST_LOG", "warn"),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_above_its_section() {
+    fn a_key_overrides_its_section() {
         let layers = variables(&environment(&[
             ("NUTRITIONFACTS__SHUTDOWN__DELAY", "2s"),
             ("NUTRITIONFACTS__SHUTDOWN", "{delay: 1s, grace: 3s}"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_replaces_the_variable_of_file_names() {
+    fn the_config_flag_replaces_nutritionfacts_config() {
         let environment = environment(&[("NUTRITIONFACTS_CONFIG", "a.yaml::b.yaml")]);
         assert_eq!(files(&Flags::default(), &environment), ["a.yaml", "b.yaml"].map(PathBuf::from));
         let flags = Flags { files: vec!["c.yaml".into()], ..Flags::default() };

@@ -1,4 +1,4 @@
-//! Values with a unit or a shape: how each is described in the schema, and written so that it reads back exactly.
+//! Values with a unit or a format: their schema, and how they are written so that they read back exactly.
 
 use std::time::Duration;
 
@@ -27,17 +27,17 @@ fn size(most: &str, example: &str) -> Schema {
     })
 }
 
-/// Memory for something that is worth it.
+/// Memory of a cache.
 pub(super) fn memory(_: &mut SchemaGenerator) -> Schema {
     size("64 GiB", "128 MiB")
 }
 
-/// The cap of a body: all statistics together have 48 MiB, and a body needs room for its text and its rows.
+/// Limit of a body: all statistics bodies together have 48 MiB, and a body needs memory for its text and its rows.
 pub(super) fn body_size(_: &mut SchemaGenerator) -> Schema {
     size("32 MiB", "16 MiB")
 }
 
-/// A time that may be zero. Longer ones than a day are mistakes, and far longer ones overflow the clock.
+/// A duration that may be zero. More than a day is a mistake, and far longer ones overflow the clock.
 pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -49,14 +49,14 @@ pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A limit of time; zero would refuse everything.
+/// A timeout; zero would reject everything.
 pub(super) fn timeout(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = duration(generator);
     schema.insert("x-min".into(), "1ms".into());
     schema
 }
 
-/// A switch that may decide by itself.
+/// A switch with an automatic setting.
 pub(super) fn auto_or_bool(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["string", "boolean"],
@@ -67,10 +67,10 @@ pub(super) fn auto_or_bool(_: &mut SchemaGenerator) -> Schema {
 /// `kubernetes.enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Enabled {
-    /// Inside a pod.
+    /// On inside a pod.
     #[default]
     Auto,
-    /// Yes or no.
+    /// On or off.
     Set(bool),
 }
 
@@ -83,7 +83,7 @@ impl Serialize for Enabled {
     }
 }
 
-/// Text as well: that of a variable or a flag is not read as YAML where a key takes text.
+/// Accepts text as well: variables and flags are not parsed as YAML where a key takes text.
 impl<'de> Deserialize<'de> for Enabled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for Enabled {
     }
 }
 
-/// A share of all.
+/// A ratio.
 pub(super) fn ratio(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": ["number", "integer"],
@@ -114,14 +114,14 @@ pub(super) fn ratio(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Reads a share, which has to lie between 0 and 1.
+/// Reads a ratio, which must be from 0 to 1.
 pub(super) fn deserialize_ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let ratio = f64::deserialize(deserializer)?;
     if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err(D::Error::custom("not from 0 to 1")) }
 }
 
-/// Writes a size in the largest unit that keeps it exact. `bytesize` itself rounds to one decimal, so that what
-/// `config show` prints would not be what is in force.
+/// Writes a size in the largest unit that is exact. `bytesize` itself rounds to one decimal, so that
+/// `config show` would not print the effective value.
 // The signature is serde's.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 pub(super) fn serialize_size<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
@@ -133,8 +133,8 @@ pub(super) fn serialize_size<S: Serializer>(size: &ByteSize, serializer: S) -> R
     serializer.serialize_str(&format!("{count} {unit}"))
 }
 
-/// A size or time as one number, to compare it with the `x-min` and `x-max` of the schema. The kind decides, since `1m`
-/// is either.
+/// A size or duration as a number, for comparison with `x-min` and `x-max` of the schema. The kind decides, since `1m`
+/// can be either.
 pub(super) fn magnitude(kind: &str, text: &str) -> Option<u128> {
     if kind == "a size" {
         return text.parse().ok().map(|size: ByteSize| size.as_u64().into());

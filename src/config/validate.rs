@@ -1,4 +1,4 @@
-//! What must hold between several keys. What one key may be is in the schema.
+//! Rules about several keys. Rules about one key are in the schema.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use super::{
 };
 use crate::domain::privacy::Identifiers;
 
-/// A rule that does not hold, and the keys it looks at.
+/// A violated rule, and the keys that it is about.
 pub(super) struct Broken {
     pub(super) keys: Vec<&'static str>,
     pub(super) complaint: Complaint,
 }
 
-/// Collects the rules that do not hold.
+/// Collects violated rules.
 struct Check<'a> {
     origins: &'a BTreeMap<String, String>,
     broken: Vec<Broken>,
 }
 
 impl Check<'_> {
-    /// Complains about keys; each one's layer is named, the first key stands for the place.
+    /// Reports an error of these keys with the layer of each; the first key is named as the place.
     fn complain(&mut self, keys: &[&'static str], problem: &str, remedy: &str) {
         let mut layers: Vec<&str> = Vec::new();
         for layer in keys.iter().filter_map(|key| self.origins.get(*key)) {
@@ -42,7 +42,7 @@ impl Check<'_> {
     }
 }
 
-/// Every rule that does not hold.
+/// All violated rules.
 pub(super) fn check(config: &Config, origins: &BTreeMap<String, String>) -> Vec<Broken> {
     let mut check = Check { origins, broken: Vec::new() };
     listeners(config, &mut check);
@@ -146,7 +146,7 @@ fn privacy(config: &Config, check: &mut Check<'_>) {
         );
     }
     match privacy.identifiers {
-        // With the embedded store the server makes a key beside the database.
+        // With the embedded store, the server generates a key beside the database.
         Identifiers::Pseudonymous
             if config.store.is_postgres() && privacy.key.is_none() && privacy.key_file.is_none() =>
         {
@@ -193,7 +193,7 @@ fn kubernetes(kubernetes: &Kubernetes, check: &mut Check<'_>) {
     }
 }
 
-/// RFC 1123, as Kubernetes takes names. It goes into a selector, where a comma would mean something.
+/// RFC 1123, as for Kubernetes names. The name is used in a selector, where a comma has a meaning.
 fn is_name(name: &str) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let bytes = name.as_bytes();

@@ -1,4 +1,4 @@
-//! Whether a layer may set a key to a value, and what to say if not.
+//! Checks whether a layer may set a key to a value, and explains why not.
 
 use serde_json::Value;
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::domain::wording::{kind, nearest};
 
-/// Whether a layer may set this key to this value. The type of the key itself has the last word: the value is right when
-/// a configuration of nothing else can be made of it.
+/// Checks whether a layer may set this key to this value. The final check is the type of the key: a configuration
+/// of this value alone must deserialise.
 pub(super) fn check(layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) -> Result<(), Complaint> {
     let complaint = |problem: String| Complaint::new(&layer.name, path.to_string(), problem);
     if layer.source == Source::ConfigMap && key.is_secret() && !value.is_null() {
@@ -86,6 +86,6 @@ fn in_range(key: Key<'_>, value: &Value) -> bool {
     } else {
         (key.number("minimum").map(u128::from), key.number("maximum").map(u128::from), number)
     };
-    // What is no number was judged by its type.
+    // Values that are no numbers were checked by their type.
     is.is_none_or(|is| from.is_none_or(|from| from <= is) && to.is_none_or(|to| is <= to))
 }

@@ -1,4 +1,4 @@
-//! The walk through the layers along the schema: what each sets, and everything that is wrong with it.
+//! Checks all layers against the schema: collects what each sets, and all errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,31 +13,31 @@ use super::{
 };
 use crate::domain::wording::nearest;
 
-/// The last good value of each key, and the layer it came from.
+/// The last valid value of each key, and the layer that set it.
 pub(super) type Set = BTreeMap<String, (Value, String)>;
 
-/// What was found on the walk through the layers.
+/// Results of the check.
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) set: Set,
-    /// Good values of keys that their layer cannot set, as it is followed and they need a restart.
+    /// Valid values of keys that need a restart, in layers that are followed and so may not set them.
     pub(super) misplaced: Set,
     pub(super) complaints: Vec<Complaint>,
-    /// Keys that were meant to be set, but to what is not known.
+    /// Keys that were set to an invalid value.
     pub(super) doubtful: BTreeSet<String>,
-    /// Whether a whole layer is unknown.
+    /// Whether the content of a whole layer is unknown.
     pub(super) blind: bool,
 }
 
 impl Walk {
-    /// Adds a layer above those before.
+    /// Adds a layer that overrides those before.
     pub(super) fn layer(&mut self, layer: &Layer, values: &Value) {
         self.node(layer, Key::root(), &Path::default(), values);
     }
 
     fn node(&mut self, layer: &Layer, key: Key<'_>, path: &Path<'_>, value: &Value) {
         match (value, key.properties()) {
-            // `http:` with all its keys commented out. An empty item of a list is no section, but a mistake.
+            // `http:` with all its keys commented out. An empty list item is no section, but an error.
             (Value::Null, Some(_)) if !path.in_list() => {}
             (Value::Object(values), Some(properties)) => {
                 for (name, value) in values {
@@ -66,7 +66,7 @@ impl Walk {
             }
         }
         if path.in_list() {
-            return; // the list is the key, and decides
+            return; // the key is the whole list
         }
         let path = path.to_string();
         if self.complaints.len() == before {

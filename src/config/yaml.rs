@@ -1,4 +1,4 @@
-//! YAML as we read it, whether configuration or messages: the strict kind.
+//! Strict YAML, for configuration and messages.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_saphyr::Error;
 
 use super::complaint::printable;
 
-/// Why a text is no YAML. The parser's own message is not passed on, since it may quote the text, and so a secret.
+/// Why a text is not valid YAML. The parser's own message is not used, since it may quote the text and so a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
     /// Line and column, from 1, if known.
@@ -25,10 +25,10 @@ impl fmt::Display for YamlError {
     }
 }
 
-/// Reads one document into a tree; `Null` if it is empty.
+/// Parses one document into a tree; `Null` if it is empty.
 ///
 /// # Errors
-/// Where the text is broken, and why.
+/// Where the text is invalid, and why.
 pub fn tree(text: &str) -> Result<Value, YamlError> {
     if text.chars().all(char::is_whitespace) {
         return Ok(Value::Null);

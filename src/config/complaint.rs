@@ -53,7 +53,7 @@ impl fmt::Display for Complaint {
 /// (`--set postgres://user:password@…`) or contain escape sequences of terminals.
 pub(super) fn printable(name: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) { name } else { "(no name of a key)" }
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) { name } else { "(not a key)" }
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn text_that_cannot_be_a_key_is_not_printed() {
         assert_eq!(printable("max_body"), "max_body");
-        assert_eq!(printable("postgres://n:hunter2@db"), "(no name of a key)");
-        assert_eq!(printable(""), "(no name of a key)");
+        assert_eq!(printable("postgres://n:hunter2@db"), "(not a key)");
+        assert_eq!(printable(""), "(not a key)");
     }
 }

@@ -62,8 +62,8 @@ pub(super) fn check(config: &Config, origins: &BTreeMap<String, String>) -> Vec<
     {
         check.complain(
             &["telemetry.tracing.endpoint"],
-            "got text that is no address of a collector",
-            "write `http://HOST:4317` or `https://HOST:4317`; credentials belong into `OTEL_EXPORTER_OTLP_HEADERS`",
+            "got text that is not the URL of a collector",
+            "write `http://HOST:4317` or `https://HOST:4317`; set credentials in `OTEL_EXPORTER_OTLP_HEADERS`",
         );
     }
     check.broken
@@ -181,15 +181,15 @@ fn kubernetes(kubernetes: &Kubernetes, check: &mut Check<'_>) {
         if !is_name(name) {
             check.complain(
                 &["kubernetes.config_maps"],
-                &format!("item {index} is no name of a ConfigMap"),
+                &format!("item {index} is not a valid name of a ConfigMap"),
                 "write lower-case letters, digits, `-` and `.`, at most 253",
             );
         } else if kubernetes.config_maps[..index].contains(name) {
-            check.complain(&["kubernetes.config_maps"], &format!("item {index} stands there twice"), "name it once");
+            check.complain(&["kubernetes.config_maps"], &format!("item {index} is a duplicate"), "remove it");
         }
     }
     if kubernetes.namespace.as_ref().is_some_and(|name| !is_name(name)) {
-        check.complain(&["kubernetes.namespace"], "is no name of a namespace", "leave it out for the pod's own");
+        check.complain(&["kubernetes.namespace"], "is not a valid name of a namespace", "omit it to use the pod's own");
     }
 }
 

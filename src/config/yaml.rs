@@ -41,8 +41,8 @@ pub fn tree(text: &str) -> Result<Value, YamlError> {
                 format!("the key `{}` stands there twice", printable(key))
             }
             Error::DuplicateMappingKey { .. } => "a key stands there twice".into(),
-            Error::MultipleDocuments { .. } => "a second YAML document begins; one file holds one".into(),
-            Error::UnknownAnchor { .. } => "an alias without its anchor; text that begins with `*` needs quotes".into(),
+            Error::MultipleDocuments { .. } => "a second YAML document begins; only one is allowed".into(),
+            Error::UnknownAnchor { .. } => "an alias has no anchor; text that begins with `*` needs quotes".into(),
             _ => "this is not valid YAML".into(),
         };
         YamlError { place: error.location().map(|at| (at.line(), at.column())), problem }

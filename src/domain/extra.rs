@@ -1,4 +1,4 @@
-//! Unknown keys: kept, under caps, so that nothing of a later Kolibri is lost (docs/protocol.md, 14.5).
+//! Unknown keys: stored within limits, so that no data of later Kolibri versions is lost (docs/protocol.md, 14.5).
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use serde_json::{Map, Value};
 
 use super::{json::Raw, privacy::Privacy, text};
 
-/// Unknown keys kept of one object.
+/// Largest number of unknown keys that are stored per object.
 const MAX_KEYS: usize = 64;
-/// Bytes kept of one object, keys and values serialised.
+/// Largest size of these, in bytes of serialised keys and values.
 pub const MAX_BYTES: usize = 16 * 1024;
-/// A value whose text is longer is dropped unread: only white space could bring it under the cap.
+/// Longer values are dropped unread: only whitespace could bring them under the limit.
 const MAX_RAW: usize = 4 * MAX_BYTES;
-/// Values within one value; bounds the memory of a tree.
+/// Largest number of values within one value; limits the memory of a tree.
 const MAX_NODES: usize = MAX_BYTES;
-/// Names listed of what was dropped, and their length in characters.
+/// Largest number of listed names of dropped keys, and their length in characters.
 const MAX_DROPPED: usize = 64;
 const MAX_NAME: usize = 100;
 
-/// Collects unknown keys, first come, the last value of equal ones.
+/// Collects unknown keys: the first ones, and the last value of duplicates.
 #[derive(Debug, Clone, Default)]
 pub struct Unknown<'a> {
     kept: Vec<(Cow<'a, str>, Raw<'a>)>,
@@ -26,7 +26,7 @@ pub struct Unknown<'a> {
 }
 
 impl<'a> Unknown<'a> {
-    /// Takes note of one entry.
+    /// Adds one entry.
     pub fn add(&mut self, key: Cow<'a, str>, value: Raw<'a>) {
         if let Some(entry) = self.kept.iter_mut().find(|(name, _)| *name == key) {
             entry.1 = value;
@@ -37,19 +37,19 @@ impl<'a> Unknown<'a> {
         }
     }
 
-    /// How many there are, of those beyond the caps as many as are listed.
+    /// Number of keys; of those beyond the limits, only the listed ones are counted.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.kept.len() + self.dropped.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What is kept, `most` bytes of it at most, without what the privacy rules forbid; and the names of the others.
+    /// Returns what is stored, at most `most` bytes and without what the privacy rules forbid, and the names of dropped keys.
     #[must_use]
     pub fn keep(self, most: usize, privacy: &Privacy) -> (Map<String, Value>, Vec<String>) {
         if self.is_empty() {
@@ -58,7 +58,7 @@ impl<'a> Unknown<'a> {
         let most = most.min(MAX_BYTES);
         let (mut kept, mut dropped) = self.read(most);
         privacy.unknown_keys(&mut kept);
-        // What stands for an address may be longer than it was (`::`).
+        // The replacement of an address may be longer than the address (`::`).
         fit(&mut kept, &mut dropped, most);
         (kept, dropped)
     }
@@ -84,7 +84,7 @@ impl<'a> Unknown<'a> {
     }
 }
 
-/// The column, a JSON object (its text): what is kept, which texts were cut, and which keys are not kept.
+/// The column, a JSON object (its text): stored keys, names of cut texts, and names of dropped keys.
 #[must_use]
 pub fn column(mut kept: Map<String, Value>, cut: &[&str], dropped: Vec<String>) -> Cow<'static, str> {
     if !cut.is_empty() {
@@ -110,12 +110,12 @@ fn fit(kept: &mut Map<String, Value>, dropped: &mut Vec<String>, most: usize) {
     });
 }
 
-/// Bytes of an entry in the column: escapes, quotes, colon and comma count too, so that all together stay under the cap.
+/// Bytes of an entry in the column, including escapes, quotes, colon and comma, so that all entries stay under the limit.
 fn size(key: &str, value: &Value) -> usize {
     Value::from(key).to_string().len() + value.to_string().len() + 2
 }
 
-/// Lists a key that is not kept, if there is room.
+/// Lists a dropped key, if there is room.
 pub fn note(dropped: &mut Vec<String>, key: Cow<'_, str>) {
     let (name, _) = text::cut(key, MAX_NAME);
     if dropped.len() < MAX_DROPPED && !dropped.contains(&name) {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_first_keys_and_the_last_values() {
+    fn the_first_keys_and_their_last_values_are_kept() {
         let body: Vec<String> = (0..100).map(|index| format!("\"k{index}\": {index}")).collect();
         let (kept, dropped) = collect(&format!("{{{}, \"k3\": \"x\"}}", body.join(",")));
         assert_eq!((kept.len(), &kept["k3"], &kept["k63"]), (64, &Value::from("x"), &Value::from(63)));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_fits() {
+    fn values_that_fit_are_kept() {
         let big = "x".repeat(16 * 1024);
         let (kept, dropped) = collect(&format!(r#"{{"a": 1, "big": "{big}", "b": 2, "_cut": 3}}"#));
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -157,13 +157,13 @@ mod tests {
 
     /// Found by the fuzz target `pingback`.
     #[test]
-    fn the_escapes_of_keys_count() {
+    fn escapes_in_keys_count_towards_the_limit() {
         let (kept, dropped) = collect(&format!(r#"{{"{}": 1}}"#, "\\u0001".repeat(4000)));
         assert_eq!((kept.len(), dropped.len()), (0, 1));
     }
 
     #[test]
-    fn what_has_grown_is_dropped() {
+    fn a_value_that_has_grown_over_the_limit_is_dropped() {
         let (mut kept, mut dropped) = collect(r#"{"a": 1, "b": "::", "c": 2}"#);
         kept["b"] = "x".repeat(16 * 1024).into();
         fit(&mut kept, &mut dropped, MAX_BYTES);

@@ -1,4 +1,4 @@
-//! The words of the service and its pure rules: no async, no I/O, no database, web or cluster library.
+//! Types and rules of the service without I/O: no async, no database, web or cluster library.
 
 pub mod digest;
 pub mod extra;
@@ -20,31 +20,31 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// A moment of arrival, in UTC, with microseconds.
+/// A time of arrival, in UTC, with microseconds.
 pub type Timestamp = DateTime<Utc>;
 
-/// Where the time comes from: tests hold it still.
+/// Source of the time; fixed in tests.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Sixteen hexadecimal digits (of SHA-256) that are the same wherever the same is said.
+/// Sixteen hexadecimal digits (of SHA-256), the same for the same text.
 #[must_use]
 pub fn fingerprint(text: &str) -> String {
     let number = Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
     format!("{number:016x}")
 }
 
-/// A UUIDv7 (RFC 9562, 5.7) of the given moment: 48 bits of milliseconds, 10 of the microseconds within (6.2, method 3), 64 random
-/// bits. Ids sort as their moments do, and with 0 for the random bits it is the smallest id of its moment.
+/// A UUIDv7 (RFC 9562, 5.7) of this moment: 48 bits of milliseconds, 10 of the microseconds within (6.2, method 3), 64 random
+/// bits. Ids sort as their moments do, and with 0 as random bits it is the smallest id of its moment.
 ///
 /// Pings are partitioned by this id, so its time must be that of `received_at`.
 #[must_use]
 pub fn new_id(now: Timestamp, random: u128) -> Uuid {
     let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
     let micros = now.timestamp_subsec_micros() % 1_000;
-    // 12 bits that follow the version: the microseconds, and two random ones.
+    // 12 bits after the version: the microseconds, and two random ones.
     let first = u128::from(micros << 2) | (random >> 62) & 0b11;
     let tail = (first << 64 | random & u128::from(u64::MAX)).to_be_bytes();
     let mut last_10 = [0; 10];

@@ -1,4 +1,4 @@
-//! The run mode: what tells an ordinary installation (`''`) from all others (docs/data.md, "Who counts").
+//! The run mode: empty (`''`) for an ordinary installation, set for all others (docs/data.md, "Who counts").
 
 use std::net::IpAddr;
 
@@ -6,14 +6,14 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// One entry of `ingest.mode_rules`: matches by network or by instance.
+/// One entry of `ingest.mode_rules`: matches by network or by installation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModeRule {
-    /// Networks of senders.
+    /// Networks of clients.
     #[schemars(schema_with = "networks")]
     pub networks: Vec<IpNet>,
-    /// Instance ids.
+    /// Ids of installations.
     pub instances: Vec<String>,
     /// The mode to store.
     pub mode: String,
@@ -40,7 +40,7 @@ pub fn networks(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The mode of a sender that sends none: `dev` when its version says so, else the first rule that matches.
+/// The mode of an installation that sends none: `dev` for a development version, otherwise that of the first matching rule.
 #[must_use]
 pub fn unsent<'a>(version: &str, rules: &'a [ModeRule], address: IpAddr, instance_id: &str) -> &'a str {
     if version.contains("dev") {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rule_that_matches() {
+    fn the_first_matching_rule_sets_the_mode() {
         let rule = |networks: &[&str], instances: &[&str], mode: &str| ModeRule {
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             instances: instances.iter().map(ToString::to_string).collect(),

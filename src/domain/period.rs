@@ -1,10 +1,10 @@
-//! Days, weeks and months in UTC: what activity is counted by.
+//! Periods (days, weeks and months in UTC) by which activity is counted.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
 use super::Timestamp;
 
-/// How long a period is.
+/// Length of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grain {
     /// From midnight.
@@ -18,17 +18,17 @@ pub enum Grain {
 /// A day, week or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
-    /// How long it is.
+    /// Its length.
     pub grain: Grain,
     /// Its first day.
     pub begins: NaiveDate,
 }
 
 impl Grain {
-    /// From the shortest.
+    /// From the shortest to the longest.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
-    /// As it is in the tables.
+    /// The name used in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Grain {
         }
     }
 
-    /// The period of this length that a moment is in.
+    /// The period of this length that contains a moment.
     #[must_use]
     pub fn of(self, moment: Timestamp) -> Period {
         let day = moment.date_naive();
@@ -52,14 +52,14 @@ impl Grain {
 }
 
 impl Period {
-    /// The one from a moment to before another.
+    /// The period from one moment to another (exclusive), if there is one.
     #[must_use]
     pub fn between(since: Timestamp, until: Timestamp) -> Option<Self> {
         let is_it = |period: &Self| midnight(period.begins) == since && midnight(period.ends()) == until;
         Grain::ALL.into_iter().map(|grain| grain.of(since)).find(is_it)
     }
 
-    /// The day after its last.
+    /// The first day after it.
     #[must_use]
     pub fn ends(self) -> NaiveDate {
         match self.grain {
@@ -70,13 +70,13 @@ impl Period {
     }
 }
 
-/// The first day of a day's month.
+/// The first day of the month that contains a day.
 #[must_use]
 pub fn month_of(day: NaiveDate) -> NaiveDate {
     day - Days::new(day.day0().into())
 }
 
-/// The beginning of a day.
+/// The beginning of a day in UTC.
 #[must_use]
 pub fn midnight(day: NaiveDate) -> Timestamp {
     day.and_time(chrono::NaiveTime::MIN).and_utc()
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_of_a_moment() {
+    fn a_moment_is_in_its_day_week_and_month() {
         for (moment, grain, begins, ends) in [
             ("2026-11-29T23:59:59.999999Z", Grain::Day, "2026-11-29", "2026-11-30"),
             ("2026-11-29T23:59:59.999999Z", Grain::Week, "2026-11-23", "2026-11-30"),

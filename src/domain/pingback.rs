@@ -1,5 +1,5 @@
-//! A pingback: what any Kolibri since 0.7 may send, and what is kept of it (docs/protocol.md, 4): a [`Ping`] of what
-//! changes from ping to ping, and a [`Profile`] of what the installation says of itself.
+//! A pingback: what any Kolibri since 0.7 may send, and what is stored of it (docs/protocol.md, 4): a [`Ping`] with what
+//! changes from ping to ping, and a [`Profile`] with the rest.
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
@@ -24,29 +24,29 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     profile::keys().chain([UPTIME, TIMESTAMP])
 }
 
-/// A pingback as its text has it: nothing is cleaned or copied yet.
+/// A parsed pingback; its values are not cleaned or copied yet.
 #[derive(Debug, Clone)]
 pub struct Pingback<'a> {
-    /// What the installation says of itself.
+    /// The values for the profile.
     pub description: Description<'a>,
     uptime: Option<Raw<'a>>,
     timestamp: Option<Raw<'a>>,
     unknown: Unknown<'a>,
 }
 
-/// What is known about a ping besides its body.
+/// What is known about a ping in addition to its body.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     /// UUIDv7 of `received_at`.
     pub id: Uuid,
-    /// By our clock.
+    /// By the server's clock.
     pub received_at: Timestamp,
-    /// Of the sender.
+    /// Address of the client.
     pub address: IpAddr,
 }
 
 impl<'a> Pingback<'a> {
-    /// Reads any JSON object: each field is optional and may be of any type and length. Of equal keys the last counts.
+    /// Reads any JSON object: each field is optional and may have any type and length. The last of duplicate keys wins.
     ///
     /// # Errors
     /// The text is not a JSON object.
@@ -67,13 +67,13 @@ impl<'a> Pingback<'a> {
         Ok(pingback)
     }
 
-    /// How many keys it has that nobody knows.
+    /// Number of unknown keys.
     #[must_use]
     pub const fn unknown_keys(&self) -> usize {
         self.unknown.len()
     }
 
-    /// The ping to keep. After this nothing holds an address that the rules do not allow.
+    /// The ping to store. It contains no address that the privacy rules do not allow.
     #[must_use]
     pub fn into_ping(self, arrival: Arrival, described: Described<'_>, privacy: &Privacy) -> Ping {
         let (unknown, dropped) = self.unknown.keep(extra::MAX_BYTES, privacy);
@@ -91,7 +91,7 @@ impl<'a> Pingback<'a> {
         }
     }
 
-    /// Ping and profile at once, for a sender whose mode is settled by what it sends.
+    /// Ping and profile together, for a client whose mode does not depend on rules.
     #[must_use]
     pub fn into_rows(self, arrival: Arrival, privacy: &Privacy) -> (Ping, Profile) {
         let profile = Profile::read(&self.description).into_profile(privacy);
@@ -100,22 +100,22 @@ impl<'a> Pingback<'a> {
     }
 }
 
-/// One row of `pings`: what changes from ping to ping. Who sent it says its profile.
+/// One row of `pings`: what changes from ping to ping. The sender is described by its profile.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ping {
     /// UUIDv7 of `received_at`.
     pub id: Uuid,
-    /// The moment of arrival, by our clock.
+    /// Time of arrival, by the server's clock.
     pub received_at: Timestamp,
-    /// That of its profile.
+    /// Same as in its profile.
     pub instance_id: Arc<str>,
-    /// What the installation said of itself: see [`Profile::id`].
+    /// Its profile: see [`Profile::id`].
     pub profile: Uuid,
-    /// Minutes, from 0.
+    /// Minutes, at least 0.
     pub uptime: i64,
     /// The device's own clock; `None` if unreadable.
     pub client_time: Option<Timestamp>,
-    /// By the privacy rules: address, network or `''`.
+    /// According to the privacy rules: address, network or `''`.
     pub ip: String,
     /// ISO 3166-1 code, or `''`.
     pub country: String,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_pingback() {
+    fn a_real_pingback_is_read_into_ping_and_profile() {
         let body = r#"{"database_id": "bf", "installer": "apk - 1", "instance_id": "46", "language": "sw-tz", "mode": "", "node_id": "b7",
             "platform": "Linux-6.1.0", "project": "p", "system_id": "", "sysversion": "3.11.7 (main)", "timestamp": "2026-11-23T19:48:38.200Z",
             "timezone": "Etc/UTC", "uptime": 5, "version": "0.17.5"}"#;
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_object() {
+    fn an_empty_object_is_a_pingback() {
         let (ping, _) = rows("{}", &Privacy::None);
         assert_eq!((&*ping.instance_id, ping.uptime, ping.client_time, &*ping.extra), ("", 0, None, "{}"));
     }
 
     #[test]
-    fn the_last_of_equal_keys() {
+    fn the_last_of_duplicate_keys_wins() {
         let long = "m".repeat(501);
         let body = format!(r#"{{"mode": "{long}", "mo\u0064e": "a", "uptime": 3, "uptime": null}}"#);
         let (ping, profile) = rows(&body, &raw());
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_and_said_so() {
+    fn long_text_is_cut_and_listed_in_extra() {
         let body = format!(
             r#"{{"instance_id": "{}", "project": "{}", "node_id": "{}"}}"#,
             "i".repeat(101),
@@ -192,7 +192,7 @@ mod tests {
 
     /// Found by the fuzz target `pingback`: `[removed]` is longer than the shortest address.
     #[test]
-    fn unknown_keys_stay_under_their_cap_without_addresses() {
+    fn unknown_keys_stay_under_their_limit_without_addresses() {
         let body = format!(r#"{{"x": [{}"::"], "y": "::"}}"#, r#""::","#.repeat(3000));
         let (ping, _) = rows(&body, &Privacy::Pseudonymous(key()));
         assert_eq!(ping.extra, r#"{"_dropped":["x"],"y":"[removed]"}"#);

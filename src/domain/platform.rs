@@ -1,8 +1,8 @@
-//! What the long strings of a platform come down to (docs/protocol.md, 9.3–9.5).
+//! Derives short values from the long platform strings (docs/protocol.md, 9.3–9.5).
 
 /// `windows`, `macos`, `linux`, `android`, `chromeos`, `other`, or `''` if nothing was sent.
 ///
-/// Android reports itself as Linux or as unknown, so the installer (`apk`) and the mode (`android-…`) speak first.
+/// Android reports itself as Linux or as unknown, so the installer (`apk`) and the mode (`android-…`) take precedence.
 #[must_use]
 pub fn os(platform: &str, installer: &str, mode: &str) -> &'static str {
     let has = |needle: &str| {
@@ -26,7 +26,7 @@ pub fn os(platform: &str, installer: &str, mode: &str) -> &'static str {
     }
 }
 
-/// The leading number of Python's version string: two or three parts, as `3.9.2`; `''` if there is none.
+/// The leading number of Python's version string: two or three parts, such as `3.9.2`; `''` if there is none.
 #[must_use]
 pub fn python_version(sysversion: &str) -> &str {
     let end = sysversion.bytes().position(|byte| !(byte.is_ascii_digit() || byte == b'.')).unwrap_or(sysversion.len());
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operating_systems() {
+    fn operating_systems_are_recognised() {
         for (platform, installer, mode, expected) in [
             ("Linux-4.15.0-189-generic-x86_64-with-Ubuntu-18.04-bionic", "dpkg", "", "linux"),
             ("Windows-10-10.0.19041-SP0", "Windows", "", "windows"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn python_versions() {
+    fn python_versions_are_read() {
         for (sysversion, expected) in [
             ("3.9.2 (default, Feb 28 2021, 17:03:44) \n[GCC 10.2.1 20210110]", "3.9.2"),
             ("2.7.13 (v2.7.13:a06454b1afa1, Dec 17 2016, 20:42:59) [MSC v.1500 32 bit (Intel)]", "2.7.13"),

@@ -1,4 +1,4 @@
-//! What of a device's identity is kept (docs/privacy.md).
+//! Which identifiers of devices are stored (docs/privacy.md).
 
 use std::{
     fmt, iter,
@@ -18,39 +18,39 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identifiers {
-    /// Keyed hashes, and the network instead of the address.
+    /// Keyed hashes, and networks instead of addresses.
     #[default]
     Pseudonymous,
-    /// As sent and as seen; needs a notice.
+    /// Unchanged; requires a privacy notice.
     Raw,
     /// Nothing.
     None,
 }
 
-/// The shortest key, in characters.
+/// Shortest key, in characters.
 pub const MIN_KEY_LENGTH: usize = 32;
 
-/// The rules of one mode, with what it needs.
+/// The rules of one mode, with their key.
 #[derive(Clone, PartialEq)]
 pub enum Privacy {
     /// Keyed hashes and networks.
     Pseudonymous(Key),
-    /// As sent, under the notice of this version.
+    /// Unchanged, under the privacy notice of this version.
     Raw {
         /// Stored with each row.
         notice_version: String,
-        /// Keys the hash of a profile only: with it nobody can guess an identifier that was erased.
+        /// Used only in the hash of a profile, so that nobody can guess an identifier that was erased.
         key: Key,
     },
     /// Nothing.
     None,
 }
 
-/// A secret key, ready to use; two are equal if they were made from the same text.
+/// A secret key; two are equal if they were made from the same text.
 #[derive(Clone)]
 pub struct Key {
     mac: Hmac<Sha256>,
-    /// A hash made with the key, by which keys are compared.
+    /// A hash made with the key, for comparisons.
     check: [u8; 16],
 }
 
@@ -61,7 +61,7 @@ impl PartialEq for Key {
 }
 
 impl Key {
-    /// From the text of the secret; white space around it does not count.
+    /// Makes a key from the text of the secret; whitespace around it is ignored.
     ///
     /// # Errors
     /// It is shorter than [`MIN_KEY_LENGTH`].
@@ -80,7 +80,7 @@ impl Key {
         key
     }
 
-    /// The first 16 bytes of HMAC-SHA-256 over the texts, each with its length before it.
+    /// The first 16 bytes of HMAC-SHA-256 over the texts, each preceded by its length.
     fn hash<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> [u8; 16] {
         let mut mac = self.mac.clone();
         for text in texts {
@@ -116,7 +116,7 @@ fn first_16(digest: &[u8]) -> [u8; 16] {
 #[error("the privacy key needs at least {MIN_KEY_LENGTH} characters")]
 pub struct KeyTooShort;
 
-/// Never the key.
+/// Never prints the key.
 impl fmt::Debug for Privacy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -128,7 +128,7 @@ impl fmt::Debug for Privacy {
 }
 
 impl Privacy {
-    /// A hardware identifier: `value` is cleaned, but not cut; empty stays empty.
+    /// Returns a hardware identifier as stored: `value` is cleaned, but not cut; empty stays empty.
     #[must_use]
     pub fn hardware(&self, column: &str, value: String) -> String {
         match self {
@@ -138,8 +138,8 @@ impl Privacy {
         }
     }
 
-    /// The identity of what an installation says of itself: a hash of all its texts, the identifiers among them as they
-    /// are stored. Nobody who has the hash and all other texts can try out identifiers: pseudonyms are not guessable
+    /// The identity of a profile: a hash of all its texts, including identifiers as they
+    /// are stored. The hash and all other texts do not allow guessing identifiers: pseudonyms cannot be guessed
     /// without their key, and raw ones are hashed with a key.
     #[must_use]
     pub fn profile<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Uuid {
@@ -151,14 +151,14 @@ impl Privacy {
         Uuid::from_bytes(key.hash(iter::once("profile").chain(texts)))
     }
 
-    /// The sender's address: itself, its network (/24, /48), or nothing.
+    /// The client's address as stored: unchanged, its network (/24, /48), or `''`.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> String {
         let address = address.to_canonical();
         match self {
             Self::Pseudonymous(_) => {
                 let length = if address.is_ipv4() { 24 } else { 48 };
-                // Both lengths are valid for their family.
+                // Both prefix lengths are valid for their family.
                 IpNet::new(address, length).map(|network| network.trunc().to_string()).unwrap_or_default()
             }
             Self::Raw { .. } => address.to_string(),
@@ -166,7 +166,7 @@ impl Privacy {
         }
     }
 
-    /// Unknown keys: addresses in their values are removed, or all values.
+    /// Removes addresses from the values of unknown keys, or all values.
     pub fn unknown_keys(&self, keys: &mut Map<String, Value>) {
         match self {
             Self::Pseudonymous(_) => keys.values_mut().for_each(remove_addresses),
@@ -175,7 +175,7 @@ impl Privacy {
         }
     }
 
-    /// The version of the notice to store with the row.
+    /// The version of the privacy notice to store with the row.
     #[must_use]
     pub fn notice_version(&self) -> &str {
         match self {
@@ -204,7 +204,7 @@ fn is_address(text: &str) -> bool {
         || is_hardware_address(text)
 }
 
-/// EUI-48 or EUI-64: pairs of hex digits with `:` or `-`, groups of four with `.`, or twelve digits in a row.
+/// EUI-48 or EUI-64: pairs of hex digits with `:` or `-`, groups of four with `.`, or twelve digits without separators.
 fn is_hardware_address(text: &str) -> bool {
     let hex = |group: &str, length: usize| group.len() == length && group.bytes().all(|byte| byte.is_ascii_hexdigit());
     let groups = |separator: char, length: usize, counts: [usize; 2]| {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_long_and_trimmed() {
+    fn a_key_is_trimmed_and_must_be_long_enough() {
         assert!(
             Key::new(&format!(" {KEY}\n"))
                 .is_ok_and(|key| key.pseudonym("a", "b") == Key::new(KEY).unwrap().pseudonym("a", "b"))
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_become_networks() {
+    fn addresses_are_stored_as_networks() {
         for (address, network) in [
             ("203.0.113.77", "203.0.113.0/24"),
             ("::ffff:203.0.113.77", "203.0.113.0/24"),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_hold_no_address() {
+    fn addresses_are_removed_from_unknown_keys() {
         let sent = json!({"a": "10.0.0.1", "b": [{"c": "AA:bb:cc:dd:ee:ff"}], "d": "aabb.ccdd.eeff", "e": "a 10.0.0.1", "f": 3,
             "g": "10.0.0.1:80", "h": "[2001:db8::1]:80", "i": "aabbccddeeff", "j": " fe80::1%eth0 ", "k": "10.0.0.0/8", "l": "00-11-22-33-44-55", "m": "1.2.3"});
         let kept = json!({"a": "[removed]", "b": [{"c": "[removed]"}], "d": "[removed]", "e": "a 10.0.0.1", "f": 3,

@@ -1,4 +1,4 @@
-//! What an installation says of itself: the same texts in each of its pings, until something changes.
+//! The profile of an installation: the same texts in each of its pings, until something changes.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -17,10 +17,10 @@ use super::{
 const ID_LENGTH: usize = 100;
 /// Characters kept of all other text.
 const TEXT_LENGTH: usize = 500;
-/// Stands between two values of [`Description::joined`]; no JSON text has it.
+/// Separates two values in [`Description::joined`]; does not occur in JSON.
 const SEPARATOR: char = '\u{1}';
 
-/// The keys; their order is that of [`KEYS`].
+/// The keys, in the order of [`KEYS`].
 #[derive(Clone, Copy)]
 enum Key {
     InstanceId,
@@ -64,7 +64,7 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
 pub struct Description<'a>([Option<Raw<'a>>; KEYS.len()]);
 
 impl<'a> Description<'a> {
-    /// Takes the value if the key is one of these. The last of equal keys counts.
+    /// Takes the value if the key is one of these; returns whether it is. The last of duplicate keys wins.
     pub(super) fn take(&mut self, key: &str, value: Raw<'a>) -> bool {
         let known = KEYS.iter().find(|(name, _)| *name == key);
         if let Some((_, known)) = known {
@@ -79,7 +79,7 @@ impl<'a> Description<'a> {
         self.get(Key::InstanceId).map_or("", Raw::as_str)
     }
 
-    /// All values as one text, from which [`Self::of_joined`] makes them again.
+    /// All values as one text, which [`Self::of_joined`] splits again.
     #[must_use]
     pub fn joined(&self) -> Box<str> {
         let mut joined = String::with_capacity(self.texts().map(|text| text.len() + 1).sum());
@@ -90,7 +90,7 @@ impl<'a> Description<'a> {
         joined.into()
     }
 
-    /// What was joined.
+    /// Splits what [`Self::joined`] returned.
     #[must_use]
     pub fn of_joined(joined: &'a str) -> Self {
         let mut values = [None; KEYS.len()];
@@ -100,7 +100,7 @@ impl<'a> Description<'a> {
         Self(values)
     }
 
-    /// Whether these are, byte for byte, the values that were joined.
+    /// Whether these are, byte for byte, the joined values.
     #[must_use]
     pub fn is(&self, joined: &str) -> bool {
         let mut rest = joined.as_bytes();
@@ -125,7 +125,7 @@ impl<'a> Description<'a> {
     }
 }
 
-/// A description as read: text cleaned and cut, except for hardware identifiers, which the privacy rules see whole.
+/// A description as read: text is cleaned and cut, except hardware identifiers, which the privacy rules need in full.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// `instance_id`.
@@ -147,14 +147,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Gives a mode to a sender that has sent none.
+    /// Sets the mode of an installation that has sent none.
     pub fn settle_mode(&mut self, rules: &[ModeRule], address: IpAddr) {
         if self.mode.is_empty() {
             mode::unsent(&self.version, rules, address.to_canonical(), &self.instance_id).clone_into(&mut self.mode);
         }
     }
 
-    /// The profile to keep. After this nothing holds a hardware identifier that the rules do not allow.
+    /// The profile to store. It contains no hardware identifier that the privacy rules do not allow.
     #[must_use]
     pub fn into_profile(mut self, privacy: &Privacy) -> Profile {
         let mut hardware = |column: &'static str, value| {
@@ -190,13 +190,13 @@ impl Draft {
     }
 }
 
-/// One row of `profiles`: what an installation said of itself, after cleaning, cutting and the privacy rules.
+/// One row of `profiles`, after cleaning, cutting and the privacy rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
-    /// A hash of all that follows: the same texts under the same privacy key have the same one.
+    /// A hash of all other fields: the same texts under the same privacy key have the same hash.
     #[serde(rename = "profile")]
     pub id: Uuid,
-    /// As sent; `''` if absent: such pings belong to no installation.
+    /// As sent; `''` if absent, then its pings belong to no installation.
     pub instance_id: Arc<str>,
     /// As sent.
     pub kolibri_version: String,
@@ -208,13 +208,13 @@ pub struct Profile {
     pub os: &'static str,
     /// As sent.
     pub sysversion: String,
-    /// The leading number of `sysversion`, as `3.9.2`.
+    /// The leading number of `sysversion`, such as `3.9.2`.
     pub python_version: String,
     /// As sent.
     pub database_id: String,
-    /// By the privacy rules.
+    /// According to the privacy rules.
     pub system_id: String,
-    /// By the privacy rules; also filled from `macaddress`.
+    /// According to the privacy rules; also set from `macaddress`.
     pub node_id: String,
     /// As sent.
     pub language: String,
@@ -226,12 +226,12 @@ pub struct Profile {
     pub project: String,
     /// The version of the notice under which a raw row was stored, or `''`.
     pub privacy_notice: String,
-    /// Names of fields that were cut; each ping says so in `extra`.
+    /// Names of fields that were cut; each ping repeats them in `extra`.
     #[serde(skip)]
     pub cut: Box<[&'static str]>,
 }
 
-/// What a ping needs to know of its profile.
+/// What a ping needs from its profile.
 #[derive(Debug, Clone)]
 pub struct Described<'a> {
     /// See [`Profile::id`].
@@ -243,7 +243,7 @@ pub struct Described<'a> {
 }
 
 impl Profile {
-    /// Cleans and cuts what was sent.
+    /// Cleans and cuts the values.
     #[must_use]
     pub fn read(sent: &Description<'_>) -> Draft {
         let mut cut = Vec::new();
@@ -275,13 +275,13 @@ impl Profile {
         }
     }
 
-    /// What its pings need to know of it.
+    /// What its pings need from it.
     #[must_use]
     pub fn described(&self) -> Described<'_> {
         Described { profile: self.id, instance_id: self.instance_id.clone(), cut: &self.cut }
     }
 
-    /// All texts, in the order of the columns.
+    /// All texts in the order of the columns.
     fn texts(&self) -> [&str; 15] {
         [
             &self.instance_id,
@@ -329,14 +329,14 @@ mod tests {
     }
 
     #[test]
-    fn development_versions_are_told_by_mode() {
+    fn development_versions_get_the_mode_dev() {
         assert_eq!(read(r#"{"version": "0.16.0.dev0+git.1"}"#, &[], &raw()).mode, "dev");
         assert_eq!(read(r#"{"version": "0.16.0.dev0+git.1", "mode": "demoserver"}"#, &[], &raw()).mode, "demoserver");
     }
 
-    /// Another text in any field, other rules or another key: another identity. What is sent again has the same one.
+    /// Another text in any field, other rules or another key: another identity. The same input has the same identity.
     #[test]
-    fn the_identity_is_that_of_all_texts() {
+    fn the_identity_depends_on_all_texts() {
         let office =
             ModeRule { networks: vec!["203.0.113.0/24".parse().unwrap()], mode: "office".into(), ..Default::default() };
         let mut bodies = vec![
@@ -380,7 +380,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn joined_values_are_what_was_sent(values in proptest::collection::vec(proptest::option::of(value()), KEYS.len()), other in value(), at in 0..KEYS.len()) {
+        fn joined_values_split_into_what_was_sent(values in proptest::collection::vec(proptest::option::of(value()), KEYS.len()), other in value(), at in 0..KEYS.len()) {
             let body = |values: &[Option<String>]| {
                 let entries = values.iter().zip(keys()).filter_map(|(value, key)| Some(format!("\"{key}\": {}", value.as_ref()?)));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(","))

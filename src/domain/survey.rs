@@ -1,29 +1,29 @@
-//! The survey that the first specification asks for: who is out there, by what it runs.
+//! The survey that the first specification asks for: how many installations there are, by what they run.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-/// Groups of fewer are not told apart (docs/privacy.md).
+/// Smaller groups are merged (docs/privacy.md).
 pub const SMALLEST: u64 = 10;
 
-/// The last ping of an installation in some time.
+/// The last ping of an installation within some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
     /// Not empty.
     pub instance_id: String,
     /// Empty for an ordinary installation.
     pub mode: String,
-    /// What it said of itself.
+    /// Its traits.
     pub traits: Traits,
 }
 
-/// What installations are grouped by; empty where it is not known.
+/// The traits by which installations are grouped; empty if unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Traits {
     /// As in the column `os`.
     pub os: String,
-    /// Of Kolibri.
+    /// Version of Kolibri.
     pub version: String,
     /// As in the column `country`.
     pub country: String,
@@ -31,28 +31,28 @@ pub struct Traits {
     pub language: String,
 }
 
-/// What has been seen so far: each installation once, by its last ping.
+/// The survey so far: each installation once, by its last ping.
 #[derive(Debug, Default)]
 pub struct Survey {
     others_too: bool,
-    /// Those of each installation, or none if it is no ordinary one now.
+    /// Index of the traits of each installation; `None` if it is not an ordinary one now.
     installations: HashMap<String, Option<usize>>,
-    /// There are few combinations, and many installations of each.
+    /// There are few combinations with many installations each.
     traits: Vec<Traits>,
     known: HashMap<Traits, usize>,
     facilities: HashMap<String, u64>,
-    /// Where nothing but counts is left.
+    /// Set if only counts are left.
     counts: Option<Vec<(Traits, u64)>>,
 }
 
-/// What the survey says.
+/// The results of the survey.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// That pinged.
+    /// Number of installations that pinged.
     pub installations: u64,
-    /// That reported; none if only counts of installations are left.
+    /// Number of facilities that reported; `None` if only counts of installations are left.
     pub facilities: Option<u64>,
-    /// Of each facility the largest number that it reported, in all; none if only counts of installations are left.
+    /// Sum of the largest number of learners that each facility reported; `None` if only counts of installations are left.
     pub learners: Option<u64>,
     /// By operating system.
     pub os: Vec<Group>,
@@ -64,23 +64,23 @@ pub struct Findings {
     pub language: Vec<Group>,
 }
 
-/// Installations that have something in common.
+/// Installations with a common value.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// `unknown` where nobody says; `others` for all that are too few.
+    /// The value; `unknown` if none is known, `others` for all groups that are too small.
     pub value: String,
-    /// How many.
+    /// Their number.
     pub installations: u64,
 }
 
 impl Survey {
-    /// Of ordinary installations; of all with `others_too`.
+    /// Counts ordinary installations; all with `others_too`.
     #[must_use]
     pub fn new(others_too: bool) -> Self {
         Self { others_too, ..Self::default() }
     }
 
-    /// Takes in a sighting that is later than all of this installation before.
+    /// Adds a sighting that is later than all earlier ones of this installation.
     pub fn see(&mut self, sighting: Sighting) {
         let counts = self.others_too || sighting.mode.is_empty();
         let traits = counts.then(|| {
@@ -92,23 +92,23 @@ impl Survey {
         self.installations.insert(sighting.instance_id, traits);
     }
 
-    /// There are only counts.
+    /// Only counts will be added.
     pub fn only_counts(&mut self) {
         self.counts.get_or_insert_default();
     }
 
-    /// Takes in installations that were counted before their pings were deleted; nothing else is taken in then.
+    /// Adds installations that were counted before their pings were deleted; no sightings can be added then.
     pub fn count(&mut self, traits: Traits, installations: u64) {
         self.counts.get_or_insert_default().push((traits, installations));
     }
 
-    /// Takes in how many learners a facility reported.
+    /// Adds the number of learners that a facility reported.
     pub fn hear(&mut self, facility: String, learners: u64) {
         let most = self.facilities.entry(facility).or_default();
         *most = learners.max(*most);
     }
 
-    /// What there is to say.
+    /// The results.
     #[must_use]
     pub fn findings(&self) -> Findings {
         let mut counts = vec![0; self.traits.len()];
@@ -133,7 +133,7 @@ impl Survey {
     }
 }
 
-/// The largest first, and at the end those that are too few to be told apart.
+/// The largest group first; last, all groups that are too small, merged.
 fn groups<'a>(counted: impl Iterator<Item = (&'a str, u64)>) -> Vec<Group> {
     let mut sums = HashMap::<&str, u64>::new();
     for (value, count) in counted {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_few_are_not_told_apart() {
+    fn groups_that_are_too_small_are_merged() {
         let mut survey = Survey::new(true);
         for id in 0..25 {
             survey.see(sighting(
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn learners_are_the_most_that_each_facility_said() {
+    fn learners_are_the_largest_number_of_each_facility() {
         let mut survey = Survey::new(false);
         for (facility, learners) in [("a", 5), ("b", 7), ("a", 9), ("a", 2), ("c", u64::MAX)] {
             survey.hear(facility.into(), learners);

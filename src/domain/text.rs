@@ -1,4 +1,4 @@
-//! Text and numbers of a sender, made fit for a column (docs/protocol.md, 14.2).
+//! Converts text and numbers from clients for columns (docs/protocol.md, 14.2).
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::{Timestamp, json::Raw};
 
-/// A text field: a string cleaned, a number or boolean as its JSON text, anything else `''`.
+/// A text field: a string is cleaned, a number or boolean becomes its JSON text, anything else `''`.
 #[must_use]
 pub fn text(value: Raw<'_>) -> Cow<'_, str> {
     if let Some(string) = value.string() {
@@ -19,10 +19,10 @@ pub fn text(value: Raw<'_>) -> Cow<'_, str> {
     }
 }
 
-/// The first `length` characters, and whether something was cut off.
+/// The first `length` characters, and whether the text was cut.
 #[must_use]
 pub fn cut(text: Cow<'_, str>, length: usize) -> (String, bool) {
-    // A character has at least one byte, so most texts need no counting.
+    // A character has at least one byte, so most texts_are_cleaned need not be counted.
     if text.len() <= length {
         return (text.into_owned(), false);
     }
@@ -49,12 +49,12 @@ fn clamp(text: &str) -> i64 {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return i64::MAX;
     }
-    // `as` saturates, which is the clamp that is wanted.
+    // `as` saturates, which is the intended clamping.
     #[expect(clippy::cast_possible_truncation, reason = "saturating is the rule")]
     float(text).map_or(0, |float| float.max(0.0) as i64)
 }
 
-/// A number field that keeps its fraction: finite and at least 0, anything else is 0.
+/// A number field with a fraction: finite and at least 0, anything else is 0.
 #[must_use]
 pub fn real(value: Raw<'_>) -> f64 {
     let number = match (value.number(), value.string()) {
@@ -62,11 +62,11 @@ pub fn real(value: Raw<'_>) -> f64 {
         (None, Some(string)) => float(string.trim()),
         (None, None) => None,
     };
-    // The sum turns -0.0 into 0.0.
+    // Adding 0.0 turns -0.0 into 0.0.
     number.map_or(0.0, |number| number.max(0.0) + 0.0)
 }
 
-/// A finite number in JSON's notation: what `f64` reads besides (`inf`, `nan`, `.5`) is no number of a sender.
+/// A finite number in JSON notation; other text that `f64` parses (`inf`, `nan`, `.5`) is not accepted.
 fn float(text: &str) -> Option<f64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if !digits.starts_with(|first: char| first.is_ascii_digit()) {
@@ -79,7 +79,7 @@ fn float(text: &str) -> Option<f64> {
 #[must_use]
 pub fn moment(text: &str) -> Option<Timestamp> {
     let moment = DateTime::parse_from_rfc3339(text).ok()?;
-    // Microseconds are what both stores keep; this also folds a leap second into the next one.
+    // Microseconds are the precision of both stores; this also moves a leap second into the next second.
     let moment = DateTime::<Utc>::from_timestamp_micros(moment.timestamp_micros())?;
     (1..=9999).contains(&moment.year()).then_some(moment)
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn texts() {
+    fn texts_are_cleaned() {
         for (value, expected) in [
             (r#""a\n""#, "a\n"),
             ("1.50", "1.50"),
@@ -125,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_characters() {
+    fn text_is_cut_between_characters() {
         assert_eq!(cut("abc".into(), 3), ("abc".into(), false));
         assert_eq!(cut("ééé".into(), 3), ("ééé".into(), false));
         assert_eq!(cut("éééé".into(), 3), ("ééé".into(), true));
     }
 
     #[test]
-    fn integers() {
+    fn integers_are_clamped() {
         for (value, expected) in [
             ("7", 7),
             ("-7", 0),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn reals() {
+    fn reals_are_finite_and_not_negative() {
         for (value, expected) in
             [("15.05", 15.05), ("15", 15.0), ("-1", 0.0), ("1e400", 0.0), (r#""2.5""#, 2.5), ("null", 0.0)]
         {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn moments() {
+    fn moments_need_an_offset_and_a_year_in_range() {
         let utc = |text: &str| moment(text).map(|moment| moment.to_rfc3339());
         assert_eq!(utc("2024-05-27T16:19:17.584-03:30").as_deref(), Some("2024-05-27T19:49:17.584+00:00"));
         assert_eq!(utc("2024-05-27T16:19:17Z").as_deref(), Some("2024-05-27T16:19:17+00:00"));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn dates() {
+    fn dates_need_a_year_in_range() {
         assert_eq!(with(r#""2024-02-29""#, date), NaiveDate::from_ymd_opt(2024, 2, 29));
         for value in [
             r#""2023-02-29""#,

@@ -1,8 +1,8 @@
-//! How complaints speak of values and names.
+//! How error messages describe values and names.
 
 use serde_json::Value;
 
-/// The kind of a value, never the value: it may be a secret in the wrong place.
+/// The type of a value, never the value: it may be a secret in the wrong place.
 #[must_use]
 pub fn kind(value: &Value) -> &'static str {
     match value {
@@ -15,7 +15,7 @@ pub fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The name that was probably meant: at most one letter in three is wrong.
+/// The most similar known name, for suggestions: at most one letter in three differs.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
     known

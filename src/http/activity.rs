@@ -1,4 +1,4 @@
-//! What a connection is doing: since when it waits for its client, and whether it was asked to leave.
+//! The state of a connection: since when it waits for its client, and whether it was asked to close.
 
 use std::{
     sync::{
@@ -18,46 +18,46 @@ pub struct Activity {
     gives_way: AtomicBool,
     displaced: AtomicBool,
     body_unread: AtomicBool,
-    /// Requests whose bodies are still to come.
+    /// Number of requests with incomplete bodies.
     bodies: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Of the connection's task, which sleeps in its socket.
+    /// Wakes the connection's task, which waits in its socket.
     waker: Option<Waker>,
 }
 
-/// What a connection waits for that waits for its client, the best to spare first.
+/// What a connection waits for its client to do; those to close first come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
-    /// A request, or the rest of its header: a real client is at its header for a moment only.
+    /// Send a request, or the rest of its header, which takes a real client only a moment.
     Request,
-    /// The rest of a body, or that its client takes a reply.
+    /// Send the rest of a body, or read a reply.
     Client,
 }
 
-/// What it waits for.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
-    /// Nothing of a request has arrived since.
+    /// Idle since.
     Idle(Instant),
-    /// A part of a header has arrived.
+    /// An incomplete header, since.
     Header(Instant),
-    /// Requests are under way.
+    /// Requests are in progress.
     Requests {
-        /// So many (more than one only in HTTP/2).
+        /// Number of requests (more than one only in HTTP/2).
         count: usize,
-        /// So many of them wait for nothing but the client, which is to take their reply.
+        /// Number of requests that only wait for the client to read their reply.
         replying: usize,
-        /// When the first of these began to wait, or the last one was taken.
+        /// When the first of these began to wait, or the client last read something.
         progress: Instant,
     },
 }
 
 impl Activity {
-    /// Of a fresh connection.
+    /// The activity of a new connection.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -75,7 +75,7 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has begun; dropped, it has been answered.
+    /// A request has begun; when dropped, it was answered.
     #[must_use]
     pub fn request(self: &Arc<Self>) -> Request {
         self.body_unread.store(false, Ordering::Relaxed);
@@ -87,7 +87,7 @@ impl Activity {
         Request { activity: self.clone(), replying: false }
     }
 
-    /// What it waits for, and since when: the earlier, the better to spare. `None` while a request waits for us.
+    /// What it waits for, and since when. `None` while the server works on a request.
     #[must_use]
     pub fn dispensable(&self) -> Option<(Wait, Instant)> {
         match self.state().phase {
@@ -99,7 +99,7 @@ impl Activity {
         }
     }
 
-    /// Makes room for another connection: it is closed, unless a request waits for us now.
+    /// Closes the connection to make room for another, unless the server works on a request of it.
     pub fn displace(&self) {
         self.displaced.store(true, Ordering::Relaxed);
         self.leave();
@@ -110,13 +110,13 @@ impl Activity {
         self.displaced.load(Ordering::Relaxed) && self.dispensable().is_some()
     }
 
-    /// The stop does not wait any longer: as [`Self::leave`], and a half-sent header is not waited for.
+    /// As [`Self::leave`], and does not wait for an incomplete header.
     pub fn give_way(&self) {
         self.gives_way.store(true, Ordering::Relaxed);
         self.leave();
     }
 
-    /// Asks the connection to close as soon as no request is under way.
+    /// Asks the connection to close as soon as no request is in progress.
     pub fn leave(&self) {
         self.left_at.get_or_init(Instant::now);
         if let Some(waker) = &self.state().waker {
@@ -132,7 +132,7 @@ impl Activity {
         self.gives_way.load(Ordering::Relaxed)
     }
 
-    /// Its phase, and a promise to wake the task when it is asked to leave.
+    /// Returns its phase, and wakes the task when it is asked to close.
     pub(super) fn sleep(&self, cx: &mut Context<'_>) -> Phase {
         let State { phase, waker } = &mut *self.state();
         match waker {
@@ -150,18 +150,18 @@ impl Activity {
         }
     }
 
-    /// They were the preface of HTTP/2, which is not the beginning of a request.
+    /// They were the preface of HTTP/2, which does not begin a request.
     pub(super) fn preface(&self) {
         self.state().phase = Phase::Idle(Instant::now());
     }
 
-    /// Whether the body of its last request has not been read to its end (HTTP/1 only, one at a time).
+    /// Whether the body of its last request was not read to its end (HTTP/1 only, one at a time).
     pub(super) fn body_unread(&self) -> bool {
         self.body_unread.load(Ordering::Relaxed)
     }
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub struct Request {
     activity: Arc<Activity>,
@@ -169,7 +169,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The reply is made: from now on the request waits for its client.
+    /// The reply is complete: from now on the request waits for its client.
     pub fn reply(&mut self) {
         if let Phase::Requests { replying, progress, .. } = &mut self.activity.state().phase {
             if *replying == 0 {
@@ -180,7 +180,7 @@ impl Request {
         }
     }
 
-    /// Of its body.
+    /// A guard for its body.
     pub(super) fn unread(&self) -> Unread {
         self.activity.body_unread.store(true, Ordering::Relaxed);
         self.activity.bodies.fetch_add(1, Ordering::Relaxed);
@@ -202,7 +202,7 @@ impl Drop for Request {
     }
 }
 
-/// The end of a body is still to be read.
+/// The end of a body has not been read yet.
 #[derive(Debug)]
 pub(super) struct Unread(Arc<Activity>);
 

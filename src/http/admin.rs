@@ -1,4 +1,4 @@
-//! What only operators see.
+//! The endpoints for operators.
 
 use axum::{
     body::Body,
@@ -24,7 +24,7 @@ pub async fn metrics(State(state): State<Shared>) -> Response {
     }
 }
 
-/// `GET /config`: what is in force, where it came from, and its hash; secrets redacted.
+/// `GET /config`: the active configuration, its origins and its hash; secrets redacted.
 pub async fn config(State(state): State<Shared>) -> Response {
     let loaded = state.config.borrow().clone();
     match serde_json::to_string_pretty(&loaded) {

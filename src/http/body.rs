@@ -1,4 +1,4 @@
-//! The whole body of a request, as sent, under its caps.
+//! Reads the whole body of a request, as sent, within limits.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -11,30 +11,30 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::{Exhausted, Share};
 
-/// A body over its cap is read to its end and thrown away, up to so many times the cap.
+/// A body over its limit is read to its end and discarded, up to this multiple of the limit.
 const PATIENCE: usize = 4;
-/// A body that is here at once and has no more bytes than this is not counted: Kolibri's pings have 500.
+/// A body that arrives at once and is not larger than this is not counted: Kolibri's pings have 500 bytes.
 const SMALL: usize = 2048;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Over a cap, as sent or inflated; `read` tells whether its end was reached.
+    /// Over a limit, as sent or after decompression.
     #[error("the body is too large")]
     TooLarge {
-        /// False: the connection must be closed, as the rest of the body is still to come.
+        /// Whether the body was read to its end; otherwise the connection must be closed.
         read: bool,
     },
-    /// Not complete within the time.
+    /// Not complete within the timeout.
     #[error("the body is too slow")]
     TooSlow,
-    /// The sender has gone away, or its framing is broken.
+    /// The client has disconnected, or the framing is broken.
     #[error("the body is cut off")]
     Broken,
-    /// A stream that cannot be inflated, or no UTF-8.
+    /// Cannot be decompressed, or is not UTF-8.
     #[error("the body is not text")]
     NotText,
-    /// All bodies together are too much.
+    /// The memory for all bodies is used up.
     #[error("the budget for bodies is used up")]
     Budget,
 }
@@ -48,22 +48,22 @@ impl From<Exhausted> for BodyError {
     }
 }
 
-/// Caps of one kind of request.
+/// Limits of one kind of request.
 #[derive(Debug, Clone, Copy)]
 pub struct Caps<'a> {
     /// Bytes as sent.
     pub sent: usize,
-    /// Bytes after inflating.
+    /// Bytes after decompression.
     pub inflated: usize,
-    /// From now to the end of the body.
+    /// Timeout of the whole body, from now.
     pub timeout: Duration,
-    /// Ends it before, when the server stops.
+    /// Ends the wait earlier, when the server shuts down.
     pub last_call: &'a CancellationToken,
 }
 
 impl<'a> Caps<'a> {
     fn too_late(self) -> impl Future<Output = ()> + use<'a> {
-        // From now, not from when it is first waited for.
+        // From now, not from the first poll.
         let timeout = sleep(self.timeout);
         async move {
             tokio::select! {
@@ -74,8 +74,8 @@ impl<'a> Caps<'a> {
     }
 }
 
-/// Reads the whole body. Whatever the outcome, its end has been reached, unless the error says that the connection
-/// must be closed: a client whose unread bytes meet a closed socket loses the reply (docs/protocol.md, 5.4).
+/// Reads the whole body. In every case its end was reached, unless the error says that the connection
+/// must be closed: a client that still sends to a closed socket loses the reply (docs/protocol.md, 5.4).
 ///
 /// # Errors
 /// See [`BodyError`].
@@ -113,7 +113,7 @@ pub async fn read(mut body: Body, caps: Caps<'_>, share: &mut Share) -> Result<B
         if let Err(error) = step {
             failure = Some(error);
             kept = Kept::default();
-            // While the rest is read and thrown away, others can use it.
+            // Others can use the memory while the rest is read and discarded.
             share.shrink(0);
         } else {
             kept.push(data);
@@ -125,7 +125,7 @@ pub async fn read(mut body: Body, caps: Caps<'_>, share: &mut Share) -> Result<B
     }
 }
 
-/// Reads and forgets a body that nobody wants, so that the connection can go on. False: it must be closed.
+/// Reads and discards a body, so that the connection can be reused. Returns false if it must be closed.
 pub async fn discard(mut body: Body, caps: Caps<'_>) -> bool {
     let mut too_late = pin!(caps.too_late());
     let mut total = 0;
@@ -138,17 +138,17 @@ pub async fn discard(mut body: Body, caps: Caps<'_>) -> bool {
     http_body::Body::is_end_stream(&body)
 }
 
-/// The next part of the body; none after the last.
+/// The next part of the body; `None` after the last.
 async fn next(body: &mut Body, too_late: impl Future<Output = ()>) -> Result<Option<Frame<Bytes>>, BodyError> {
     tokio::select! {
-        // What is there is taken, however late.
+        // Data that has arrived is used, even after the timeout.
         biased;
         frame = body.frame() => frame.transpose().map_err(|_| BodyError::Broken),
         () = too_late => Err(BodyError::TooSlow),
     }
 }
 
-/// Bytes as they come; a body in one piece is not copied.
+/// Bytes of a body; a body in one piece is not copied.
 #[derive(Default)]
 struct Kept {
     first: Bytes,
@@ -165,7 +165,7 @@ impl Kept {
             self.rest.extend_from_slice(&self.first);
             self.first = Bytes::new();
         }
-        // Not by doubling, which would hold twice what the budget knows of.
+        // Not by doubling, which would take twice the memory that the budget accounts for.
         if self.rest.capacity() - self.rest.len() < data.len() {
             self.rest.reserve_exact(data.len().max(self.rest.len() / 8));
         }

@@ -1,7 +1,7 @@
-//! The memory for bodies of all requests together: what a stranger sends is counted until it is committed.
+//! The memory for the bodies of all requests: bytes are counted from their arrival to their commit.
 //!
-//! Where it is short, whoever holds most of it gives way, by network: so no client and no set of clients of one network can
-//! take what others need, and nobody feels a limit while there is room.
+//! If it runs short, bodies of the network that holds the most are dropped. So no client, and no set of clients of one network,
+//! can take the memory that others need, and nobody is limited while there is room.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,20 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
 
-/// Bytes that statistics may hold at one time, and pingbacks: 64 MiB together. Apart, so that a few large reports that
-/// never end do not shut out the small pings.
+/// Limit of statistics, in bytes, and of pingbacks: 64 MiB together. Separate, so that a few large reports that
+/// never end do not block the small pings.
 const STATISTICS: usize = 48 * 1024 * 1024;
 const PINGBACKS: usize = 16 * 1024 * 1024;
-/// The unit in which they are counted: a body is more than its bytes.
+/// Accounting unit in bytes: a body takes more memory than its bytes.
 const UNIT: usize = 1024;
 
-/// A body does not get what it needs.
+/// Why a body does not get the memory that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// There is no room at the moment, and nobody holds more than its sender's network.
+    /// No memory is available now, and no other network holds more.
     #[error("the budget for bodies is used up")]
     Now,
-    /// It needs more than there is.
+    /// It needs more than the whole budget.
     #[error("more than the budget for bodies")]
     Ever,
 }
@@ -38,7 +38,7 @@ pub struct Budget {
     bytes: usize,
 }
 
-/// One for each kind of report.
+/// One budget for each kind of report.
 #[derive(Debug, Clone)]
 pub struct Budgets {
     /// Small bodies.
@@ -60,11 +60,11 @@ struct Held {
     networks: HashMap<Network, Holding>,
 }
 
-/// What a network holds.
+/// The shares of a network.
 #[derive(Debug, Default)]
 struct Holding {
     units: usize,
-    /// Bodies that are still to come, and can give way.
+    /// Shares of bodies that are incomplete and can be dropped.
     open: BTreeMap<u64, Open>,
 }
 
@@ -74,16 +74,16 @@ struct Open {
     cut: CancellationToken,
 }
 
-/// What a request has taken of the budget; given back when dropped.
+/// The part of the budget that a request holds; released when dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,
     network: Network,
     id: u64,
     units: usize,
-    /// Whether it gives way no more.
+    /// Whether it cannot be dropped any more.
     is_kept: bool,
-    /// Ends what is to give way; none while nothing is held.
+    /// Cancelled if the body is to be dropped; `None` while nothing is held.
     cut: Option<CancellationToken>,
 }
 
@@ -92,27 +92,27 @@ impl Budget {
         Self { held: Arc::default(), bytes }
     }
 
-    /// All of it.
+    /// Size of the budget in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// An empty share of a body from this network.
+    /// An empty share for a body from this network.
     #[must_use]
     pub fn share(&self, network: Network) -> Share {
         Share { budget: self.clone(), network, id: 0, units: 0, is_kept: false, cut: None }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // A panic cannot leave a count half-written.
+        // A panic cannot leave a counter half-written.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
-    /// Makes room for `units` more of a network, by the largest open bodies of those that hold most; false, and nobody gives way, if
-    /// it would hold most itself, or what can give way is not enough.
+    /// Makes room for `units` of a network, by dropping the largest incomplete bodies of the networks that hold the most. Returns
+    /// false and drops none if this network would hold the most itself, or too little could be released.
     fn make_room(&mut self, units: usize, network: Network, all: usize) -> bool {
         let own = self.networks.get(&network).map_or(0, |holding| holding.units) + units;
         let mut missing = (self.units + units).saturating_sub(all);
@@ -120,7 +120,7 @@ impl Held {
             return true;
         }
         let mut victims = Vec::new();
-        // What each would still hold, and its open bodies, the largest last.
+        // What each would still hold, and its incomplete bodies, the largest last.
         let others = self.networks.iter().filter(|(other, _)| **other != network).map(|(other, holding)| {
             let mut open: Vec<_> = holding.open.iter().map(|(id, open)| (open.units, *id)).collect();
             open.sort_unstable();
@@ -157,10 +157,10 @@ impl Held {
 }
 
 impl Share {
-    /// Makes the share cover `bytes` in all; the largest open body of the network that holds most gives way if need be.
+    /// Grows the share to `bytes`; if necessary, the largest incomplete body of the network that holds the most is dropped.
     ///
     /// # Errors
-    /// The budget does not hold as much, or this body is to give way.
+    /// The budget is too small, or this body was dropped.
     pub fn cover(&mut self, bytes: usize) -> Result<(), Exhausted> {
         if bytes > self.budget.bytes {
             return Err(Exhausted::Ever);
@@ -189,12 +189,12 @@ impl Share {
         Ok(())
     }
 
-    /// Makes the share cover `bytes` and no more.
+    /// Shrinks the share to `bytes`.
     pub fn shrink(&mut self, bytes: usize) {
         self.give_back(self.units.saturating_sub(bytes.div_ceil(UNIT)));
     }
 
-    /// Until this body is to give way; what it held is given to others then.
+    /// Waits until this body is to be dropped; its memory is released then.
     pub async fn cut(&self) {
         match &self.cut {
             Some(cut) => cut.cancelled().await,
@@ -202,10 +202,10 @@ impl Share {
         }
     }
 
-    /// The body is here and understood: it gives way no more.
+    /// The body is complete and parsed: it cannot be dropped any more.
     ///
     /// # Errors
-    /// It had to.
+    /// It was dropped.
     pub fn keep(&mut self) -> Result<(), Exhausted> {
         self.is_kept = true;
         if self.cut.is_none() {
@@ -231,7 +231,7 @@ impl Share {
         }
         let mut held = self.budget.held();
         self.units -= units;
-        // What was cut is given back already.
+        // The memory of a dropped body is released already.
         if self.is_cut() {
             return;
         }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_shared() {
+    fn requests_share_a_budget() {
         let budget = Budget::of(10 * UNIT);
         let mut first = budget.share(network(1));
         assert_eq!(first.cover(10 * UNIT), Ok(()));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_most_gives_way() {
+    fn the_largest_body_of_the_network_that_holds_most_is_dropped() {
         let budget = Budget::of(10 * UNIT);
         let mut hostile: Vec<_> = [2, 4, 3].map(|units| (budget.share(network(1)), units)).into();
         for (share, units) in &mut hostile {
@@ -293,7 +293,7 @@ mod tests {
         third.cover(UNIT).unwrap();
         assert_eq!(is_cut(&hostile), [false, true, false], "the largest");
         assert_eq!(hostile[1].0.cover(5 * UNIT), Err(Exhausted::Now));
-        // What is whole does not give way, and who has less than others is not the one.
+        // Complete bodies are not dropped, nor those of a network that holds less.
         hostile[0].0.keep().unwrap();
         hostile[2].0.keep().unwrap();
         assert_eq!(hostile[1].0.keep(), Err(Exhausted::Now));
@@ -302,7 +302,7 @@ mod tests {
         drop((hostile, other, third));
         assert_eq!(budget.held().units, 0);
         assert!(budget.held().networks.is_empty());
-        // Nobody gives way in vain.
+        // No body is dropped if that would not release enough.
         let mut shares = [(1, 3), (1, 3), (2, 4)].map(|(number, units)| (budget.share(network(number)), units));
         for (share, units) in &mut shares {
             share.cover(*units * UNIT).unwrap();
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(budget.share(network(3)).cover(5 * UNIT), Err(Exhausted::Now));
         assert!(shares.iter().all(|(share, _)| !share.is_cut()));
         drop(shares);
-        // One whose only body gives way leaves nothing behind.
+        // A network whose only body was dropped leaves no entry behind.
         let (mut large, mut small) = (budget.share(network(1)), budget.share(network(2)));
         large.cover(10 * UNIT).unwrap();
         small.cover(UNIT).unwrap();

@@ -1,15 +1,15 @@
-//! The address of a sender behind proxies: headers are believed only from `http.trusted_proxies`.
+//! The address of a client behind proxies: headers are trusted only from `http.trusted_proxies`.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-/// The nearest address that is no trusted proxy, walking from the connection to the left of the header.
+/// The nearest address that is not a trusted proxy, from the connection to the left of the header.
 ///
-/// `X-Forwarded-For` is read if there is one, else `Forwarded` (RFC 7239): nearly all proxies append to the former and
-/// pass the latter on as the sender wrote it. An entry that is no address ends the walk at the last one that was; an empty one
-/// is none (RFC 9110, 5.6.1).
+/// `X-Forwarded-For` is read if present, otherwise `Forwarded` (RFC 7239): nearly all proxies append to the former and
+/// pass the latter on unchanged. An entry that is not an address ends the search at the last one that was; empty entries
+/// are skipped (RFC 9110, 5.6.1).
 #[must_use]
 pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -20,7 +20,7 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr
     let name = if headers.contains_key("x-forwarded-for") { "x-forwarded-for" } else { "forwarded" };
     let mut client = peer;
     for line in headers.get_all(name).iter().rev() {
-        // Bytes that are no text spoil their own entry, not those that a proxy has appended to it.
+        // Bytes that are not text invalidate their own entry, not those that a proxy has appended.
         for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
             if entry.trim_ascii().is_empty() {
                 continue;
@@ -37,7 +37,7 @@ pub fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr
     client
 }
 
-/// The value of `for` in an element as `for="[2001:db8::1]:4711";proto=https`.
+/// The value of `for` in an element such as `for="[2001:db8::1]:4711";proto=https`.
 fn forwarded_for(element: &str) -> Option<&str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn only_headers_of_trusted_proxies_are_used() {
         assert_eq!(client("203.0.113.9", &[("x-forwarded-for", "192.0.2.1")]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1")]), "192.0.2.1");
         assert_eq!(client("::ffff:10.0.0.1", &[("x-forwarded-for", "::ffff:192.0.2.1")]), "192.0.2.1");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn walks_from_the_right() {
+    fn addresses_are_read_from_the_right() {
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "198.51.100.66, 192.0.2.1, 10.2.3.4")]), "192.0.2.1");
         assert_eq!(
             client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "10.2.3.4")]),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_entries_are_none() {
+    fn empty_entries_are_skipped() {
         for header in ["203.0.113.7, ", "203.0.113.7,", "203.0.113.7, , 10.0.0.1", ",203.0.113.7,,\t,10.0.0.1,"] {
             assert_eq!(client("10.0.0.1", &[("x-forwarded-for", header)]), "203.0.113.7", "{header}");
         }
@@ -95,9 +95,9 @@ mod tests {
         assert_eq!(client("10.0.0.1", &[("forwarded", "for=203.0.113.7, ")]), "203.0.113.7");
     }
 
-    /// Found by the fuzz target `headers`: a sender must not hide its address by what it writes before it.
+    /// Found by the fuzz target `headers`: a client must not hide its address by what it writes before it.
     #[test]
-    fn an_appended_address_counts_whatever_stands_before() {
+    fn an_appended_address_is_used_whatever_precedes_it() {
         let peer = "10.0.0.1".parse().unwrap();
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         for name in ["x-forwarded-for", "forwarded"] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn notations() {
+    fn all_notations_of_addresses_are_read() {
         for (header, address) in [
             ("192.0.2.1:4711", "192.0.2.1"),
             ("[2001:db8::1]:4711", "2001:db8::1"),

@@ -1,4 +1,4 @@
-//! Failures as replies: the only place that knows status codes.
+//! Errors as replies: the only module that chooses status codes.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -8,19 +8,19 @@ use axum::{
 use super::{body::BodyError, reply::plain};
 use crate::{domain::json::NotAnObject, ingest::Unavailable};
 
-/// The sentence of the first specification, to the letter.
+/// The sentence that the first specification prescribes.
 pub const NOT_AN_OBJECT: &str = "Sorry, please send a valid JSON object.";
 
-/// Why a report was not taken.
+/// Why a report was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Of the body.
+    /// The body cannot be used.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// It is text, but no JSON object.
+    /// The body is text, but not a JSON object.
     #[error(transparent)]
     NotAnObject(#[from] NotAnObject),
-    /// It cannot be kept.
+    /// The store cannot take it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }

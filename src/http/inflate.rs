@@ -1,4 +1,4 @@
-//! From a body to its text: plain JSON, zlib and gzip are told apart by the bytes, whatever the headers say
+//! Decompresses bodies: plain JSON, zlib and gzip are detected from the bytes, whatever the headers say
 //! (docs/protocol.md, 3.2).
 
 use std::io::{ErrorKind, Read};
@@ -8,10 +8,10 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 
 use super::{body::BodyError, budget::Share};
 
-/// Inflated text grows by such steps, so that its memory ends at the cap.
+/// The buffer grows in steps of this size, so that its memory ends at the limit.
 const STEP: usize = 64 * 1024;
 
-/// How a body is packed, by its first bytes.
+/// How a body is compressed, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Plain,
@@ -27,19 +27,19 @@ fn packing(body: &[u8]) -> Packing {
     }
 }
 
-/// Whether inflating this may take so long that other requests would notice.
+/// Whether decompression may take long enough to delay other requests.
 #[must_use]
 pub fn is_heavy(body: &[u8]) -> bool {
     const LONG: usize = 64 * 1024;
-    // zlib makes a thousand bytes of one at best.
+    // zlib compresses at best a thousand bytes to one.
     const LONG_PACKED: usize = LONG / 1032;
     body.len() > if packing(body) == Packing::Plain { LONG } else { LONG_PACKED }
 }
 
-/// The text of a body, inflated if need be.
+/// The text of a body, decompressed if necessary.
 ///
 /// # Errors
-/// [`BodyError::NotText`], [`BodyError::TooLarge`] over the cap, [`BodyError::Budget`].
+/// [`BodyError::NotText`], [`BodyError::TooLarge`] over the limit, [`BodyError::Budget`].
 pub fn text(body: Bytes, cap: usize, share: &mut Share) -> Result<Text, BodyError> {
     #[expect(clippy::disallowed_methods, reason = "under a cap")]
     let text = match packing(&body) {
@@ -53,12 +53,12 @@ pub fn text(body: Bytes, cap: usize, share: &mut Share) -> Result<Text, BodyErro
     }
 }
 
-/// UTF-8, in the bytes of the request or inflated.
+/// UTF-8, in the bytes of the request or decompressed.
 #[derive(Debug)]
 pub enum Text {
     /// The request's own bytes.
     Shared(Bytes),
-    /// Inflated.
+    /// Decompressed bytes.
     Own(Vec<u8>),
 }
 
@@ -73,7 +73,7 @@ impl Text {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // `text` has checked it; checking again costs 20 ns, `unsafe` is forbidden.
+        // `text` has checked it; checking again costs 20 ns, and `unsafe` is forbidden.
         std::str::from_utf8(self.bytes()).unwrap_or_default()
     }
 }
@@ -83,7 +83,7 @@ fn inflate(mut stream: impl Read, cap: usize, held: usize, share: &mut Share) ->
     let mut text = Vec::new();
     loop {
         let start = text.len();
-        // One byte over the cap tells a text that just fits from one that does not.
+        // One byte more than the limit distinguishes a text that just fits from one that is too long.
         let step = STEP.min((cap + 1).saturating_sub(start));
         if step == 0 {
             return Err(BodyError::TooLarge { read: true });
@@ -129,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn inflates_up_to_the_cap() {
+    fn bodies_are_decompressed_up_to_the_limit() {
         let sent = zlib(&vec![b' '; 200_000]);
         assert_eq!(inflated(sent.clone(), 200_000), Ok(200_000));
         assert_eq!(inflated(sent, 199_999), Err(BodyError::TooLarge { read: true }));
     }
 
     #[test]
-    fn ignores_what_follows_and_refuses_what_is_missing() {
+    fn trailing_bytes_are_ignored_and_truncated_bodies_are_refused() {
         let sent = zlib(b"{}");
         assert_eq!(inflated([&sent[..], b"more"].concat().into(), 100), Ok(2));
         assert_eq!(inflated(sent.slice(..sent.len() - 5), 100), Err(BodyError::NotText));

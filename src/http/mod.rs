@@ -1,4 +1,4 @@
-//! How the world speaks to us: two listeners, their routes, and what stands around each request.
+//! The HTTP interface: two listeners, their routes, and the layers around each request.
 
 mod activity;
 mod admin;
@@ -33,10 +33,10 @@ use axum::{
 use body::Caps;
 use state::{AppState, Shared};
 
-/// A body that no route wants is read up to so many bytes (times four), so that the connection can go on.
+/// A body that no route reads is read up to this number of bytes (times four), so that the connection can be reused.
 const UNWANTED_BODY: usize = 1024 * 1024;
 
-/// What a listener serves.
+/// The routes of a listener.
 pub struct Routes {
     router: Router,
     paths: Vec<&'static str>,
@@ -54,7 +54,7 @@ impl Routes {
         Self { router, paths }
     }
 
-    /// The label `route` of a path: without a slash at its end, and never one that is not ours.
+    /// The label `route` of a path: without a trailing slash, and never an unknown path.
     fn label(&self, path: &str) -> &'static str {
         match self.paths.iter().find(|known| **known == path) {
             Some(&"/") => "/",
@@ -64,19 +64,19 @@ impl Routes {
     }
 }
 
-/// The public listener: pings, probes, and who we are.
+/// The public listener: pings, probes, name and version.
 pub fn public(state: Shared) -> Routes {
     Routes::new(public_routes(), state)
 }
 
-/// A test holds the OpenAPI document against it.
+/// A test compares the OpenAPI document with it.
 fn public_routes() -> [(&'static str, MethodRouter<Shared>); 9] {
     [
         ("/api/v1/pingback", post(reports::pingback)),
         ("/api/v1/pingback/", post(reports::pingback)),
         ("/api/v1/statistics", post(reports::statistics)),
         ("/api/v1/statistics/", post(reports::statistics)),
-        // OPTIONS is what HAProxy asks by itself (`option httpchk`).
+        // HAProxy requests OPTIONS by default (`option httpchk`).
         ("/", get(probes::name).options(probes::options)),
         ("/livez", get(probes::livez)),
         ("/readyz", get(probes::readyz)),
@@ -102,12 +102,12 @@ async fn not_found(State(state): State<Shared>, request: Request) -> Response {
     unwanted(&state, request, reply::plain(StatusCode::NOT_FOUND, "Not found.")).await
 }
 
-/// axum adds `Allow`.
+/// axum adds the header `Allow`.
 async fn method_not_allowed(State(state): State<Shared>, request: Request) -> Response {
     unwanted(&state, request, StatusCode::METHOD_NOT_ALLOWED.into_response()).await
 }
 
-/// Answers after the request's body has been read, as a client that still sends would lose the reply.
+/// Replies after the request's body was read, because a client that still sends would lose the reply.
 async fn unwanted(state: &AppState, request: Request, mut response: Response) -> Response {
     let timeout = state.config.borrow().http.body_timeout;
     let caps = Caps { sent: UNWANTED_BODY, inflated: UNWANTED_BODY, timeout, last_call: state.lifecycle.last_call() };

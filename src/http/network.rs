@@ -1,13 +1,13 @@
-//! Whom a client is counted with where something is short.
+//! Networks, by which clients are counted when a resource runs short.
 
 use std::net::IpAddr;
 
-/// The network that an address is in, as networks are given to customers: all of it gives way together.
+/// The network of an address, in the size that providers assign to customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network(u128);
 
 impl Network {
-    /// The /24 of an IPv4 address, the /48 of an IPv6 address.
+    /// The /24 of an IPv4 address or the /48 of an IPv6 address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

@@ -1,4 +1,4 @@
-//! The register of open connections: who gives way at the cap, and whom a stop must reach.
+//! The open connections: which of them are closed at the limit, and which a shutdown must reach.
 
 use std::{
     cmp::Reverse,
@@ -14,14 +14,14 @@ use tokio::{
 
 use super::{activity::Activity, network::Network};
 
-/// Between two vain searches for a connection that may give way.
+/// Pause after a search for a connection to close found none.
 const SEARCH_PAUSE: Duration = Duration::from_millis(10);
-/// How long one that gives way is waited for: it has nothing to do but to close.
+/// How long to wait for a connection that is being closed.
 const CLOSING: Duration = Duration::from_millis(100);
-/// A search looks at all connections, so it finds one for each so many of them.
+/// A search inspects all connections, so it closes one for each this many of them.
 const OF_ALL: usize = 256;
 
-/// The open connections, never more than there are places.
+/// The open connections, at most as many as the limit.
 pub(super) struct Open {
     places: Arc<Semaphore>,
     connections: Mutex<Connections>,
@@ -30,19 +30,19 @@ pub(super) struct Open {
 #[derive(Default)]
 struct Connections {
     list: Vec<(Network, Weak<Activity>)>,
-    /// When a search last found nobody.
+    /// When a search last found no connection to close.
     in_vain: Option<Instant>,
 }
 
 impl Open {
-    /// With so many places.
+    /// With this limit.
     pub(super) fn new(places: usize) -> Self {
         Self { places: Arc::new(Semaphore::new(places)), connections: Mutex::default() }
     }
 
-    /// A place for a connection from this network, held until it is closed. Where there is none, a connection of the network
-    /// with the most gives way: one that is idle or at its header, else one whose client is to send or to take something, the
-    /// longest first. None if nobody is to.
+    /// Returns a permit for a connection from this network, held until it is closed. At the limit, a connection of the network
+    /// with the most is closed: one that is idle or in its header, otherwise one whose client is to send or to read
+    /// something, the longest first. `None` if no connection can be closed.
     pub(super) async fn admit(&self, network: Network) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
             return Some(place);
@@ -53,11 +53,11 @@ impl Open {
         timeout(CLOSING, self.places.clone().acquire_owned()).await.ok()?.ok()
     }
 
-    /// Takes in one that was admitted.
+    /// Adds a connection that was admitted.
     pub(super) fn add(&self, network: Network, activity: &Arc<Activity>) {
         let mut connections = self.connections();
         let list = &mut connections.list;
-        // Those that have ended are swept out only when the list would grow, so that a sweep is paid for by many.
+        // Closed connections are removed only when the list would grow, so that the cost is shared by many.
         if list.len() == list.capacity() {
             list.retain(|(_, connection)| connection.strong_count() > 0);
         }
@@ -66,7 +66,7 @@ impl Open {
 
     fn displace(&self, network: Network) -> bool {
         let mut connections = self.connections();
-        // Under a storm of connections a search must not be made for each.
+        // When many clients connect at once, not each of them may start a search.
         if connections.in_vain.is_some_and(|moment| moment.elapsed() < SEARCH_PAUSE) {
             return false;
         }
@@ -76,7 +76,7 @@ impl Open {
         for (network, _) in &*list {
             *counts.entry(*network).or_default() += 1;
         }
-        // Nobody gives way to a network that has more.
+        // Connections are not closed for a network that has more.
         let least = counts.get(&network).map_or(1, |count| count + 1);
         let mut found: Vec<_> = list
             .iter()
@@ -103,12 +103,12 @@ impl Open {
         true
     }
 
-    /// Asks all to leave.
+    /// Asks all connections to close.
     pub(super) fn leave(&self) {
         self.for_each(Activity::leave);
     }
 
-    /// Asks all to leave, and waits for no half-sent header any more.
+    /// Asks all connections to close, also those with an incomplete header.
     pub(super) fn give_way(&self) {
         self.for_each(Activity::give_way);
     }

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/startupz`, and the names that people ask for.
+//! The probes `/livez`, `/readyz` and `/startupz`, and other paths that clients of the public listener may request.
 
 use axum::{
     extract::{RawQuery, State},
@@ -11,27 +11,27 @@ use super::{
     state::Shared,
 };
 
-/// `GET /`: name and version.
+/// `GET /`: returns name and version.
 pub async fn name() -> Response {
     plain(StatusCode::OK, concat!("nutritionfacts ", env!("CARGO_PKG_VERSION"), "\n"))
 }
 
-/// `OPTIONS /`: we are here.
+/// `OPTIONS /`: returns 204.
 pub async fn options() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// `GET /livez`: the process answers. It never asks the store, whose absence no restart mends.
+/// `GET /livez`: the process responds. It does not check the store, because a restart would not fix that.
 pub async fn livez() -> Response {
     plain(StatusCode::OK, "OK")
 }
 
-/// `GET /health_check`: the name that the previous server had.
+/// `GET /health_check`: same as `/livez`, under the path of the previous server.
 pub async fn health_check() -> Response {
     plain(StatusCode::OK, "OK")
 }
 
-/// `GET /startupz`: migrations are done.
+/// `GET /startupz`: 200 once migrations are done.
 pub async fn startupz(State(state): State<Shared>) -> Response {
     if state.lifecycle.started() {
         plain(StatusCode::OK, "OK")
@@ -40,7 +40,7 @@ pub async fn startupz(State(state): State<Shared>) -> Response {
     }
 }
 
-/// `GET /readyz`: a ping can be kept. `?verbose` tells each check, also when all is well.
+/// `GET /readyz`: 200 if pings can be stored. `?verbose` lists each check, also if all pass.
 pub async fn readyz(State(state): State<Shared>, RawQuery(query): RawQuery) -> Response {
     let checks = [
         ("startup", state.lifecycle.started(), "starting"),

@@ -1,9 +1,9 @@
-//! What the log says of refused reports: the first of a kind, then their number; each only at the level `debug`.
+//! Logs refused reports: the first of a kind, then their number; each one only at level `debug`.
 
 use super::error::Refusal;
 use crate::telemetry::{request::Named, storm::Storm};
 
-/// One storm for each outcome of a refusal.
+/// One storm for each outcome.
 #[derive(Debug, Default)]
 pub struct Refusals {
     invalid: Storm,
@@ -12,7 +12,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Tells of a refusal, unless one of its kind was told lately.
+    /// Logs a refusal, unless one of its kind was logged recently.
     pub fn tell(&self, refusal: Refusal, route: &'static str, named: &Named) {
         let outcome = refusal.outcome();
         let storm = match outcome {

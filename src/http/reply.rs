@@ -1,4 +1,4 @@
-//! The kinds of reply that have a body.
+//! Replies with a body.
 
 use std::{
     convert::Infallible,
@@ -31,15 +31,15 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bod
     response
 }
 
-/// A body of parts that many replies share: a client that does not read costs no copy of them.
+/// A body of parts that replies share: clients that do not read cause no copies of them.
 pub struct Parts {
     parts: std::vec::IntoIter<Bytes>,
-    /// Bytes to come.
+    /// Bytes left.
     length: u64,
 }
 
 impl Parts {
-    /// The parts, one behind the other.
+    /// The parts in order.
     #[must_use]
     pub fn new(parts: Vec<Bytes>) -> Self {
         let length = parts.iter().map(|part| part.len() as u64).sum();

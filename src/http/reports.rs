@@ -36,12 +36,12 @@ use crate::{
     telemetry::request::Named,
 };
 
-/// A pingback has some 500 bytes (docs/protocol.md, 3.3); this is its cap, as sent and inflated.
+/// Largest pingback, as sent and after decompression; a real one has some 500 bytes (docs/protocol.md, 3.3).
 const MAX_PINGBACK: usize = 64 * 1024;
-/// A report is in memory as rows, as what the store's client makes of them, and as what goes over the wire.
+/// A report is in memory as rows, in the client library of the store, and as bytes on the wire.
 const COPIES: usize = 3;
 
-/// Keeps a pingback, and answers what its sender's version can digest.
+/// Stores a pingback, and replies in the form that the sender's version understands.
 pub async fn pingback(
     State(state): State<Shared>,
     Extension(peer): Extension<Peer>,
@@ -79,9 +79,9 @@ async fn keep_pingback(
         let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, address);
         (config.api.reply, config.ingest.max_hourly_pings, sender)
     };
-    // First, as before the store is up the messages are not known either, and an empty set would withdraw them.
+    // First, because before the store is up the messages are unknown too, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
-    // Chosen now, while the address is known.
+    // Selected now, while the address is known.
     let source = sender.source.clone();
     let version = source.version.as_ref();
     let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
@@ -119,7 +119,7 @@ fn pingback_reply(id: Uuid, messages: Vec<Bytes>) -> Body {
     Body::new(Parts::new(parts))
 }
 
-/// Keeps a statistics report.
+/// Stores a statistics report.
 pub async fn statistics(
     State(state): State<Shared>,
     Extension(peer): Extension<Peer>,
@@ -161,7 +161,7 @@ async fn keep_statistics(
         share.cover(bytes.max(text.as_str().len())).map_err(BodyError::from)?;
         Ok::<_, Refusal>((report, unknown, share))
     };
-    // Megabytes take milliseconds, in which other pings would wait.
+    // Parsing megabytes takes milliseconds, for which other pings would wait.
     let (report, unknown, share) =
         if heavy { tokio::task::spawn_blocking(read).await.map_err(|_| BodyError::Broken)?? } else { read()? };
     let outcome = state.ingest.statistics(report, named, Client { end: peer.end, _share: share }).await?;
@@ -171,7 +171,7 @@ async fn keep_statistics(
     Ok(outcome)
 }
 
-/// A client that waits, and what is held of memory until its row is committed.
+/// A waiting client, and the memory that is held until its row is committed.
 struct Client {
     end: ClientEnd,
     _share: Share,
@@ -188,7 +188,7 @@ async fn text(body: Body, caps: Caps<'_>, share: &mut Share) -> Result<Text, Bod
     inflate::text(bytes, caps.inflated, share)
 }
 
-/// Where a report comes from, and its caps.
+/// The client's address, and the limits of its body.
 fn begin<'a>(state: &'a AppState, peer: &Peer, headers: &HeaderMap) -> (IpAddr, Caps<'a>) {
     let http = &state.config.borrow().http;
     let address = client_ip(peer.address, headers, &http.trusted_proxies);
@@ -198,7 +198,7 @@ fn begin<'a>(state: &'a AppState, peer: &Peer, headers: &HeaderMap) -> (IpAddr, 
 }
 
 fn refused(state: &AppState, refusal: Refusal, route: &'static str, named: &Named) -> Response {
-    // That the store is down has been told already.
+    // That the store is down was logged already.
     if !matches!(refusal, Refusal::Unavailable(_)) || state.health.up() {
         state.refusals.tell(refusal, route, named);
     }

@@ -1,4 +1,4 @@
-//! A listener and its connections, in hyper, because `axum::serve` keeps idle and half-sent ones for ever.
+//! A listener and its connections, on hyper directly, because `axum::serve` keeps idle and incomplete ones forever.
 
 use std::{
     convert::Infallible,
@@ -37,16 +37,16 @@ use crate::{
     },
 };
 
-/// Longest address: ours have 20 bytes, and what a proxy or a person appends is short.
+/// Longest request target: ours have 20 bytes, and additions by proxies or people are short.
 const MAX_ADDRESS: usize = 8 * 1024;
-/// Connections that the kernel holds until they are accepted.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 4096;
-/// After an error of `accept` that concerns us, not the client: most often no file descriptor is left.
+/// Pause after an error of `accept` that the client did not cause, usually because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An id that a request brings along, and then takes home.
+/// Header with an id that the reply repeats.
 const REQUEST_ID: &str = "x-request-id";
-/// Routes that are asked all the time and tell nothing in a trace.
+/// Routes that are requested all the time and are useless in traces.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
 
 /// The client's end of the connection.
@@ -54,30 +54,30 @@ const PROBES: [&str; 3] = ["/livez", "/readyz", "/health_check"];
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Whether it is still there.
+    /// Whether the client is still connected.
     pub end: ClientEnd,
 }
 
-/// A bound socket and how it is to be served.
+/// A bound socket, and how it is served.
 pub struct Listener {
     /// `public` or `admin`: the label of its metrics.
     pub name: &'static str,
-    /// Bound.
+    /// The bound socket.
     pub socket: TcpListener,
-    /// What is served.
+    /// The routes.
     pub routes: Routes,
-    /// Of each connection.
+    /// Deadlines of each connection.
     pub deadlines: Deadlines,
-    /// There are never more; beyond, one gives way (see [`Open::admit`]).
+    /// Limit of connections; at the limit one is closed (see [`Open::admit`]).
     pub max_connections: usize,
-    /// Of requests, but not of probes.
+    /// Traces of requests, except probes.
     pub traces: Traces,
 }
 
-/// Binds a listener; `[::]` is `0.0.0.0` where IPv6 is off.
+/// Binds a listener; `[::]` falls back to `0.0.0.0` if IPv6 is disabled.
 ///
 /// # Errors
-/// The address is in use or not ours.
+/// The address is in use or not local.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listen = |address: SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -96,7 +96,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Listener {
-    /// Accepts connections until the stop; those that are open then are counted in the lifecycle.
+    /// Accepts connections until the shutdown; those that are open then are tracked by the lifecycle.
     pub async fn run(self, lifecycle: Lifecycle, metrics: Arc<Metrics>) {
         let (open, name, failures) = (Open::new(self.max_connections), self.name, Storm::default());
         let Self { routes, traces, .. } = self;
@@ -121,7 +121,9 @@ impl Listener {
                 }
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => {
-                    let sum = move |count| tracing::warn!(count, listener = name, "could not accept more connections");
+                    let sum = move |count| {
+                        tracing::warn!(count, listener = name, "cannot accept connections: further errors")
+                    };
                     if failures.begins(sum) {
                         tracing::warn!(%error, listener = name, "cannot accept connections");
                     }
@@ -153,7 +155,7 @@ struct Served {
 async fn serve(stream: TcpStream, address: IpAddr, activity: Arc<Activity>, deadlines: Deadlines, served: Arc<Served>) {
     let gauge = served.metrics.http_connections.with_label_values(&[served.name]);
     gauge.inc();
-    // Replies are one small write: waiting for more would only delay them.
+    // Replies are one small write: waiting for more data would only delay them.
     let _ = stream.set_nodelay(true);
     let stream = Stream::new(stream);
     let peer = Peer { address, end: stream.client_end() };
@@ -216,7 +218,7 @@ fn header<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// As hyper answers headers that are too large.
+/// The same reply as hyper's for headers that are too large.
 fn too_long() -> http::Response<Body> {
     let mut response = http::Response::new(Body::empty());
     *response.status_mut() = http::StatusCode::URI_TOO_LONG;

@@ -1,9 +1,9 @@
-//! The socket of a connection: its deadlines, and an end that never says `Connection: close`.
+//! The socket of a connection: its deadlines, and a graceful end without `Connection: close`.
 //!
-//! hyper closes a connection gracefully by `Connection: close` on the reply in flight, which Kolibri 0.18 and later takes
-//! for a failure (docs/protocol.md, 5.4). So the socket is wrapped: while a stop is under way, or a deadline is over, reading
-//! reports the end of the stream as if the client had left, but never while a request is under way. In the same way the
-//! socket is had back from hyper when it has been idle for a moment (`http::connection`).
+//! hyper closes a connection gracefully with `Connection: close` on the last reply, which Kolibri 0.18 and later treats as
+//! a failure (docs/protocol.md, 5.4). So the socket is wrapped: during a shutdown or after a deadline, reading
+//! reports the end of the stream as if the client had disconnected, but never while a request is in progress. The same
+//! makes hyper return the socket when it has been idle for a moment (`http::connection`).
 
 use std::{
     future::Future,
@@ -22,11 +22,11 @@ use tokio::{
 
 use super::activity::{Activity, Phase};
 
-/// What a connection that was asked to leave gets to take its last replies, or to say good-bye in HTTP/2. Without it, one
-/// client that does not read makes a stop a hard one.
+/// Time for a connection that was asked to close to send its last replies, or GOAWAY in HTTP/2. Without it, a
+/// client that does not read would cause a hard stop.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// So long hyper keeps a connection that is idle: whoever asks more often than this is not parked between requests. Short,
-/// as the allocator does not give back what all the connections took that were busy within this time.
+/// How long hyper keeps an idle connection; clients that send requests more often are not parked in between. Short,
+/// because the allocator does not return the memory of connections that were busy within this time.
 pub(super) const PARK_AFTER: Duration = Duration::from_millis(100);
 
 /// Deadlines of a connection.
@@ -34,26 +34,26 @@ pub(super) const PARK_AFTER: Duration = Duration::from_millis(100);
 pub struct Deadlines {
     /// From the first byte of a header to its last.
     pub header: Duration,
-    /// Between requests, and for a client that does not read.
+    /// Between requests, and for a client that does not read its reply.
     pub idle: Duration,
 }
 
-/// Who reads from a socket.
+/// Who reads from the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// Whoever waits for the beginning of a request.
+    /// The code that waits for the beginning of a request.
     Parked,
-    /// hyper.
+    /// hyper, for HTTP/1.
     Http1,
-    /// hyper.
+    /// hyper, for HTTP/2.
     Http2,
 }
 
-/// The socket of a connection under deadlines.
+/// The socket of a connection, with deadlines.
 #[derive(Debug)]
 pub struct Socket<S> {
     stream: S,
-    /// Read already, and to be read again.
+    /// Bytes that were read and must be read again.
     unread: Bytes,
     reader: Reader,
     activity: Arc<Activity>,
@@ -78,12 +78,12 @@ impl<S> Socket<S> {
         self.reader = reader;
     }
 
-    /// Whether hyper's end of the stream only meant that it is to give the socket back.
+    /// Whether hyper's end of the stream only meant that it is to return the socket.
     pub(super) fn is_parked(&self) -> bool {
         self.reader == Reader::Parked
     }
 
-    /// Puts back what was read too early.
+    /// Puts back bytes that were read too early.
     pub(super) fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;
     }
@@ -92,13 +92,13 @@ impl<S> Socket<S> {
         !self.unread.is_empty()
     }
 
-    /// Whether the moment is over; if not, the task is woken then.
+    /// Whether the moment has passed; if not, the task is woken then.
     fn is_over(&mut self, moment: Instant, cx: &mut Context<'_>) -> bool {
         if Instant::now() >= moment {
             return true;
         }
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(moment)));
-        // An alarm that is due earlier is left: moving it for each request costs more than waking once too often.
+        // An earlier timer is left as it is: resetting it for each request costs more than one wakeup too many.
         if alarm.deadline() > moment || alarm.is_elapsed() {
             alarm.as_mut().reset(moment);
         }
@@ -109,20 +109,20 @@ impl<S> Socket<S> {
         false
     }
 
-    /// When a connection that was asked to leave is closed, if it has been waiting for its client since this moment.
+    /// When a connection that was asked to close is closed, if it has waited for its client since this moment.
     fn farewell(&self, since: Instant) -> Option<Instant> {
         self.activity.left_at().map(|left_at| since.max(left_at) + FAREWELL)
     }
 
-    /// Whether a connection that is idle since this moment is to end, or to be parked.
+    /// Whether a connection that is idle since this moment is to be closed or parked.
     fn is_idle_over(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
         let idle = self.deadlines.idle;
         match (self.reader, self.farewell(since)) {
-            // HTTP/2 says good-bye first, and a client that does not answer to that is not waited for.
+            // HTTP/2 sends GOAWAY first; a client that does not react to it is not waited for.
             (Reader::Http2, Some(end)) => self.is_over(end, cx),
             (Reader::Http2 | Reader::Parked, None) => self.is_over(since + idle, cx),
             (Reader::Http1 | Reader::Parked, Some(_)) => true,
-            // The rest of a body that nobody read would be taken for the next request.
+            // Otherwise the unread rest of a body would be taken for the next request.
             (Reader::Http1, None) if self.activity.body_unread() => self.is_over(since + idle, cx),
             (Reader::Http1, None) => self.is_over(since + idle.min(PARK_AFTER), cx),
         }
@@ -148,12 +148,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             return Poll::Ready(Ok(()));
         }
         if self.activity.is_displaced() {
-            // As if the client had left, also within a body.
+            // As if the client had disconnected, also within a body.
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            // Frames of an idle HTTP/2 connection are not the beginning of a request.
+            // Frames of an idle HTTP/2 connection do not begin a request.
             if buffer.filled().len() > before && self.reader != Reader::Http2 {
                 self.activity.header();
             }
@@ -161,7 +161,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         }
         let (phase, deadlines) = (self.activity.sleep(cx), self.deadlines);
         let over = match phase {
-            // In HTTP/2 a reply that the client does not take blocks nothing but itself.
+            // In HTTP/2 a reply that the client does not read blocks only its own stream.
             Phase::Requests { replying: 1.., progress, .. } => {
                 let deadline = progress + deadlines.idle;
                 let deadline = self.farewell(progress).map_or(deadline, |end| end.min(deadline));

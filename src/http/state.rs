@@ -1,4 +1,4 @@
-//! What handlers share. It lies below them, so that no handler needs the router.
+//! State shared by handlers. In a module of its own, so that handlers need not import the router.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crate::{
 
 /// Shared by all requests.
 pub struct AppState {
-    /// Takes pings.
+    /// Accepts pings.
     pub ingest: Ingest,
-    /// The messages in force.
+    /// The active messages.
     pub messages: messages::Current,
     /// The effective configuration.
     pub config: watch::Receiver<Loaded>,
-    /// Whether the store takes rows.
+    /// Whether the store accepts rows.
     pub health: Health,
     /// Whether the process starts, runs or stops.
     pub lifecycle: Lifecycle,
-    /// What is counted.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The memory for bodies.
     pub budgets: Budgets,
-    /// What is said of refused reports.
+    /// Logs refused reports.
     pub refusals: Refusals,
-    /// What is said of reports of an unknown kind.
+    /// Logs reports of an unknown kind.
     pub unknown: Unknown,
 }
 
-/// As handlers get it: a clone for each request must be one count, not twenty.
+/// As handlers get it: in an `Arc`, so that a clone for each request is one increment, not twenty.
 pub type Shared = Arc<AppState>;

@@ -1,4 +1,4 @@
-//! A stream of TCP, and whether its client is still there while nobody reads from it.
+//! A TCP stream that can report whether its client is still connected while nobody reads from it.
 
 use std::{
     future::Future,
@@ -17,26 +17,26 @@ use tokio::{
     },
 };
 
-/// A stream that can be asked after from elsewhere.
+/// A stream whose state can be queried from elsewhere.
 #[derive(Debug)]
 pub struct Stream {
     read: OwnedReadHalf,
     write: Arc<OwnedWriteHalf>,
 }
 
-/// The client's end, which it may have left.
+/// The client's end, which may be closed.
 #[derive(Debug, Clone, Default)]
 pub struct ClientEnd(Weak<OwnedWriteHalf>);
 
 impl Stream {
-    /// Takes the whole stream.
+    /// Wraps the stream.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
         Self { read, write: Arc::new(write) }
     }
 
-    /// To be asked later; it keeps nothing open.
+    /// A handle for later queries; it does not keep the stream open.
     #[must_use]
     pub fn client_end(&self) -> ClientEnd {
         ClientEnd(Arc::downgrade(&self.write))
@@ -48,8 +48,8 @@ impl Stream {
 }
 
 impl ClientEnd {
-    /// Whether the client has closed its side, or the connection is over: by what the kernel has told the runtime, without a
-    /// call to it. A client that still listens cannot be told from one that has gone.
+    /// Whether the client has closed its side, or the connection is over, according to the runtime's readiness state, without a
+    /// system call. A client that closed only its sending side cannot be distinguished from one that disconnected.
     #[must_use]
     pub fn has_left(&self) -> bool {
         let Some(write) = self.0.upgrade() else { return true };
@@ -129,16 +129,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_closes_has_left() {
+    async fn a_client_that_closes_is_reported_as_gone() {
         let (mut client, mut stream) = pair().await;
         let end = stream.client_end();
         client.write_all(b"a").await.unwrap();
-        // Also with bytes that nobody has read.
+        // Even if there are unread bytes.
         stream.as_tcp().readable().await.unwrap();
         assert!(!end.has_left());
         client.shutdown().await.unwrap();
         left(&end).await;
-        // It may still listen.
+        // It may still read.
         assert_eq!(stream.read_u8().await.unwrap(), b'a');
         stream.write_all(b"b").await.unwrap();
         stream.shutdown().await.unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reset_and_our_own_end_count_too() {
+    async fn a_reset_and_a_dropped_stream_are_reported_as_gone() {
         let (client, stream) = pair().await;
         client.set_zero_linger().unwrap();
         drop(client);

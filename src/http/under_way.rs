@@ -1,4 +1,4 @@
-//! A request under way: until the last byte of its reply is taken, or its sender has gone away.
+//! Requests in progress: until the last byte of the reply is sent, or the client has disconnected.
 
 use std::{
     pin::Pin,
@@ -16,14 +16,14 @@ use tracing::Span;
 use super::activity::{Request, Unread};
 use crate::telemetry::metrics::Metrics;
 
-/// The body of a request; its end is noted.
+/// The body of a request; its end is recorded.
 pub struct Received {
     body: Incoming,
     unread: Option<Unread>,
 }
 
 impl Received {
-    /// Of this request.
+    /// The body of this request.
     pub fn wrap(body: Incoming, request: &Request) -> Body {
         if body.is_end_stream() {
             return Body::empty();
@@ -53,7 +53,7 @@ impl http_body::Body for Received {
     }
 }
 
-/// The body of a reply; the request is under way until it is dropped.
+/// The body of a reply; the request is in progress until it is dropped.
 pub struct Reply {
     body: Body,
     started: Instant,
@@ -64,7 +64,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Ends the request, its duration (since `started`, the arrival of its header) and its span.
+    /// Dropping it ends the request, its duration (since `started`, the arrival of its header) and its span.
     pub fn new(
         body: Body,
         request: Request,

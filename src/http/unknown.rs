@@ -1,32 +1,28 @@
-//! Reports of a kind that is not known here: a newer Kolibri sends them, and takes the 404 for an answer.
+//! Reports of an unknown kind: a newer Kolibri sends them and accepts the 404.
 
 use axum::http::Method;
 
 use crate::telemetry::{metrics::Metrics, storm::Storm};
 
-/// What is said of them.
+/// Logs them.
 #[derive(Debug, Default)]
 pub struct Unknown(Storm);
 
 impl Unknown {
-    /// Counts what is posted below `/api/` to a path that nobody serves; the first is told, then their number.
+    /// Counts requests below `/api/` to unknown paths; logs the first, then only their number.
     pub fn note(&self, method: &Method, path: &str, metrics: &Metrics) {
         let Some(rest) = path.strip_prefix("/api/").filter(|_| method == Method::POST) else { return };
         let kind = kind(rest);
         metrics.unknown_reports_total.with_label_values(&[kind]).inc();
         if kind != "scan" && self.0.begins(|count| tracing::warn!(count, "more reports of an unknown kind")) {
-            // A second word may be anybody's name.
+            // A second segment may be a person's name.
             let path = (kind == "error_report" || rest.trim_end_matches('/').matches('/').count() == 1).then_some(path);
-            tracing::warn!(
-                kind,
-                path,
-                "a report of a kind that is not known here was answered 404: does a newer Kolibri send it?"
-            );
+            tracing::warn!(kind, path, "a report of an unknown kind was answered 404: does a newer Kolibri send it?");
         }
     }
 }
 
-/// Of the form `v1/word` or `v1/word/word`, or a scan.
+/// Returns the kind: `v1/word` and `v1/word/word` are reports, everything else is a scan.
 fn kind(rest: &str) -> &'static str {
     let (version, name) = rest.strip_suffix('/').unwrap_or(rest).split_once('/').unwrap_or_default();
     let is_version = matches!(version.as_bytes(), [b'v', digit] if digit.is_ascii_digit());
@@ -36,7 +32,7 @@ fn kind(rest: &str) -> &'static str {
     if !is_version || name.split('/').count() > 2 || !name.split('/').all(is_word) {
         return "scan";
     }
-    // What the coming Kolibri is said to send, and an earlier draft of it.
+    // A path of a coming Kolibri version, and an earlier draft of it.
     if ["errors/report", "errorreports"].contains(&name) { "error_report" } else { "other" }
 }
 
@@ -46,7 +42,7 @@ mod tests {
     use crate::telemetry::metrics::UNKNOWN_KINDS;
 
     #[test]
-    fn kinds_are_a_fixed_list() {
+    fn the_kinds_of_unknown_reports_are_a_fixed_list() {
         for (path, expected) in [
             ("v1/errors/report/", "error_report"),
             ("v2/errorreports/", "error_report"),

@@ -1,8 +1,8 @@
 //! A tolerant reader of one JSON object: one pass, no recursion, no tree.
 //!
-//! It reads RFC 8259 with what Python's encoder adds (`NaN`, `Infinity`, `-Infinity`: read as null), and lone
-//! surrogates in `\u` escapes, numbers of any length and duplicate keys, all of which general parsers refuse
-//! (docs/decisions/0001-own-json-reader.md). Nesting ends at [`MAX_DEPTH`].
+//! It reads RFC 8259 and what Python's encoder adds (`NaN`, `Infinity`, `-Infinity`: read as null), as well as lone
+//! surrogates in `\u` escapes, numbers of any length and duplicate keys, all of which common parsers reject
+//! (docs/decisions/0001-own-json-reader.md). Nesting is limited to [`MAX_DEPTH`].
 
 mod scanner;
 mod unescape;
@@ -17,10 +17,10 @@ use serde_json::Value;
 use scanner::Scanner;
 use unescape::unescape;
 
-/// Objects and lists within each other, the outermost counted.
+/// Largest nesting of objects and lists, including the outermost.
 pub const MAX_DEPTH: u32 = 64;
 
-/// The text is no JSON object.
+/// The text is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a JSON object")]
 pub struct NotAnObject;
@@ -29,7 +29,7 @@ pub struct NotAnObject;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a str);
 
-/// Walks an object, entry by entry; what follows its end must be white space.
+/// Iterates over the entries of an object; only whitespace may follow its end.
 #[derive(Debug)]
 pub struct Entries<'a> {
     scanner: Scanner<'a>,
@@ -37,7 +37,7 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// Starts at the first byte that is neither white space nor the byte order mark.
+    /// Skips whitespace and a byte order mark at the beginning.
     ///
     /// # Errors
     /// The text does not begin with an object.
@@ -55,7 +55,7 @@ impl<'a> Entries<'a> {
     /// The next key and value; `None` after the last.
     ///
     /// # Errors
-    /// What follows is not JSON, nested too deeply, or the object is followed by something.
+    /// The rest is not JSON, is nested too deeply, or the object is followed by other text.
     pub fn next_entry(&mut self) -> Result<Option<(Cow<'a, str>, Raw<'a>)>, NotAnObject> {
         let scanner = &mut self.scanner;
         scanner.skip_white_space();
@@ -84,7 +84,7 @@ impl<'a> Raw<'a> {
         (!text.is_empty()).then_some(Self(text))
     }
 
-    /// As it was sent.
+    /// The text as it was sent.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         self.0
@@ -94,13 +94,13 @@ impl<'a> Raw<'a> {
         self.0.as_bytes()[0]
     }
 
-    /// A string, unescaped; U+0000 and lone surrogates are U+FFFD.
+    /// A string, unescaped; U+0000 and lone surrogates become U+FFFD.
     #[must_use]
     pub fn string(self) -> Option<Cow<'a, str>> {
         (self.first() == b'"').then(|| unescape(&self.0[1..self.0.len() - 1]))
     }
 
-    /// The text of a number; `NaN` and the infinities are none.
+    /// The text of a number; `None` for `NaN` and infinities.
     #[must_use]
     pub fn number(self) -> Option<&'a str> {
         let number = match self.first() {
@@ -121,13 +121,13 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The entries, in order, duplicates included; none for what is no object.
+    /// The entries in order, duplicates included; empty if it is not an object.
     pub fn entries(self) -> impl Iterator<Item = (Cow<'a, str>, Raw<'a>)> {
         let mut entries = Entries::of_object(self.0).ok();
         std::iter::from_fn(move || entries.as_mut()?.next_entry().ok().flatten())
     }
 
-    /// The elements of a list; none for what is no list.
+    /// The elements of a list; empty if it is not a list.
     pub fn elements(self) -> impl Iterator<Item = Raw<'a>> {
         let mut scanner = Scanner { text: self.0, at: 0 };
         let mut open = scanner.expect(b'[').is_ok();
@@ -156,15 +156,15 @@ impl<'a> Raw<'a> {
         self.first() == b'['
     }
 
-    /// A tree of at most `nodes` values, which both stores take: strings cleaned, the last of equal keys, null for
-    /// numbers that are no finite double. `None` if it would be larger.
+    /// A tree of at most `nodes` values that both stores accept: strings cleaned, the last of duplicate keys, null for
+    /// numbers that are not a finite double. `None` if it would be larger.
     #[must_use]
     pub fn tree(self, nodes: usize) -> Option<Value> {
         let mut left = nodes;
         self.grow(&mut left)
     }
 
-    // Recursion is bounded: the reader has refused what is deeper than MAX_DEPTH.
+    // Recursion is bounded: the reader has rejected nesting deeper than MAX_DEPTH.
     fn grow(self, left: &mut usize) -> Option<Value> {
         *left = left.checked_sub(1)?;
         Some(match self.first() {
@@ -184,7 +184,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// A number as both stores keep it: an integer of 64 bits, else the nearest double, else null.
+/// A number as both stores keep it: a 64-bit integer, otherwise the nearest double, otherwise null.
 fn finite(text: &str) -> Value {
     if let Ok(integer) = text.parse::<i64>() {
         return integer.into();
@@ -192,6 +192,6 @@ fn finite(text: &str) -> Value {
     if let Ok(integer) = text.parse::<u64>() {
         return integer.into();
     }
-    // `parse` cannot fail on what the scanner took for a number; an overflow is infinite, which `Value` makes null.
+    // `parse` accepts every number of the scanner; an overflow is infinite, which `Value` turns into null.
     text.parse::<f64>().map_or(Value::Null, Value::from)
 }

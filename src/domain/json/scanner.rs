@@ -29,15 +29,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// One value; `outside` counts the objects and lists around it.
+    /// Scans one value; `outside` is the number of objects and lists around it.
     ///
-    /// The kinds of the open ones are bits of one word, the innermost lowest: 1 an object, 0 a list.
+    /// The kinds of the open ones are bits of one word, the innermost in the lowest bit: 1 for an object, 0 for a list.
     pub(super) fn value(&mut self, outside: u32) -> Result<Raw<'a>, NotAnObject> {
         let start = self.at;
         let mut kinds: u64 = 0;
         let mut open = 0;
         loop {
-            // Here a value begins.
+            // Begin of a value.
             match self.peek().ok_or(NotAnObject)? {
                 bracket @ (b'{' | b'[') => {
                     self.at += 1;
@@ -58,7 +58,7 @@ impl<'a> Scanner<'a> {
                 b'-' | b'0'..=b'9' => self.number()?,
                 _ => self.literal()?,
             }
-            // Here a value has ended, or a bracket can close.
+            // End of a value, or of an empty object or list.
             loop {
                 if open == 0 {
                     return Ok(Raw(&self.text[start..self.at]));
@@ -80,7 +80,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// In an object: a key and its colon, up to the value.
+    /// Scans a key and its colon, up to the value.
     fn key(&mut self, kinds: u64) -> Result<(), NotAnObject> {
         if kinds & 1 == 1 {
             self.string()?;
@@ -91,7 +91,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// A string literal; returns its inside.
+    /// Scans a string literal; returns its content.
     pub(super) fn string(&mut self) -> Result<&'a str, NotAnObject> {
         self.expect(b'"')?;
         let start = self.at;

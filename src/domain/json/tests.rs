@@ -1,4 +1,4 @@
-//! The reader against its rules, and against `serde_json` where that accepts.
+//! The reader, compared with its rules, and with `serde_json` where that accepts a text.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -15,13 +15,13 @@ fn read(text: &str) -> Result<Value, NotAnObject> {
 }
 
 #[test]
-fn reads_what_python_writes() {
+fn json_written_by_python_is_read() {
     let text = "\u{feff} {\"a\": NaN, \"b\": [Infinity, -Infinity], \"c\": {\"d\": -1.5e3, \"e\": \"\\u00e9\\ud83d\\ude00\"}}\n";
     assert_eq!(read(text), Ok(json!({"a": null, "b": [null, null], "c": {"d": -1500.0, "e": "é😀"}})));
 }
 
 #[test]
-fn cleans_what_stores_refuse() {
+fn characters_that_stores_reject_are_replaced() {
     assert_eq!(
         read(
             r#"{"n": "a\u0000b", "h": "\ud83d!", "l": "\ude00\ud83d", "big": 1e400, "long": 123456789012345678901, "k": 1, "k": 2}"#
@@ -33,7 +33,7 @@ fn cleans_what_stores_refuse() {
 }
 
 #[test]
-fn refuses_what_is_no_object() {
+fn text_that_is_not_an_object_is_refused() {
     for text in [
         "",
         " ",
@@ -79,7 +79,7 @@ fn refuses_what_is_no_object() {
 }
 
 #[test]
-fn depth_ends_at_the_cap() {
+fn nesting_beyond_the_limit_is_refused() {
     let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
     assert!(read(&nested(64)).is_ok());
     assert_eq!(read(&nested(65)), Err(NotAnObject));
@@ -88,7 +88,7 @@ fn depth_ends_at_the_cap() {
 }
 
 #[test]
-fn a_tree_has_a_size() {
+fn a_tree_of_too_many_values_is_refused() {
     let mut entries = Entries::of_object(r#"{"a": [1, [2], {"b": 3}]}"#).unwrap();
     let (_, value) = entries.next_entry().unwrap().unwrap();
     assert_eq!(value.tree(6), Some(json!([1, [2], {"b": 3}])));

@@ -1,8 +1,8 @@
-//! The inside of string literals.
+//! The content of string literals.
 
 use std::borrow::Cow;
 
-/// The inside of a string literal, unescaped and cleaned.
+/// The content of a string literal, unescaped and cleaned.
 pub(super) fn unescape(literal: &str) -> Cow<'_, str> {
     if !literal.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(literal);
@@ -47,7 +47,7 @@ fn character(unit: u32, rest: &mut &str) -> char {
     char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// Four hexadecimal digits, which the scanner has seen.
+/// Four hexadecimal digits, which the scanner has checked.
 fn hex4(digits: &str) -> u32 {
     u32::from_str_radix(&digits[..4], 16).unwrap_or(0xfffd)
 }

@@ -1,4 +1,4 @@
-//! How much of everything a message may hold.
+//! Limits of a message.
 
 /// Longest `msg_id` of a client whose database is PostgreSQL (docs/protocol.md, 10.1).
 pub const MAX_ID: usize = 50;
@@ -7,19 +7,19 @@ pub const MAX_RANGE: usize = 50;
 /// Longest `link_url` of such a client.
 pub const MAX_LINK: usize = 150;
 
-// Clients set no limits to the rest; a device on a slow line does.
+// Clients do not limit the rest, but devices may be on slow connections.
 
-/// Longest title, and longest text of a link.
+/// Longest title, and longest link text.
 pub const MAX_TITLE: usize = 500;
 /// Longest body.
 pub const MAX_MESSAGE: usize = 5_000;
-/// Most languages.
+/// Largest number of languages.
 pub const MAX_TRANSLATIONS: usize = 100;
-/// Longest code of a language.
+/// Longest language code.
 pub const MAX_LANGUAGE: usize = 15;
-/// Most installations of an audience.
+/// Largest number of installations in an audience.
 pub const MAX_INSTANCES: usize = 1_000;
 /// Longest id of an installation.
 pub const MAX_INSTANCE: usize = 100;
-/// Most networks of an audience.
+/// Largest number of networks in an audience.
 pub const MAX_NETWORKS: usize = 200;

@@ -1,4 +1,4 @@
-//! A message to the administrators of Kolibri devices: what it says, to whom, and how clients get it (docs/protocol.md, 10).
+//! A message to the administrators of Kolibri devices: content, audience, and format for clients (docs/protocol.md, 10).
 
 pub mod limits;
 mod problem;
@@ -18,7 +18,7 @@ pub use self::{
 };
 use super::version::Range;
 
-/// A message that no client can choke on: only [`Message::read`] makes one. Serialized, it is its document again.
+/// A message that every client can store; only [`Message::read`] makes one. Serialises as its document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
@@ -40,25 +40,25 @@ impl Message {
         &self.id
     }
 
-    /// Who gets it by its stage.
+    /// The stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// The day by which clients sort.
+    /// The date by which clients sort.
     #[must_use]
     pub fn date(&self) -> NaiveDate {
         self.date
     }
 
-    /// Who gets it by name and place.
+    /// The audience.
     #[must_use]
     pub fn audience(&self) -> &Audience {
         &self.audience
     }
 
-    /// The versions that get it.
+    /// The versions of Kolibri that get it.
     #[must_use]
     pub fn range(&self) -> &Range {
         &self.range
@@ -70,15 +70,15 @@ impl Message {
 pub enum Stage {
     /// Sent to nobody.
     Draft,
-    /// Sent to those whose `mode` begins with `staged-msgs`.
+    /// Sent only to devices whose `mode` begins with `staged-msgs`.
     Staged,
-    /// Sent to all of its audience.
+    /// Sent to its whole audience.
     Active,
     /// Sent to nobody any more.
     Withdrawn,
 }
 
-/// In one language.
+/// Texts in one language.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Translation {
@@ -88,11 +88,11 @@ struct Translation {
     link_text: Option<String>,
 }
 
-/// Who gets a message; without any, everybody. Never sent out.
+/// Who gets a message; everybody if empty. Never sent to clients.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Audience {
     /// Ids of installations.
     pub instances: BTreeSet<String>,
-    /// Networks of senders.
+    /// Networks of clients.
     pub networks: Vec<IpNet>,
 }

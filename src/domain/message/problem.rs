@@ -1,15 +1,15 @@
-//! What is wrong with a message, and what to do about it.
+//! Errors of a message, with remedies.
 
 use std::fmt;
 
-/// One broken rule.
+/// One violated rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it is, as `translations`, `en`, `title`; empty for the whole message.
+    /// The path, such as `translations`, `en`, `title`; empty for the whole message.
     pub path: Vec<String>,
     /// What is wrong.
     pub what: String,
-    /// What to do, where that is not evident.
+    /// What to do about it, unless that is obvious.
     pub remedy: Option<String>,
 }
 
@@ -34,8 +34,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What stands in the place of a key may be anything, and must not meddle with a log or a terminal.
+/// Keys may be any text, which must not disturb a log or a terminal.
 fn printable(name: &str) -> &str {
     let is_plain = !name.is_empty() && name.len() <= 64 && !name.chars().any(char::is_control);
-    if is_plain { name } else { "(no name of a key)" }
+    if is_plain { name } else { "(not a key)" }
 }

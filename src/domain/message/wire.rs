@@ -1,4 +1,4 @@
-//! A message as clients get it (docs/protocol.md, 10.1).
+//! A message in the format for clients (docs/protocol.md, 10.1).
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Message {
         self.json_for(&self.version_range)
     }
 
-    /// The same for every version, so that a tester's device shows it whatever runs there (docs/protocol.md, 11.3).
+    /// With a range of all versions, so that a tester's device shows it whatever version it runs (docs/protocol.md, 11.3).
     #[must_use]
     pub fn json_for_all_versions(&self) -> String {
         self.json_for("*")
@@ -56,7 +56,7 @@ impl Message {
     }
 }
 
-/// The message that a device asks for by `mode` = `msg-<anything>`, to see that messages arrive (docs/protocol.md, 11.3).
+/// The message that a device requests by `mode` = `msg-<anything>`, to check that messages arrive (docs/protocol.md, 11.3).
 #[must_use]
 pub fn preview(mode: &str, today: NaiveDate) -> String {
     let text = |title, msg| Text { title, msg, link_text: None };
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_clients_read_it() {
+    fn a_message_is_written_as_clients_read_it() {
         let document = json!({
             "id": "upgrade", "stage": "Active", "versionRange": "<0.16.0", "linkUrl": "https://example.org", "date": "2026-11-01",
             "translations": {

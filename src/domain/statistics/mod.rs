@@ -17,9 +17,9 @@ pub use read::{Envelope, UnknownKeys};
 pub struct StatisticsReport {
     /// UUIDv7 of `received_at`.
     pub id: Uuid,
-    /// The moment of arrival, by our clock.
+    /// Time of arrival, by the server's clock.
     pub received_at: Timestamp,
-    /// The pingback's id as it was echoed, cleaned; `''` if absent or no scalar.
+    /// The pingback's id as the client sent it, cleaned; `''` if absent or not a scalar.
     pub pi: String,
     /// `pi` read as a UUID; the store keeps it as `pingback_id` only if such a pingback exists.
     pub pingback: Option<Uuid>,
@@ -27,12 +27,12 @@ pub struct StatisticsReport {
     pub channels: Vec<ChannelRow>,
     /// One per readable entry of `f`.
     pub facilities: Vec<FacilityRow>,
-    /// A JSON object (its text) of unknown keys; in `_dropped` those not kept, in `_cut` the texts that were cut: of entries as
-    /// `c.KEY` and `f.KEY`.
+    /// A JSON object (its text) of unknown keys; `_dropped` lists those not stored, `_cut` the texts that were cut; keys of
+    /// entries as `c.KEY` and `f.KEY`.
     pub extra: Cow<'static, str>,
 }
 
-/// What channel and facility entries have in common.
+/// Fields of both channel and facility entries.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Usage {
     /// `ss`: summary logs started.
@@ -78,9 +78,9 @@ pub struct ChannelRow {
     pub popular_counts: String,
     /// `s`: MiB.
     pub storage_mib: f64,
-    /// A JSON object (its text) of unknown keys, of demographics as `dsl.KEY` and `dsnl.KEY`.
+    /// A JSON object (its text) of unknown keys; those of demographics as `dsl.KEY` and `dsnl.KEY`.
     pub extra: Cow<'static, str>,
-    /// The shared columns.
+    /// The common columns.
     #[serde(flatten)]
     pub usage: Usage,
 }
@@ -90,7 +90,7 @@ pub struct ChannelRow {
 pub struct FacilityRow {
     /// Index in the list as sent, from 0.
     pub position: i32,
-    /// `fi`: a hash made by the device.
+    /// `fi`: a hash computed by the device.
     pub facility_id: String,
     /// `s`: a JSON object (its text).
     pub settings: String,
@@ -122,17 +122,17 @@ pub struct FacilityRow {
     pub groups: i64,
     /// `dis`: a JSON object (its text), client device to login sessions.
     pub devices: String,
-    /// `sh`: a hash made by the device.
+    /// `sh`: a hash computed by the device.
     pub user_subset: String,
-    /// As a channel's.
+    /// As in a channel entry.
     pub extra: Cow<'static, str>,
-    /// The shared columns.
+    /// The common columns.
     #[serde(flatten)]
     pub usage: Usage,
 }
 
 impl StatisticsReport {
-    /// Memory that it takes.
+    /// Size in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let channels = self.channels.iter().map(ChannelRow::bytes);
@@ -156,7 +156,7 @@ impl FacilityRow {
 }
 
 impl Usage {
-    /// Beyond the row itself.
+    /// Size in memory beyond the row itself, in bytes.
     fn bytes(&self) -> usize {
         let texts = [&self.sessions_by_kind, &self.learner_demographics, &self.non_learner_demographics];
         texts.map(String::len).iter().sum()

@@ -1,4 +1,4 @@
-//! Versions of Kolibri as senders write them (docs/protocol.md, 9.1): what they mean for the reply, and how they sort.
+//! Versions of Kolibri as clients write them (docs/protocol.md, 9.1): what they mean for the reply, and how they sort.
 
 mod order;
 mod range;
@@ -7,19 +7,19 @@ use std::cmp::Ordering;
 
 pub use range::{Range, RangeError};
 
-/// A readable version: three numeric parts, and what follows as far as it can be read.
+/// A readable version: three numeric parts, and the suffix as far as it can be read.
 ///
 /// Versions sort as the previous server and Kolibri 0.12 sorted them (docs/protocol.md, 10.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     numbers: [u64; 3],
-    /// Taken apart once, as it is compared with every message; nothing for a final version.
+    /// Parsed once, since it is compared with every message; empty for a final version.
     suffix: Box<[order::Identifier]>,
     is_alpha_or_beta: bool,
 }
 
 impl Version {
-    /// Reads a version that begins with three numeric parts; a suffix that cannot be read is left out of account.
+    /// Reads a version that begins with three numeric parts; an unreadable suffix is ignored.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (numbers, suffix) = numbers(text)?;
@@ -45,7 +45,7 @@ impl Version {
         self.suffix.is_empty()
     }
 
-    /// Whether this client understands `{"id", "messages"}`: from 0.11, whose alphas and betas count as before it
+    /// Whether this client understands `{"id", "messages"}`: from 0.11 on, whose alphas and betas count as earlier versions
     /// (docs/protocol.md, 5.2 and 11.2).
     #[must_use]
     pub fn takes_json(&self) -> bool {
@@ -61,14 +61,14 @@ impl Version {
     }
 }
 
-/// The release line of a version, `0.N`, else `other`.
+/// The release line of a version, `0.N`, or `other`.
 #[must_use]
 pub fn release(version: &str) -> String {
     let line = Version::read(version).as_ref().and_then(Version::release_line);
     line.map_or_else(|| "other".to_owned(), |line| format!("0.{line}"))
 }
 
-/// What kind of build a version names: `release`, `pre-release`, `development`, or `unknown` where it cannot be read.
+/// The kind of build of a version: `release`, `pre-release`, `development`, or `unknown` if it cannot be read.
 #[must_use]
 pub fn build(version: &str) -> &'static str {
     let Some((_, suffix)) = numbers(version) else { return "unknown" };
@@ -94,7 +94,7 @@ impl PartialOrd for Version {
     }
 }
 
-/// The three numeric parts, and what follows.
+/// The three numeric parts, and the rest.
 fn numbers(text: &str) -> Option<([u64; 3], &str)> {
     let (major, rest) = number(text)?;
     let (minor, rest) = number(rest.strip_prefix('.')?)?;
@@ -102,10 +102,10 @@ fn numbers(text: &str) -> Option<([u64; 3], &str)> {
     Some(([major, minor, patch], rest))
 }
 
-/// How many release lines are told apart.
+/// Number of distinct release lines.
 pub const RELEASE_LINES: usize = 100;
 
-/// Leading digits as a number (one too large for 64 bits is the largest), and what follows.
+/// Leading digits as a number (one too large for 64 bits is the largest), and the rest.
 fn number(text: &str) -> Option<(u64, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
@@ -116,7 +116,7 @@ fn number(text: &str) -> Option<(u64, &str)> {
 fn is_alpha_or_beta(suffix: &str) -> bool {
     let text = suffix.strip_prefix(['-', '.', '_']).unwrap_or(suffix).to_ascii_lowercase();
     ["alpha", "beta", "a", "b"].iter().any(|name| {
-        // What follows must not make it another word.
+        // The rest must not continue the word.
         text.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic()))
     })
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_takes_json() {
+    fn clients_from_0_11_on_take_json() {
         for (version, expected) in [
             ("0.7.2", Some(false)),
             ("0.10.3", Some(false)),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn release_lines() {
+    fn release_lines_are_read_from_versions() {
         let line = |version| Version::read(version).as_ref().and_then(Version::release_line);
         assert_eq!(line("0.19.5"), Some(19));
         assert_eq!(line("0.99.0rc1"), Some(99));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn builds_and_their_release_lines() {
+    fn builds_have_a_kind_and_a_release_line() {
         for (version, release_line, kind) in [
             ("0.17.5", "0.17", "release"),
             ("0.9.3", "0.9", "release"),

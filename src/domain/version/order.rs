@@ -1,8 +1,8 @@
-//! How the suffixes of versions sort: as the previous server and Kolibri 0.12 did it (docs/protocol.md, 10.3).
+//! How suffixes of versions sort: as in the previous server and Kolibri 0.12 (docs/protocol.md, 10.3).
 //!
-//! They made a semantic version of Python's version: `0.16.0b10` became the pre-release `b.10.c`, and so did a final
-//! version, as `c`. So alphas and betas lie below their final version, release candidates and untagged development
-//! builds above it.
+//! They converted Python versions into semantic versions: `0.16.0b10` became the pre-release `b.10.c`, and a final
+//! version became the pre-release `c`. So alphas and betas sort below their final version, release candidates and
+//! untagged development builds above it.
 
 use std::{cmp::Ordering, sync::LazyLock};
 
@@ -13,10 +13,10 @@ pub(super) enum Identifier {
     Word(String),
 }
 
-/// Of a final version.
+/// The suffix of a final version.
 static FINAL: LazyLock<[Identifier; 1]> = LazyLock::new(|| [Identifier::Word("c".into())]);
 
-/// Compares what follows the three numbers of two versions; nothing follows those of a final one.
+/// Compares the suffixes of two versions, which are empty for final ones.
 pub(super) fn suffixes(a: &[Identifier], b: &[Identifier]) -> Ordering {
     or_final(a).cmp(or_final(b))
 }
@@ -25,7 +25,7 @@ fn or_final(suffix: &[Identifier]) -> &[Identifier] {
     if suffix.is_empty() { &FINAL[..] } else { suffix }
 }
 
-/// The parts of the pre-release made of a suffix; `None` if that cannot be.
+/// The identifiers of the pre-release for a suffix; `None` if it cannot be converted.
 pub(super) fn identifiers(suffix: &str) -> Option<Vec<Identifier>> {
     let (tag, development) = suffix.split_at(suffix.find(".dev").unwrap_or(suffix.len()));
     let tag = tag.trim_matches('-').trim_matches('+').trim_matches('.');
@@ -42,7 +42,7 @@ pub(super) fn identifiers(suffix: &str) -> Option<Vec<Identifier>> {
     pre_release.trim_matches('-').trim_start_matches('.').split('.').map(identifier).collect()
 }
 
-/// `a`, `10` of `a10` and whatever follows the digits.
+/// Splits `a10…` into `a` and `10`; ignores what follows the digits.
 fn letter_and_number(tag: &str) -> Option<(char, &str)> {
     let letter = tag.chars().next().filter(char::is_ascii_lowercase)?;
     let rest = &tag[1..];
@@ -59,7 +59,7 @@ fn identifier(text: &str) -> Option<Identifier> {
     } else if text.len() > 1 && text.starts_with('0') {
         None
     } else {
-        // Numbers beyond 64 bits are beyond all that was ever built.
+        // Numbers beyond 64 bits exceed those of all real builds.
         Some(Identifier::Number(text.parse().unwrap_or(u64::MAX)))
     }
 }

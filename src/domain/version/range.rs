@@ -1,10 +1,10 @@
-//! Ranges of versions, as messages carry them (docs/protocol.md, 10.3).
+//! Version ranges of messages (docs/protocol.md, 10.3).
 
 use std::fmt;
 
 use super::{Version, numbers};
 
-/// Versions that satisfy all of a list of comparisons; without any, all versions.
+/// Versions that satisfy all comparisons of a list; all versions if the list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range(Vec<Comparison>);
 
@@ -24,7 +24,7 @@ enum Operator {
     NotEqual,
 }
 
-/// The longer ones first, as the shorter are their beginnings.
+/// Longer ones first, because shorter ones are prefixes of them.
 const OPERATORS: [(&str, Operator); 6] = [
     ("<=", Operator::LessOrEqual),
     (">=", Operator::GreaterOrEqual),
@@ -34,10 +34,10 @@ const OPERATORS: [(&str, Operator); 6] = [
     (">", Operator::Greater),
 ];
 
-/// Why a text is no range: which of its comparisons is wrong, and what about it.
+/// Why a text is not a version range: the comparison, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeError {
-    /// From 1.
+    /// Number of the comparison, from 1.
     pub comparison: usize,
     /// What is wrong with it.
     pub problem: &'static str,
@@ -56,18 +56,18 @@ impl Range {
         Self(Vec::new())
     }
 
-    /// Reads `*`, or comparisons with commas between them: `<`, `<=`, `>`, `>=`, `==` or `!=`, then a version of three
-    /// numeric parts. Empty text is `*`.
+    /// Reads `*`, or comparisons separated by commas: `<`, `<=`, `>`, `>=`, `==` or `!=`, then a version of three
+    /// numeric parts. Empty text means `*`.
     ///
     /// # Errors
-    /// Anything else, as each generation of clients takes it for an error or for something else.
+    /// Any other text, because Kolibri versions treat it as an error or interpret it differently.
     pub fn read(text: &str) -> Result<Self, RangeError> {
         if text.is_empty() || text == "*" {
             return Ok(Self::all());
         }
         let comparison =
             |(index, text)| read_comparison(text).map_err(|problem| RangeError { comparison: index + 1, problem });
-        // All generations of clients overlook a comma at the end.
+        // All Kolibri versions ignore a trailing comma.
         text.strip_suffix(',')
             .unwrap_or(text)
             .split(',')
@@ -77,7 +77,7 @@ impl Range {
             .map(Self)
     }
 
-    /// Whether the version lies in the range.
+    /// Whether the version is in the range.
     #[must_use]
     pub fn contains(&self, version: &Version) -> bool {
         self.0.iter().all(|Comparison { operator, bound }| match operator {
@@ -90,7 +90,7 @@ impl Range {
         })
     }
 
-    /// Whether all bounds are final versions. About others the generations of clients do not agree.
+    /// Whether all bounds are final versions. Kolibri versions disagree about others.
     #[must_use]
     pub fn has_final_bounds(&self) -> bool {
         self.0.iter().all(|comparison| comparison.bound.is_final())
@@ -102,17 +102,17 @@ fn read_comparison(text: &str) -> Result<Comparison, &'static str> {
         return Err("is empty");
     }
     if text.contains(char::is_whitespace) {
-        return Err("holds a space");
+        return Err("contains a space");
     }
     let (operator, version) = OPERATORS
         .iter()
         .find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?)))
         .ok_or("does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`")?;
     if !version.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err("has no version behind its sign");
+        return Err("has no version after its operator");
     }
     let (numbers, suffix) = numbers(version).ok_or("has no version of three numeric parts")?;
-    // Clients refuse them, though `016` is 16.
+    // Clients reject them, although `016` is 16.
     let second_is_digit = |number: &str| number.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     if version.split('.').take(3).any(|number| number.starts_with('0') && second_is_digit(number)) {
         return Err("has a version with a zero before a number");
@@ -128,9 +128,9 @@ mod tests {
 
     use super::*;
 
-    /// What the previous server's code said of each pair: true, false, or an error.
+    /// The result of the previous server's code for each pair: true, false, or an error.
     #[test]
-    fn as_the_previous_server() {
+    fn ranges_match_as_in_the_previous_server() {
         let vectors: Value =
             serde_json::from_str(include_str!("../../../tests/data/kolibri/version-range-vectors.json")).unwrap();
         let rows = vectors["rows"].as_array().unwrap();
@@ -150,7 +150,7 @@ mod tests {
         assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 
-    /// The previous server failed at a suffix that it could not read; we leave it out of account.
+    /// The previous server failed on a suffix that it could not read; we ignore the suffix.
     fn strict(text: &str) -> Option<Version> {
         let (numbers, suffix) = numbers(text)?;
         Version::of(numbers, suffix)
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn errors_name_the_comparison() {
         for (text, problem) in [
-            (">=0.15.0, <0.18.0", "comparison 2 holds a space"),
+            (">=0.15.0, <0.18.0", "comparison 2 contains a space"),
             ("<0.16.0,,>=0.15.0", "comparison 2 is empty"),
             ("0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
             ("=0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
             ("~0.15.0", "comparison 1 does not begin with `<`, `<=`, `>`, `>=`, `==` or `!=`"),
-            ("<0.15.0,>=v0.15.0", "comparison 2 has no version behind its sign"),
-            ("===0.15.0", "comparison 1 has no version behind its sign"),
+            ("<0.15.0,>=v0.15.0", "comparison 2 has no version after its operator"),
+            ("===0.15.0", "comparison 1 has no version after its operator"),
             ("<0.15", "comparison 1 has no version of three numeric parts"),
             ("<0.15.x", "comparison 1 has no version of three numeric parts"),
             ("<0.016.0", "comparison 1 has a version with a zero before a number"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_that_cannot_be_read_is_left_out_of_account() {
+    fn an_unreadable_suffix_is_ignored() {
         let range = Range::read(">=0.16.0,<=0.16.0").unwrap();
         for version in ["0.16.0", "0.16.0 something", "0.16.0ä", "0.16.0a..1"] {
             assert!(range.contains(&Version::read(version).unwrap()), "{version}");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// The shapes of docs/protocol.md, 9.1 and what lies around them.
+        /// Versions as in docs/protocol.md, 9.1, and similar texts.
         fn version()(
             numbers in prop::array::uniform3(0u32..4),
             suffix in "(a[0-9]{1,2}|b[0-9]{1,2}|rc[0-9]|\\.post1|-alpha-?[0-9])?(\\.dev[0-9]?([+.-]git[.-][0-9]{1,3})?)?(\\+[a-z]{1,3})?|.{0,8}",

@@ -1,7 +1,7 @@
-//! A connection from its first byte to its last: nothing but a socket while it is idle, hyper while it is busy.
+//! A connection from its first byte to its last: parked (only a socket) while it is idle, in hyper while it is busy.
 //!
-//! hyper keeps 20 KB for each connection of HTTP/1, however long nothing is asked. So it is parked meanwhile: hyper is
-//! told that the stream has ended, gives the socket back, and is made anew for the next request.
+//! hyper keeps 20 KB for each HTTP/1 connection, even if it is idle. So an idle connection is parked: hyper is
+//! told that the stream has ended, returns the socket, and a new hyper connection is built for the next request.
 
 use std::{
     convert::Infallible,
@@ -24,15 +24,15 @@ use super::{
     under_way::Reply,
 };
 
-/// With these bytes HTTP/2 begins.
+/// The first bytes of HTTP/2.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest header, all lines together, and their number.
+/// Largest header in bytes, and its largest number of lines.
 const MAX_HEADER: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
-/// Requests at a time on a connection of HTTP/2.
+/// Concurrent requests on an HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 
-/// Serves until either side ends it. What goes wrong on the wire is the client's affair, and a stranger's storm must not
+/// Serves until either side closes. Protocol errors are not logged: the client causes them, and a flood of them must not
 /// fill the log.
 pub async fn serve<S, H>(mut socket: Socket<S>, service: H)
 where
@@ -42,7 +42,7 @@ where
 {
     while let Some(reader) = begin(&mut socket).await {
         socket.set_reader(reader);
-        // In boxes, so that a parked connection does not take the room of a busy one.
+        // Boxed, so that a parked connection does not take the memory of a busy one.
         if reader == Reader::Http2 {
             return Box::pin(speak_http2(socket, &service)).await;
         }
@@ -53,7 +53,7 @@ where
     }
 }
 
-/// Waits for the beginning of a request, and tells who can read it.
+/// Waits for the beginning of a request, and returns who can read it.
 async fn begin<S: AsyncRead + Unpin>(socket: &mut Socket<S>) -> Option<Reader> {
     if socket.has_unread() {
         return Some(Reader::Http1);
@@ -70,20 +70,20 @@ async fn begin<S: AsyncRead + Unpin>(socket: &mut Socket<S>) -> Option<Reader> {
     }
 }
 
-/// The socket, if it is to be parked.
+/// Returns the socket if it is to be parked.
 async fn speak_http1<S, H>(socket: Socket<S>, service: H) -> Option<Socket<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Service<http::Request<Incoming>, Response = http::Response<Reply>, Error = Infallible>,
 {
     let mut builder = http1::Builder::new();
-    // Deadlines are ours, as hyper's run on idle connections too.
+    // The deadlines are our own, because hyper's also apply to idle connections.
     builder.header_read_timeout(None).max_buf_size(MAX_HEADER).max_headers(MAX_HEADERS).half_close(true);
     let mut connection = builder.serve_connection(TokioIo::new(socket), service);
     let result = (&mut connection).await;
     let parts = connection.into_parts();
     let mut socket = parts.io.into_inner();
-    // To hyper the end of the stream within a header is an error, but that header goes on.
+    // For hyper, the end of the stream within a header is an error, but that header will be continued.
     if !socket.is_parked() || result.is_err_and(|error| !error.is_incomplete_message()) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! In paused time: what arrives in the very instant in which a connection is parked, can be tried.
+//! In paused time, so that data can arrive in the very instant in which a connection is parked.
 
 use std::{
     future::{Ready, ready},
@@ -49,7 +49,7 @@ fn socket(room: usize) -> (DuplexStream, Socket<DuplexStream>) {
     (client, Socket::new(server, Activity::new(), DEADLINES))
 }
 
-/// A client and what the server knows of it.
+/// A client, and the server's view of it.
 fn connect(room: usize) -> (DuplexStream, Arc<Activity>) {
     let (client, socket) = socket(room);
     let activity = socket.activity().clone();
@@ -69,7 +69,7 @@ async fn send(client: &mut DuplexStream, text: &str) {
     client.write_all(text.as_bytes()).await.unwrap();
 }
 
-/// The path that is answered next; none if the connection is closed.
+/// The path that is answered next; `None` if the connection is closed.
 async fn answered(client: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = vec![];
     while !head.ends_with(b"\r\n\r\n") {
@@ -105,9 +105,9 @@ async fn hyper_gives_an_idle_socket_back() {
     assert_eq!(answered(&mut client).await.unwrap(), "/whole");
 }
 
-/// In real time, as nothing else knows what a real socket tells of its readiness.
+/// In real time, because only a real socket shows how its readiness behaves.
 #[tokio::test]
-async fn a_real_socket_is_parked_as_well() {
+async fn a_real_socket_is_parked_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let mut socket = Socket::new(listener.accept().await.unwrap().0, Activity::new(), DEADLINES);
@@ -128,7 +128,7 @@ async fn a_real_socket_is_parked_as_well() {
 async fn a_parked_connection_answers_again() {
     let (mut client, _) = connect(4096);
     for path in ["/1", "/2", "/3"] {
-        // A fresh one is parked as well.
+        // A new connection is parked as well.
         sleep(PARK_AFTER * 2).await;
         ask(&mut client, path).await;
         ask(&mut client, path).await;
@@ -150,7 +150,7 @@ async fn a_parked_connection_is_closed_when_it_was_idle_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parked_connection_leaves_without_a_reply() {
+async fn a_parked_connection_is_closed_without_a_reply_when_asked() {
     for used in [false, true] {
         let (mut client, activity) = connect(4096);
         if used {
@@ -164,9 +164,9 @@ async fn a_parked_connection_leaves_without_a_reply() {
     }
 }
 
-/// Also when its first bytes came together with the request before.
+/// Also if its first bytes came together with the previous request.
 #[tokio::test(start_paused = true)]
-async fn a_header_that_has_begun_is_waited_for_when_the_connection_leaves() {
+async fn a_connection_asked_to_close_waits_for_the_rest_of_a_header() {
     let (mut client, activity) = connect(4096);
     let (whole, cut) = (get("/whole"), get("/cut"));
     send(&mut client, &format!("{whole}{}", &cut[..10])).await;
@@ -179,7 +179,7 @@ async fn a_header_that_has_begun_is_waited_for_when_the_connection_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_cap_the_longest_parked_gives_way() {
+async fn at_the_limit_the_longest_parked_connection_is_closed() {
     let open = Open::new(3);
     let mut clients = vec![];
     for index in 0..4 {
@@ -196,7 +196,7 @@ async fn at_the_cap_the_longest_parked_gives_way() {
     }
 }
 
-/// A client in one of the places, from a network with this number; none if it is not let in.
+/// A client that was admitted, from a network with this number; `None` if it was not.
 async fn connect_to(open: &Open, network: u8) -> Option<(DuplexStream, Arc<Activity>)> {
     let network = Network::of([192, 0, network, 1].into());
     let place = open.admit(network).await?;
@@ -237,7 +237,7 @@ async fn connect_to(open: &Open, network: u8) -> Option<(DuplexStream, Arc<Activ
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_cap_the_network_with_the_most_gives_way() {
+async fn at_the_limit_the_network_with_the_most_loses_a_connection() {
     let open = Open::new(4);
     let mut hostile = vec![];
     for _ in 0..3 {
@@ -249,7 +249,7 @@ async fn at_the_cap_the_network_with_the_most_gives_way() {
     }
     let (mut quiet, _) = connect_to(&open, 2).await.unwrap();
     sleep(PARK_AFTER).await;
-    // Of networks that have less than the most nobody gives way.
+    // Connections are not closed for networks with fewer than the most.
     let (mut third, _) = connect_to(&open, 3).await.unwrap();
     ask(&mut third, "/").await;
     ask(&mut quiet, "/").await;
@@ -258,7 +258,7 @@ async fn at_the_cap_the_network_with_the_most_gives_way() {
     sleep(PARK_AFTER).await;
     send(&mut hostile[2], "234567890").await;
     assert_eq!(answered(&mut hostile[2]).await.unwrap(), "1234567890");
-    // Nor to a network that has more: only its own do.
+    // Nor for a network that has more: only its own are closed.
     sleep(PARK_AFTER * 2).await;
     let (mut fourth, _) = connect_to(&open, 1).await.unwrap();
     ask(&mut fourth, "/").await;
@@ -267,7 +267,7 @@ async fn at_the_cap_the_network_with_the_most_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_on_its_way_is_not_cut_off() {
+async fn a_reply_in_transit_is_not_cut_off() {
     let (mut client, _) = connect(64);
     let path = format!("/{}", "x".repeat(1000));
     for _ in 0..2 {
@@ -278,7 +278,7 @@ async fn a_reply_on_its_way_is_not_cut_off() {
     }
 }
 
-/// The rest of a body that nobody read must not be taken for a request.
+/// The unread rest of a body must not be taken for a request.
 #[tokio::test(start_paused = true)]
 async fn a_connection_with_an_unread_body_is_not_parked() {
     let (_client, mut socket) = socket(4096);
@@ -304,7 +304,7 @@ async fn a_connection_with_an_unread_body_is_not_parked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_preface_in_pieces_begins_http2() {
+async fn an_http2_preface_in_pieces_begins_http2() {
     let (mut client, activity) = connect(4096);
     for byte in *PREFACE {
         sleep(Duration::from_millis(100)).await;
@@ -319,11 +319,11 @@ async fn a_preface_in_pieces_begins_http2() {
     activity.leave();
     let mut rest = vec![];
     client.read_to_end(&mut rest).await.unwrap();
-    assert!(rest.windows(5).any(|bytes| bytes == b"\x07\0\0\0\0"), "a good-bye: {rest:?}");
+    assert!(rest.windows(5).any(|bytes| bytes == b"\x07\0\0\0\0"), "a GOAWAY: {rest:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_preface_that_stops_is_late_as_a_header() {
+async fn an_incomplete_http2_preface_times_out_as_a_header() {
     let (mut client, _) = connect(4096);
     client.write_all(&PREFACE[..20]).await.unwrap();
     let begun = Instant::now();
@@ -340,7 +340,7 @@ fn pause() -> impl Strategy<Value = Duration> {
 proptest! {
     #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
 
-    /// However requests are cut, and whatever arrives in the instant in which the connection is parked.
+    /// However requests are split, and whatever arrives in the instant in which the connection is parked.
     #[test]
     fn no_byte_is_lost(requests in 1_usize..6, cuts in vec((1_usize..60, pause()), 1..7), settle in pause()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

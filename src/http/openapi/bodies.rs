@@ -1,5 +1,5 @@
-//! What a sender may put into a body, for the document only: bodies are read by `domain`, which takes far more than this.
-//! Tests below hold the two together. What the keys mean: docs/protocol.md, 4 and 7.
+//! Bodies of requests, for the OpenAPI document only: bodies are parsed by `domain`, which accepts far more than this.
+//! Tests below compare the two. For the meaning of the keys see docs/protocol.md, 4 and 7.
 
 #![expect(dead_code, reason = "only the schemas of these types are used")]
 
@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// A pingback. Every key is optional and may be null; a value of another type is accepted too, and
-/// kept as far as it makes sense. Longer text is cut. Unknown keys are kept, up to 64 and 16 KiB.
+/// A pingback. Every key is optional and may be null; values of other types are accepted too, and
+/// stored if they make sense. Longer text is cut. Unknown keys are stored, up to 64 keys and 16 KiB.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 pub struct Pingback {
     /// Identifier of the installation; cut at 100 characters.
     #[schemars(example = &"76a787a26c9bd603f36e717b075126f3")]
     instance_id: Option<String>,
-    /// Kolibri's version; decides what is answered. Cut at 100 characters, all further text at 500.
+    /// Kolibri's version; decides the form of the reply. Cut at 100 characters, all other text at 500.
     #[schemars(example = &"0.19.5")]
     version: Option<String>,
     /// Run mode; empty for an ordinary installation.
@@ -31,22 +31,22 @@ pub struct Pingback {
     /// Identifier of the database.
     #[schemars(example = &"0d332af830ea4e22a024c388c8519513")]
     database_id: Option<String>,
-    /// Hash of a machine identifier; kept by the rules of `privacy.identifiers`.
+    /// Hash of a machine identifier; stored according to `privacy.identifiers`.
     #[schemars(example = &"4ebf63602f0e9a85980f")]
     system_id: Option<String>,
-    /// Hash of a network hardware address; kept by the rules of `privacy.identifiers`.
+    /// Hash of a network hardware address; stored according to `privacy.identifiers`.
     #[schemars(example = &"57264edf6aa203f69c65")]
     node_id: Option<String>,
-    /// Takes the place of an empty `node_id`.
+    /// Replaces an empty `node_id`.
     #[schemars(example = &"00:00:5e:00:53:01")]
     macaddress: Option<String>,
-    /// Code of the device's language.
+    /// Language code of the device.
     #[schemars(example = &"sw-tz")]
     language: Option<String>,
     /// IANA name of the time zone.
     #[schemars(example = &"Etc/UTC")]
     timezone: Option<String>,
-    /// Minutes since pinging began.
+    /// Minutes since the device began to send pings.
     #[schemars(example = 5)]
     uptime: Option<i64>,
     /// The device's own clock, as a date-time with an offset.
@@ -55,17 +55,17 @@ pub struct Pingback {
     /// How Kolibri was installed.
     #[schemars(example = &"apk - 0.19.5-0.1.7.1-debug")]
     installer: Option<String>,
-    /// Free text of whoever deployed it.
+    /// Free text, set by whoever deployed the device.
     #[schemars(example = &"endless-key-android")]
     project: Option<String>,
 }
 
-/// A statistics report. Every key is optional and may be null; a value of another type is accepted
-/// too, and kept as far as it makes sense. Unknown keys are kept, up to a cap.
+/// A statistics report. Every key is optional and may be null; values of other types are accepted
+/// too, and stored if they make sense. Unknown keys are stored, up to a limit.
 #[derive(JsonSchema)]
 #[schemars(extend("additionalProperties" = true))]
 pub struct Statistics {
-    /// The `id` that answered the pingback, as it was received. An unknown one is accepted.
+    /// The `id` from the reply to the pingback. Unknown ids are accepted.
     #[schemars(example = &"0191f0a5-8c1e-7d3a-b1c2-5f6e7a8b9c0d")]
     pi: Option<String>,
     /// One entry for each channel.
@@ -152,14 +152,14 @@ pub struct Facility {
     /// Login sessions by client device, as `Android,9/Chrome Mobile,86`.
     #[schemars(example = serde_json::json!({"Android,9/Chrome Mobile,86": 20}))]
     dis: Option<BTreeMap<String, Option<i64>>>,
-    /// On devices with a part of the users only: a hash of that part.
+    /// On devices with only a part of the users: a hash of that part.
     #[schemars(example = &"h0kXr1Zq/+")]
     sh: Option<String>,
     #[serde(flatten)]
     usage: Usage,
 }
 
-/// What channels and facilities have in common.
+/// Counts of both channels and facilities.
 #[derive(JsonSchema)]
 pub struct Usage {
     /// Summary logs started.
@@ -186,7 +186,7 @@ pub struct Usage {
     /// Demographics of learners: objects of numbers or null.
     #[schemars(example = serde_json::json!({"bys": {"a": 2010.0, "sd": 1.41, "ts": 15}, "gc": {"FEMALE": 5}}))]
     dsl: Option<BTreeMap<String, BTreeMap<String, Option<f64>>>>,
-    /// Demographics of others than learners.
+    /// Demographics of users other than learners.
     #[schemars(example = serde_json::json!({"bys": {"a": null, "sd": null, "ts": null}, "gc": {"MALE": 12}}))]
     dsnl: Option<BTreeMap<String, BTreeMap<String, Option<f64>>>>,
     /// Users with sessions.
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_pingback_are_those_that_are_read() {
+    fn the_documented_keys_of_a_pingback_are_those_that_are_read() {
         let described = properties(&schema_for!(super::Pingback));
         let mut known: Vec<_> = pingback::keys().collect();
         known.sort_unstable();
@@ -243,9 +243,9 @@ mod tests {
         assert_eq!(names, known);
     }
 
-    /// Each key's example makes a row that an empty body does not make.
+    /// The example of each key changes the row, compared with an empty body.
     #[test]
-    fn every_key_described_is_kept() {
+    fn every_documented_key_is_stored() {
         for (key, schema) in properties(&schema_for!(super::Pingback)) {
             let kept = rows(&json!({ key.clone(): schema["examples"][0] }));
             assert!(kept != rows(&json!({})) && kept.0.extra == "{}", "{key}");

@@ -1,4 +1,4 @@
-//! The OpenAPI document of the public listener, for people and for tools that try it against the server
+//! The OpenAPI document of the public listener, for people and for tools that check the server against it
 //! (`scripts/test-openapi`).
 
 mod bodies;
@@ -34,9 +34,9 @@ pub async fn get() -> Response {
 }
 
 const DESCRIPTION: &str = "\
-Receives the reports of Kolibri installations. Bodies are told apart by their bytes: JSON text, or JSON text packed by zlib \
-or gzip; `Content-Type` and `Content-Encoding` are not looked at and may be absent. A 200 means that the report is on disk. \
-`GET` paths answer `HEAD` too. An unknown path is answered 404, in plain text.";
+Receives the reports of Kolibri installations. The encoding of a body is detected from its bytes: JSON text, or JSON text compressed by zlib \
+or gzip; `Content-Type` and `Content-Encoding` are ignored and may be absent. A 200 means that the report is on disk. \
+Paths with `GET` also support `HEAD`. Unknown paths return 404 in plain text.";
 
 fn make() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -67,22 +67,22 @@ fn make() -> Value {
 fn paths(schemas: &mut SchemaGenerator) -> Value {
     let mut paths = Map::new();
     let pingback = json!({
-        "summary": "Keeps a pingback",
-        "description": "The reply is what the sender's `version` can digest: nothing below 0.11, or where it cannot be read; from 0.11 an id, by which the client sends statistics.",
+        "summary": "Stores a pingback",
+        "description": "The reply depends on the client's `version`: empty before 0.11 or if it is unreadable; from 0.11 on it contains an id, with which the client sends statistics.",
         "requestBody": body::<bodies::Pingback>(schemas, "pingback", include_str!("pingback.json")),
         "responses": report_responses(&json!({
-            "description": "It is kept. The body is empty (without `Content-Type`) for a version below 0.11 or unreadable, and with `api.reply: empty`.",
+            "description": "The pingback is stored. The body is empty (without `Content-Type`) for a version before 0.11 or an unreadable one, and with `api.reply: empty`.",
             "content": { "application/json": { "schema": schemas.subschema_for::<replies::Pingback>() } },
-        }), "The body is too large: over 64 KiB, as sent or inflated."),
+        }), "The body is too large: over 64 KiB, as sent or decompressed."),
     });
     let statistics = json!({
-        "summary": "Keeps a statistics report",
-        "description": "`pi` echoes the id of a pingback; the report is kept whatever it holds.",
+        "summary": "Stores a statistics report",
+        "description": "`pi` is the id from the reply to the pingback; the report is stored even if the id is unknown.",
         "requestBody": body::<bodies::Statistics>(schemas, "statistics", include_str!("statistics.json")),
         "responses": report_responses(&json!({
-            "description": "It is kept.",
+            "description": "The report is stored.",
             "content": { "application/json": { "schema": schemas.subschema_for::<replies::Statistics>() } },
-        }), "The body is too large: over `http.max_body` as sent, or over `http.max_inflated_body` inflated."),
+        }), "The body is too large: over `http.max_body` as sent, or over `http.max_inflated_body` decompressed."),
     });
     for (path, name, operation) in
         [("/api/v1/pingback", "pingback", pingback), ("/api/v1/statistics", "statistics", statistics)]
@@ -98,7 +98,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
     let ready = |description: &str| json!({ "description": description, "content": { "application/json": { "schema": ready } } });
     let verbose = json!([{
         "name": "verbose", "in": "query", "required": false, "allowEmptyValue": true, "schema": { "type": "string" },
-        "description": "If it is there, with any value or none: `checks` tells each check, also when all is well.",
+        "description": "If present, with or without a value, `checks` lists each check, even if all pass.",
     }]);
     let probes = [
         ("/", "name", "Name and version", plain("As `nutritionfacts 0.1.0`.", "^nutritionfacts .+\\n$")),
@@ -138,10 +138,10 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
 
 /// A body in its three encodings, with an example that a released Kolibri sent.
 fn body<T: JsonSchema>(schemas: &mut SchemaGenerator, name: &str, example: &str) -> Value {
-    // The example is a file of ours, which the tests read as well.
+    // The example is a file of this repository, which tests read as well.
     let example: Value = serde_json::from_str(example).expect("the example is JSON");
     let schema = schemas.subschema_for::<T>();
-    let packed = |how: &str| json!({ "schema": { "description": format!("The JSON text, packed as {how}.") } });
+    let packed = |how: &str| json!({ "schema": { "description": format!("The JSON text, compressed as {how}.") } });
     json!({
         "required": true,
         "content": {
@@ -160,7 +160,7 @@ fn report_responses(kept: &Value, too_large: &str) -> Value {
     }))
 }
 
-/// What any path may answer.
+/// Adds the responses that every path may return.
 fn with_shared(mut responses: Value) -> Value {
     for (status, name) in [("405", "OtherMethod"), ("414", "AddressTooLong"), ("431", "HeaderTooLarge")] {
         responses[status] = reference(name);

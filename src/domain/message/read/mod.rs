@@ -1,7 +1,7 @@
-//! From a document to a message, or all that is wrong with it.
+//! Turns a document into a message, or returns all its errors.
 //!
-//! The rules are those that clients impose: one message that a client cannot store makes it discard the whole reply, so
-//! that it sends no statistics, and some versions do not ping again until they are restarted (docs/protocol.md, 5.3 and 10.1).
+//! The rules are those of clients: if a client cannot store one message, it discards the whole reply and so sends
+//! no statistics, and some versions do not ping again until they are restarted (docs/protocol.md, 5.3 and 10.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,18 +22,18 @@ use crate::domain::{
 };
 
 const KEYS: [&str; 7] = ["id", "stage", "versionRange", "linkUrl", "date", "translations", "audience"];
-/// The stages with their names, as a document has them.
+/// The stages and their names in documents.
 pub const STAGES: [(&str, Stage); 4] =
     [("Draft", Stage::Draft), ("Staged", Stage::Staged), ("Active", Stage::Active), ("Withdrawn", Stage::Withdrawn)];
 
-/// What Kolibri falls back on; without it the page of a device in another language fails (docs/protocol.md, 10.2).
+/// Kolibri's fallback language; without it the page of a device in another language fails (docs/protocol.md, 10.2).
 pub const FALLBACK_LANGUAGE: &str = "en";
 
 impl Message {
     /// Reads a document.
     ///
     /// # Errors
-    /// All rules that it breaks.
+    /// All violated rules.
     pub fn read(document: &Value) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
         let message = problems.message(document);
@@ -44,7 +44,7 @@ impl Message {
     }
 }
 
-/// Collects what is wrong. Each reading returns nothing exactly when it has complained.
+/// Collects errors. Each method returns `None` exactly if it has added one.
 #[derive(Default)]
 struct Problems(Vec<Problem>);
 
@@ -90,7 +90,7 @@ impl Problems {
         fields.get(*name).or_else(|| self.complain(Problem::new(path, "is missing")))
     }
 
-    /// An object with no other keys than these.
+    /// An object without other keys than these.
     fn object<'a>(&mut self, path: &[&str], value: &'a Value, keys: &[&str]) -> Option<&'a Map<String, Value>> {
         let Value::Object(fields) = value else {
             let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
@@ -106,7 +106,7 @@ impl Problems {
         Some(fields)
     }
 
-    /// Text of one to so many UTF-16 units, the strictest way to count.
+    /// Text of one to `max` UTF-16 units, the strictest way of counting.
     fn text<'a>(&mut self, path: &[&str], value: &'a Value, max: usize) -> Option<&'a str> {
         let Value::String(text) = value else {
             let problem = wrong(path, value, "text");
@@ -203,7 +203,7 @@ impl Problems {
                 _ => byte.is_ascii_digit(),
             });
         let date = has_form.then(|| text.parse().ok()).flatten();
-        // Python knows no year 0.
+        // Python has no year 0.
         let date = date.filter(|_| !text.starts_with("0000"));
         date.or_else(|| {
             self.complain(Problem::new(path, "is not a date").remedy("write it as `2026-11-01`, without a time"))
@@ -245,7 +245,7 @@ impl Problems {
         let message_path = &[outer, language, "message"];
         let message = self.required(fields, message_path).and_then(|value| self.text(message_path, value, MAX_MESSAGE));
         let link_text = match fields.get("linkText") {
-            // The one text that clients take as null: they show the address.
+            // The only text that may be null for clients: they show the address instead.
             None | Some(Value::Null) => Some(None),
             Some(value) => {
                 self.line(&[outer, language, "linkText"], value, MAX_TITLE).map(|text| Some(text.to_owned()))
@@ -269,7 +269,7 @@ impl Problems {
         (self.0.len() == before).then_some(Audience { instances, networks })
     }
 
-    /// The entries of a list with their paths; nothing for a list that is missing or wrong.
+    /// The entries of a list with their paths; none for a list that is missing or invalid.
     fn list<'a>(
         &mut self,
         path: &[&'a str; 2],
@@ -301,7 +301,7 @@ impl Problems {
     }
 }
 
-/// Where an entry of a list stands.
+/// Path of a list entry.
 struct EntryPath<'a> {
     path: [&'a str; 2],
     index: String,

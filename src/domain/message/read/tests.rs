@@ -1,4 +1,4 @@
-//! Each rule, with an offence and what is said about it.
+//! Each rule, with a violation and its error.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn problems(document: &Value) -> String {
 }
 
 #[test]
-fn a_right_document_comes_back_as_it_was() {
+fn a_valid_document_reads_back_as_it_was() {
     let message = Message::read(&document()).unwrap();
     let again = serde_json::to_value(&message).unwrap();
     assert_eq!(Message::read(&again).unwrap(), message);
@@ -30,10 +30,10 @@ fn a_right_document_comes_back_as_it_was() {
     assert_eq!(message.audience, Audience::default());
 }
 
-/// Each rule: where, an offence, and what is said.
+/// Each rule: the place, a violation, and its error.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn every_rule() {
+fn every_violation_has_its_error() {
     let cases = [
         ("/id", json!("x".repeat(51)), "id: has 51 characters, allowed are 50"),
         ("/id", json!("😀".repeat(26)), "id: has 52 characters, allowed are 50"),
@@ -142,7 +142,7 @@ fn every_rule() {
 }
 
 #[test]
-fn the_longest_that_is_allowed() {
+fn the_largest_allowed_message_is_accepted() {
     let mut document = document();
     document["id"] = json!("😀".repeat(25));
     document["linkUrl"] = json!(format!("https://{}", "x".repeat(142)));
@@ -151,7 +151,7 @@ fn the_longest_that_is_allowed() {
 }
 
 #[test]
-fn all_complaints_at_once() {
+fn all_errors_are_reported_at_once() {
     let document = json!({"id": "", "stage": "On", "date": "x", "translations": {"de": {"title": 1}}, "extra": 1});
     assert_eq!(problems(&document).lines().count(), 7, "{}", problems(&document));
     assert_eq!(problems(&json!({})).lines().count(), 4);
@@ -174,9 +174,9 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Whatever is accepted fits into the columns of a client, and reads back as the same message.
+    /// Every accepted message fits into the columns of a client, and reads back as the same message.
     #[test]
-    fn what_is_accepted_harms_no_client(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/translations/en(/title|/message|/linkText)?", put in value()) {
+    fn every_accepted_message_can_be_stored_by_clients(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/translations/en(/title|/message|/linkText)?", put in value()) {
         let mut document = document();
         *document.pointer_mut(&place).unwrap() = put;
         if let Ok(message) = Message::read(&document) {

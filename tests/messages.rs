@@ -48,7 +48,7 @@ fn everything_that_is_wrong_with_file_line_and_document() {
         "m.yaml:8: document 2 (b): versionRange: comparison 1 has no version of three numeric parts; write `*`, or comparisons such as `>=0.15.0,<0.18.0`\n\
          m.yaml:9: document 2 (b): date: is not a date; write it as `2026-11-01`, without a time\n\
          m.yaml:6: document 2 (b): translations: is missing\n\
-         n.yaml:1: document 1 (a): id: is that of a message in m.yaml; give it another\n"
+         n.yaml:1: document 1 (a): id: is already used by a message in m.yaml; use another one\n"
     );
 }
 

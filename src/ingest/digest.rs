@@ -1,4 +1,4 @@
-//! When the outbox is digested: soon after commits, now and then what others have left, and once more after the last commit.
+//! When the outbox is digested: soon after commits, periodically for batches of other servers, and after the last commit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::{
     telemetry::{metrics::Metrics, storm::Storm},
 };
 
-/// From a commit to the digest: what comes together is digested together, and what is derived is never far behind.
+/// Delay from a commit to the digest, so that commits within it are digested together.
 const SOON: Duration = Duration::from_secs(1);
-/// Between two looks for what others have left, and for reports.
+/// Interval of checks for batches of other servers, and for retries.
 const CALM: Duration = Duration::from_secs(5);
 
-/// Batches of so much age are digested by anybody: who has written them is gone, or very slow.
+/// Batches of this age are digested by any server: their writer is down, or very slow.
 const OTHERS: Duration = Duration::from_secs(15);
 
 /// Wakes the digest.
@@ -27,32 +27,32 @@ const OTHERS: Duration = Duration::from_secs(15);
 pub struct Committed(Arc<Notify>);
 
 impl Committed {
-    /// Something was committed.
+    /// Rows were committed.
     pub fn tell(&self) {
         self.0.notify_one();
     }
 }
 
-/// What the digest needs.
+/// The digest task.
 pub struct Digest {
     pub store: Store,
     pub committed: Committed,
     pub health: Health,
     pub metrics: Arc<Metrics>,
-    /// Problems, summed up.
+    /// Failures, summed up.
     pub failed: Storm,
 }
 
 impl Digest {
-    /// Runs until the writers have ended and what they wrote is digested, but for no longer than `last` then.
+    /// Runs until the writers have ended and their rows are digested, but then no longer than `last`.
     pub async fn run(self, writers: TaskTracker, last: Duration) {
         let digesting = async {
-            // What those have left that ended before this process began is not waited for.
+            // Batches of servers that ended before this process began are digested at once.
             let mut others = Some(Whose::OTHERS);
             let mut looked = Instant::now();
             let mut failing = false;
             loop {
-                // Before the tables are there, or while the store is down, there is nothing to try, and health has said so.
+                // Before the migration, or while the store is down, there is nothing to try, and health has logged it.
                 tokio::select! {
                     () = self.health.wait_until_up() => {}
                     () = writers.wait() => if !self.health.up() { return },
@@ -64,9 +64,9 @@ impl Digest {
                 failing = result.is_err();
                 if let Err(error) = result {
                     if self.failed.begins(more) {
-                        tracing::warn!(%error, "cannot digest pings now: nothing is lost, it is tried again");
+                        tracing::warn!(%error, "cannot digest pings now: nothing is lost, the digest is retried");
                     }
-                    // Not at the rate of commits.
+                    // Wait, so that retries do not follow the rate of commits.
                     tokio::select! {
                         () = tokio::time::sleep(SOON) => {}
                         () = writers.wait() => {}
@@ -96,11 +96,11 @@ impl Digest {
             () = writers.wait() => {}
         }
         if timeout(last, digesting).await.is_err() {
-            tracing::warn!("the last pings are not digested yet: the next start, or another server, does it");
+            tracing::warn!("the last pings are not digested yet: this is done at the next start, or by another server");
         }
     }
 
-    /// As much as there is, of what this process has written and of others in turns: neither keeps the other waiting.
+    /// Digests everything, batches of this process and of others in turns, so that neither delays the other.
     async fn all(&self, mut others: Option<Whose>) -> Result<(), StoreError> {
         loop {
             let own = self.step(Whose::Own).await?;
@@ -120,15 +120,12 @@ impl Digest {
         let Self { store, metrics, .. } = self;
         let done = store.digest(whose).await?;
         if done.dangling > 0 {
-            tracing::error!(
-                count = done.dangling,
-                "pings refer to profiles that are not there: were rows deleted by hand?"
-            );
+            tracing::error!(count = done.dangling, "pings refer to missing profiles: were rows deleted by hand?");
         }
         if let Some(reason) = &done.refused
             && self.failed.begins(more)
         {
-            tracing::error!(reason, "a batch cannot be digested: it is tried again, and others go on");
+            tracing::error!(reason, "cannot digest a batch: it is retried, and other batches are digested");
         }
         let rows = u64::try_from(done.rows).unwrap_or(u64::MAX);
         metrics.digest_rows_total.with_label_values(&[store.kind()]).inc_by(rows);

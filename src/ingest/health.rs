@@ -1,4 +1,4 @@
-//! Whether the store takes rows, as far as we know: writers see failures first, a probe sees recovery.
+//! Whether the store accepts rows: writers notice failures first, a probe notices recovery.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,11 +6,11 @@ use tokio::sync::watch;
 
 use crate::{store::Store, telemetry::metrics::Metrics};
 
-/// Between probes of a store that is up, and of one that is down.
+/// Interval of probes while the store is up; below, while it is down.
 const CALM: Duration = Duration::from_secs(5);
 const ALERT: Duration = Duration::from_millis(250);
 
-/// Shared knowledge; cheap to clone.
+/// State shared by all users; cheap to clone.
 #[derive(Clone)]
 pub struct Health {
     up: Arc<watch::Sender<bool>>,
@@ -19,25 +19,25 @@ pub struct Health {
 }
 
 impl Health {
-    /// Down until [`Self::set`] says otherwise: the store is not migrated yet.
+    /// Down until [`Self::set`] is called: the store is not migrated yet.
     #[must_use]
     pub fn new(store: &Store, metrics: &Arc<Metrics>) -> Self {
         Self { up: Arc::new(watch::Sender::new(false)), store: store.kind(), metrics: metrics.clone() }
     }
 
-    /// Whether it is worth trying.
+    /// Whether the store is up, as far as is known.
     #[must_use]
     pub fn up(&self) -> bool {
         *self.up.borrow()
     }
 
-    /// Waits until it is.
+    /// Waits until the store is up.
     pub async fn wait_until_up(&self) {
         // The sender lives as long as `self`.
         let _ = self.up.subscribe().wait_for(|up| *up).await;
     }
 
-    /// Takes note, and says a change once.
+    /// Sets the state, and logs each change once.
     pub fn set(&self, up: bool, reason: &str) {
         let changed = self.up.send_if_modified(|known| std::mem::replace(known, up) != up);
         if changed {
@@ -45,12 +45,12 @@ impl Health {
             if up {
                 tracing::info!(store = self.store, "store is up");
             } else {
-                tracing::warn!(store = self.store, reason, "store is down: senders get 503 until it is back");
+                tracing::warn!(store = self.store, reason, "store is down: clients get 503 until it is back");
             }
         }
     }
 
-    /// Probes for ever, more often while the store is down.
+    /// Probes forever, more often while the store is down.
     pub async fn probe(self, store: Store) {
         let mut known = self.up.subscribe();
         loop {

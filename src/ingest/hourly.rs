@@ -1,8 +1,8 @@
-//! How often each installation has pinged within the hour, about: a device in a loop must not fill the store.
+//! Approximate number of pings of each installation within the hour, so that a device in a loop cannot fill the store.
 //!
-//! Counters in two rows, each installation in one of each, by hashes that nobody can guess; the smaller of the two counts. It is
-//! never too small, and too large only where both are shared, by installations that ping as often together. So a fixed room
-//! serves for any number of installations.
+//! A count-min sketch of two rows: each installation has one counter in each, by hashes that nobody can guess; the smaller one
+//! counts. It is never too small, and too large only if both are shared with installations that ping as often. So a fixed
+//! amount of memory serves any number of installations.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -11,7 +11,7 @@ use std::{
 
 use crate::domain::Timestamp;
 
-/// Counters of a row: two rows take 2 MiB, and a million pings an hour fill each counter to four.
+/// Counters per row: two rows take 2 MiB, and a million pings an hour raise each counter to four.
 const COUNTERS: usize = 1 << 18;
 
 /// Shared by all that take pings.
@@ -29,9 +29,9 @@ impl Default for Hourly {
 }
 
 impl Hourly {
-    /// Counts a ping; whether there have been more than `most` of this installation within the hour, with this one.
+    /// Counts a ping; returns whether there were more than `most` of this installation within the hour, including this one.
     pub fn is_beyond(&self, instance_id: &str, received_at: Timestamp, most: u16) -> bool {
-        // Its lowest bits tell hours apart that are near each other.
+        // The lowest bits are enough to distinguish neighbouring hours.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the lowest bits")]
         let hour = (received_at.timestamp() / 3600) as u16;
         let hash = self.hasher.hash_one(instance_id);
@@ -45,7 +45,7 @@ impl Hourly {
     }
 }
 
-/// One more within this hour; how many that are. Two at the same moment may count as one.
+/// Increments a counter for this hour, and returns it. Two simultaneous pings may count as one.
 fn count(counter: &AtomicU32, hour: u16) -> u16 {
     let value = counter.load(Relaxed);
     let before = if value >> 16 == u32::from(hour) { u16::try_from(value & 0xffff).unwrap_or(u16::MAX) } else { 0 };
@@ -63,18 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn each_installation_has_its_hour() {
+    fn pings_are_counted_by_installation_and_hour() {
         let hourly = Hourly::default();
         let beyond = |instance: &str, second| hourly.is_beyond(instance, at(second), 360);
         let taken = (0..3600).filter(|second| !beyond("loop", *second)).count();
         assert_eq!(taken, 360);
         assert!(!beyond("other", 3599) && !beyond("loop", 3600), "another one, and another hour");
-        // Also where the clock was put back.
+        // Also if the clock was set back.
         assert!(!beyond("loop", -7200));
     }
 
     #[test]
-    fn many_installations_do_not_get_in_each_others_way() {
+    fn many_installations_do_not_disturb_each_other() {
         let hourly = Hourly::default();
         let beyond = (0..500_000).filter(|number| hourly.is_beyond(&format!("i{number}"), at(0), 30)).count();
         assert_eq!(beyond, 0);

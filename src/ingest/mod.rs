@@ -1,4 +1,4 @@
-//! From a ping as read to a ping as kept: id and time, privacy, the queue, and the answer after the commit.
+//! From a parsed ping to a stored ping: id and time, privacy, the queue, and the reply after the commit.
 
 mod digest;
 pub mod health;
@@ -36,16 +36,16 @@ use profiles::{Profiles, Source};
 use row::PingRow;
 use writer::Writer;
 
-/// What became of a ping that was answered with success.
+/// Outcome of a ping that was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Committed.
     Stored,
-    /// The store refuses this row: it was committed to `set_aside`. A client cannot fix it, so it is not told.
+    /// The store rejects this row: it was committed to `set_aside`. The client cannot fix it, so it is not told.
     SetAside,
-    /// So old that it would have been deleted by now: it was not stored.
+    /// Older than the retention: it was not stored.
     Expired,
-    /// Its installation has pinged too often within the hour: it was counted, and not stored.
+    /// Its installation has sent too many pings within the hour: it was counted, and not stored.
     Limited,
 }
 
@@ -62,29 +62,29 @@ impl Outcome {
     }
 }
 
-/// The ping could not be kept; the client retries in 15 minutes.
+/// The ping could not be stored; the client retries in 15 minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ping cannot be kept now")]
+#[error("the ping cannot be stored now")]
 pub struct Unavailable;
 
-/// Who waits for the answer to a ping; dropped when the ping is committed, with what its memory is counted against.
+/// Who waits for the reply to a ping; dropped when the ping is committed, which also releases its memory.
 pub trait Awaiting: Send + Sync + 'static {
-    /// Whether it has gone away, as far as is known.
+    /// Whether the client has disconnected, as far as is known.
     fn has_left(&self) -> bool;
 }
 
-/// Who sends a ping.
+/// The sender of a ping.
 pub struct Sender {
-    /// What it says of itself.
+    /// Its profile.
     pub source: Arc<Source>,
     profile: Option<Box<Profile>>,
 }
 
-/// A ping of a sender, ready to be kept.
+/// A ping of a sender, ready to be stored.
 pub struct Sent(PingRow);
 
 impl Sender {
-    /// Its ping. After this nothing holds an address that the rules do not allow.
+    /// Makes its ping, which contains no address that the privacy rules do not allow.
     #[must_use]
     pub fn send(self, pingback: Pingback<'_>, arrival: Arrival) -> Sent {
         let ping = pingback.into_ping(arrival, self.source.described(), self.source.privacy());
@@ -92,7 +92,7 @@ impl Sender {
     }
 }
 
-/// Takes pings; cheap to clone.
+/// Accepts pings; cheap to clone.
 #[derive(Clone)]
 pub struct Ingest(Arc<Inner>);
 
@@ -104,7 +104,7 @@ struct Inner {
     health: Health,
     pingbacks: Writer<PingRow>,
     statistics: Writer<StatisticsReport>,
-    /// Those that write.
+    /// Tracks the writers.
     writers: TaskTracker,
 }
 
@@ -132,7 +132,7 @@ impl Ingest {
             committed: Committed::default(),
             writers: TaskTracker::new(),
         };
-        // A quarter of the grace: the pings come first, and may arrive during half of it.
+        // A quarter of the grace period: pings come first, and may arrive during half of it.
         let (committed, failed) = (writing.committed.clone(), Storm::default());
         let digest =
             Digest { store: store.clone(), committed, health: health.clone(), metrics: metrics.clone(), failed };
@@ -149,17 +149,17 @@ impl Ingest {
         }))
     }
 
-    /// Who sends: what it says of itself, with the mode that the rules give it.
+    /// Returns the profile of a sender, with the mode that the rules assign.
     #[must_use]
     pub fn recognise(&self, sent: &Description<'_>, rules: &[ModeRule], address: IpAddr) -> Sender {
         let (source, profile) = self.0.profiles.of(sent, rules, address, &self.0.privacy.borrow());
         Sender { source, profile }
     }
 
-    /// Keeps a pingback, unless there were `most` of its installation within the hour (0: no matter how many).
+    /// Stores a pingback, unless its installation has sent more than `most` within the hour (0: no limit).
     ///
     /// # Errors
-    /// The store is away or the queue is full.
+    /// The store is down or the queue is full.
     pub async fn pingback(
         &self,
         ping: Sent,
@@ -174,10 +174,10 @@ impl Ingest {
         self.0.pingbacks.write(ping.0, named, client).await
     }
 
-    /// The rows of a report that arrives now: see [`Envelope::into_report`].
+    /// Makes the rows of a report that arrives now: see [`Envelope::into_report`].
     ///
     /// # Errors
-    /// The store is known to be away.
+    /// The store is known to be down.
     pub fn read_report(
         &self,
         envelope: Envelope<'_>,
@@ -189,10 +189,10 @@ impl Ingest {
         Ok(envelope.into_report(arrival, &privacy, sent, most))
     }
 
-    /// Keeps a statistics report.
+    /// Stores a statistics report.
     ///
     /// # Errors
-    /// The store is away or the queue is full.
+    /// The store is down or the queue is full.
     pub async fn statistics(
         &self,
         report: StatisticsReport,
@@ -202,17 +202,17 @@ impl Ingest {
         self.0.statistics.write(report, named, client).await
     }
 
-    /// Lets the writers finish what is queued, and end; then the last of them are digested.
+    /// Lets the writers commit what is queued, and end; then the last rows are digested.
     pub fn close(&self) {
         self.0.pingbacks.close();
         self.0.statistics.close();
         self.0.writers.close();
     }
 
-    /// The id and the moment of a report that arrives now.
+    /// Returns an id and the time for a report that arrives now.
     ///
     /// # Errors
-    /// The store is known to be away.
+    /// The store is known to be down.
     pub fn arrive(&self) -> Result<(Uuid, Timestamp), Unavailable> {
         if !self.0.health.up() {
             return Err(Unavailable);

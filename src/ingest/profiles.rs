@@ -1,8 +1,8 @@
-//! What installations said of themselves, as this process remembers it: an installation says the same in nearly all of its pings,
-//! and what was said before need not be cleaned, hashed and written again.
+//! A cache of profiles: an installation sends the same profile with nearly all of its pings, and a known one need not be
+//! cleaned, hashed and written again.
 //!
-//! A bounded cache. Right is what it says in any case: it is asked with all that decides about a profile, byte for byte. Cold,
-//! full or one of many, it only changes how fast the server is.
+//! The size is limited. The cache is always correct: the key is everything that determines a profile, byte for byte. Whether it
+//! is cold, full or one of many only changes how fast the server is.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,35 +24,35 @@ use crate::domain::{
     version::Version,
 };
 
-/// Who has not pinged for so long brings the profile again: by then nothing that a retention does can have touched it.
+/// Lifetime of entries in seconds: within this time, retention cannot have deleted the profile.
 const LIFE: u32 = 3 * 24 * 60 * 60;
-/// What an entry takes besides its texts.
+/// Memory of an entry in addition to its texts, in bytes.
 const OVERHEAD: usize = 256;
 
-/// Remembers profiles; cheap to clone.
+/// The cache; cheap to clone.
 #[derive(Clone)]
 pub struct Profiles {
     cache: Arc<Cache<u64, Arc<Source>, Size>>,
     hasher: RandomState,
 }
 
-/// A profile, and all that it was made of.
+/// A profile, and everything from which it was made.
 #[derive(Debug)]
 pub struct Source {
     id: Uuid,
     /// See [`Profile::instance_id`].
     pub instance_id: Arc<str>,
-    /// The version, if it can be read.
+    /// The version, if it is readable.
     pub version: Option<Version>,
-    /// The mode, as sent or given.
+    /// The mode, as sent or as assigned by a rule.
     pub mode: Box<str>,
     cut: Box<[&'static str]>,
     /// See [`Description::joined`].
     sent: Box<str>,
     privacy: Arc<Privacy>,
-    /// The version as text, if no mode was sent: then it has a say in the mode that is given.
+    /// The version as text, if no mode was sent: then the assigned mode depends on it.
     unsent_mode: Option<Box<str>>,
-    /// When a ping with this profile was last committed: the store's epoch, and seconds. 0: not yet.
+    /// When a ping with this profile was last committed: epoch of the store, and seconds. 0: never.
     stored: AtomicU64,
 }
 
@@ -67,15 +67,15 @@ impl Weighter<u64, Arc<Source>> for Size {
 }
 
 impl Profiles {
-    /// Takes so much memory at most.
+    /// A cache of at most this size in bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        // Of a usual size, for the tables within.
+        // Expected number of entries, for the size of its tables.
         let entries = usize::try_from(bytes / 800).unwrap_or(usize::MAX);
         Self { cache: Arc::new(Cache::with_weighter(entries, bytes, Size)), hasher: RandomState::new() }
     }
 
-    /// The profile of a sender. If it was not remembered, its texts come along, as they are at hand.
+    /// Returns the profile of an installation, and also its row if it was not in the cache.
     pub fn of(
         &self,
         sent: &Description<'_>,
@@ -111,12 +111,12 @@ impl Profiles {
 }
 
 impl Source {
-    /// What a ping needs to know.
+    /// What a ping needs from its profile.
     pub fn described(&self) -> Described<'_> {
         Described { profile: self.id, instance_id: self.instance_id.clone(), cut: &self.cut }
     }
 
-    /// The rules that it was made by.
+    /// The privacy rules that were applied.
     pub fn privacy(&self) -> &Privacy {
         &self.privacy
     }
@@ -129,14 +129,14 @@ impl Source {
         Arc::ptr_eq(&self.privacy, privacy) && same_mode && sent.is(&self.sent)
     }
 
-    /// The profile once more, from what was sent.
+    /// Makes the row of the profile again.
     pub fn profile(&self) -> Profile {
         let mut draft = Profile::read(&Description::of_joined(&self.sent));
         draft.mode = self.mode.to_string();
         draft.into_profile(&self.privacy)
     }
 
-    /// Whether the store has the profile for certain.
+    /// Whether the profile is certainly in the store.
     pub fn is_stored(&self, epoch: u32) -> bool {
         let stored = self.stored.load(Ordering::Acquire);
         let (stored_epoch, at) = (stored >> 32, stored & u64::from(u32::MAX));
@@ -149,7 +149,7 @@ impl Source {
     }
 }
 
-/// Since the machine began, also while it slept. From 1: 0 means never.
+/// Seconds since the machine was booted, including sleep. Starts at 1, as 0 means never.
 fn seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0).max(1)
 }

@@ -1,4 +1,4 @@
-//! The two kinds of row that are queued and written alike.
+//! The two kinds of rows, which are queued and written in the same way.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::{
     store::{SetAside, Store, StoreError, Write},
 };
 
-/// A write that finds the store changed is repeated; more often than this it does not change for a good reason.
+/// Limit of repetitions of a write that finds the store changed; it does not legitimately change more often.
 const MOST_CHANGES: usize = 5;
 
-/// A kind of row that goes through a queue of its own.
+/// A kind of row with a queue of its own.
 pub trait Row: Send + Sync + Sized + 'static {
-    /// The name of the queue's tasks.
+    /// The name of the writer tasks.
     const NAME: &'static str;
 
-    /// Whether one row can be so large that the store never finishes it in time.
+    /// Whether a single row can be too large for the store to write within the timeout.
     const CAN_BE_TOO_LARGE: bool;
 
-    /// What decides about the lane.
+    /// The key by which a lane is chosen.
     fn key(&self) -> &str;
 
-    /// The store's operation, with what the store needs at present.
+    /// Writes the rows; fails if the store has changed meanwhile.
     fn write_now(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What became of a row that was written.
+    /// The outcome of a row that was written.
     fn outcome(&self, store: &Store) -> Outcome;
 
-    /// The row as it is set aside.
+    /// The row for the table `set_aside`.
     fn set_aside(&self, reason: String) -> SetAside;
 
-    /// The same as `write_now`, however often the store changes.
+    /// As `write_now`, repeated if the store has changed.
     fn write(store: &Store, rows: &[Self], write: Write) -> impl Future<Output = Result<(), StoreError>> + Send {
         async move {
             for _ in 0..MOST_CHANGES {
@@ -42,18 +42,18 @@ pub trait Row: Send + Sync + Sized + 'static {
                     result => return result,
                 }
             }
-            Err(StoreError::Unavailable { reason: "it changes all the time".into(), timeout: false })
+            Err(StoreError::Unavailable { reason: "the store changes all the time".into(), timeout: false })
         }
     }
 }
 
-/// A ping, and whose it is.
+/// A ping and its sender.
 pub struct PingRow {
     /// What changes from ping to ping.
     pub ping: Ping,
-    /// What the installation says of itself.
+    /// The profile.
     pub source: Arc<Source>,
-    /// The same as a row, if it had to be made for this ping.
+    /// The row of the profile, if it had to be made for this ping.
     pub profile: Option<Box<Profile>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is sent to whom: an immutable choice, made ready when messages change, so that a reply costs microseconds.
+//! Which messages each client gets: immutable, and prepared when messages change, so that a reply costs microseconds.
 
 use std::net::IpAddr;
 
@@ -10,39 +10,39 @@ use crate::domain::{
     version::Version,
 };
 
-/// Modes with a meaning here (docs/protocol.md, 11.3).
+/// Modes with a special meaning (docs/protocol.md, 11.3).
 const STAGED: &str = "staged-msgs";
 const STAGED_FOR_VERSION: &str = "staged-msgs-ver-";
 const PREVIEW: &str = "msg-";
 
-/// Every message that may be sent, the newest first.
+/// All messages that may be sent, the newest first.
 #[derive(Debug, Default)]
 pub struct Catalogue(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
     message: Message,
-    /// As clients get it; shared by all replies.
+    /// In the format for clients; shared by all replies.
     json: Bytes,
-    /// The same for every version, for testers.
+    /// The same with a range of all versions, for testers.
     json_for_all_versions: Bytes,
 }
 
-/// Who asks.
+/// Who sent the ping.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    /// Of Kolibri.
+    /// Version of Kolibri.
     pub version: &'a Version,
-    /// As sent, or by the rules for those that send none.
+    /// As sent, or as assigned by the rules.
     pub mode: &'a str,
     /// As sent.
     pub instance_id: &'a str,
-    /// Of the device or its network.
+    /// The client's address.
     pub address: IpAddr,
 }
 
 impl Catalogue {
-    /// Of messages with different ids.
+    /// The messages must have different ids.
     pub fn new<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let mut messages: Vec<_> = messages
             .into_iter()
@@ -58,7 +58,7 @@ impl Catalogue {
         Self(messages.into_iter().map(entry).collect())
     }
 
-    /// The full set for a sender, as JSON objects: what is not in it, the device withdraws (docs/protocol.md, 5.1).
+    /// The full set for a client, as JSON objects: the device withdraws all others (docs/protocol.md, 5.1).
     #[must_use]
     pub fn choose(&self, sender: Sender<'_>, today: NaiveDate) -> Vec<Bytes> {
         let tests = sender.mode.starts_with(STAGED);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn by_stage() {
+    fn messages_are_chosen_by_stage() {
         let all = catalogue(&[
             ("draft", json!({"stage": "Draft"})),
             ("staged", json!({"stage": "Staged", "versionRange": "<0.19.0"})),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn by_version() {
+    fn messages_are_chosen_by_version() {
         let all = catalogue(&[
             ("a", json!({"versionRange": "<0.16.0"})),
             ("b", json!({"versionRange": ">=0.15.0,<0.18.0"})),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn by_audience() {
+    fn messages_are_chosen_by_audience() {
         let all = catalogue(&[
             ("instance", json!({"audience": {"instances": ["abc", "def"]}})),
             ("network", json!({"audience": {"networks": ["10.0.0.0/8", "2001:db8::/32"]}})),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_first() {
+    fn the_newest_message_comes_first() {
         let all = catalogue(&[
             ("b", json!({})),
             ("old", json!({"date": "2025-01-01"})),

@@ -1,4 +1,4 @@
-//! The messages of all sources together, each id once, and what was wrong with the others.
+//! The messages of all sources, each id once, and the errors of the others.
 
 use std::{
     collections::BTreeMap,
@@ -16,24 +16,24 @@ use super::{
 };
 use crate::domain::message::{Message, Problem, Stage};
 
-/// What the sources hold. While one of them cannot be read, nothing that is out of sight counts as removed: silence is
-/// not withdrawal (docs/decisions/0045-silence-is-not-withdrawal.md).
+/// The content of the sources. While one of them is unreadable, messages that are not found do not count as removed
+/// (docs/decisions/0045-silence-is-not-withdrawal.md).
 #[derive(Debug, Clone, Default)]
 pub struct Collection {
     files: BTreeMap<PathBuf, Vec<Message>>,
-    /// Messages left out, each with all that is wrong with it.
+    /// Messages left out, each with all its errors.
     pub rejected: Vec<Vec<Complaint>>,
-    /// Files and folders that cannot be read, and why.
+    /// Unreadable files and folders, and why.
     pub unreadable: Vec<Complaint>,
-    /// What became of the objects in the cluster.
+    /// The verdicts on objects in the cluster.
     pub verdicts: Verdicts,
 }
 
-/// Ids, and the file that had each first.
+/// Ids, and the file that had each one first.
 type Taken = BTreeMap<String, String>;
 
 impl Collection {
-    /// What the sources hold now, after they held what is in `before`.
+    /// The current content of the sources, given the previous collection.
     #[must_use]
     pub fn of(sources: &[Source], before: &Self) -> Self {
         let (mut collection, mut taken) = (Self::default(), Taken::new());
@@ -41,7 +41,7 @@ impl Collection {
             match &source.parts {
                 Ok(parts) => parts.iter().for_each(|part| collection.read(part, &mut taken)),
                 Err(Unknown::Unreadable(problem)) => collection.cannot_read(&source.path, problem),
-                // At its place: a file further down must not come into force instead.
+                // Keeps its position, so that no file after it replaces it.
                 Err(Unknown::Unseen) => collection.keep(before, &mut taken, |path| path.starts_with(&source.path)),
             }
         }
@@ -59,7 +59,7 @@ impl Collection {
         let name = path.display().to_string();
         let messages = match content {
             Err(problem) => return self.cannot_read(path, problem),
-            // A file may be named, and stand in a folder that is named as well.
+            // A file may be configured itself and be in a configured folder.
             Ok(_) if self.files.contains_key(path) => return,
             Ok(Content::Text(text)) => {
                 let documents = documents::read(&name, text).into_iter();
@@ -97,13 +97,13 @@ impl Collection {
         self.unreadable.push(Complaint { file, line: None, document: None, problem });
     }
 
-    /// Of two messages with one id the first stays, even if something else is wrong with it: an old copy further down
-    /// must not come into force by a typing error.
+    /// Of two messages with one id the first one wins, even if it is invalid: an old copy in a later file
+    /// must not become active because of a typing error.
     fn accept(&mut self, document: Document, file: &str, taken: &mut Taken) -> Option<Message> {
         let Document { number, line, id, message } = document;
         if let Some(id) = id {
             if let Some(other) = taken.get(&id) {
-                let problem = format!("id: is that of a message in {other}; give it another");
+                let problem = format!("id: is already used by a message in {other}; use another one");
                 let document = Some((number, Some(id)));
                 self.rejected.push(vec![Complaint { file: file.to_owned(), line: Some(line), document, problem }]);
                 return None;
@@ -113,7 +113,7 @@ impl Collection {
         message.map_err(|complaints| self.rejected.push(complaints)).ok()
     }
 
-    /// Keeps files of before that are out of sight: below what is not known; or, as a path may be mistyped, below no source.
+    /// Keeps previous files that are not visible now: in unreadable sources; or in no source, because a path may be mistyped.
     fn keep(&mut self, before: &Self, taken: &mut Taken, is_out_of_sight: impl Fn(&Path) -> bool) {
         for (path, messages) in &before.files {
             if !is_out_of_sight(path) || self.files.contains_key(path) {
@@ -126,50 +126,50 @@ impl Collection {
         }
     }
 
-    /// Every message, whatever its stage.
+    /// All messages of any stage.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.files.values().flatten()
     }
 
-    /// How many are sent to whoever they are for.
+    /// Number of messages that are sent to their whole audience.
     #[must_use]
     pub fn active(&self) -> usize {
         self.messages().filter(|message| message.stage() == Stage::Active).count()
     }
 
-    /// What is sent.
+    /// The messages to send.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {
         Catalogue::new(self.messages())
     }
 
-    /// As the store remembers it.
+    /// As saved in the store.
     pub(super) fn snapshot(&self) -> String {
         let files = self.files.iter().map(|(path, messages)| Remembered { path: path.display().to_string(), messages });
         // Texts only, with keys that are texts.
         serde_json::to_string(&files.collect::<Vec<_>>()).expect("texts have a JSON form")
     }
 
-    /// Of what the store remembers. What this version refuses is left out; it is counted in `rejected`.
+    /// From the store. Messages that this version rejects are left out and listed in `rejected`.
     pub(super) fn of_snapshot(text: &str) -> Self {
         let mut collection = Self::default();
         let complaint = |problem: &str| {
             vec![Complaint { file: "the store".into(), line: None, document: None, problem: problem.into() }]
         };
         let Ok(files) = serde_json::from_str::<Vec<Value>>(text) else {
-            collection.rejected.push(complaint("what it remembers cannot be read"));
+            collection.rejected.push(complaint("the saved messages cannot be read"));
             return collection;
         };
         for file in &files {
             let (Some(path), Some(documents)) = (file["path"].as_str(), file["messages"].as_array()) else {
-                collection.rejected.push(complaint("a file of messages that it remembers cannot be read"));
+                collection.rejected.push(complaint("a saved file of messages cannot be read"));
                 continue;
             };
             let mut messages = Vec::new();
             for document in documents {
                 match Message::read(document) {
                     Ok(message) => messages.push(message),
-                    Err(_) => collection.rejected.push(complaint("a message that it remembers breaks a rule")),
+                    Err(_) => collection.rejected.push(complaint("a saved message violates a rule")),
                 }
             }
             collection.files.insert(path.into(), messages);
@@ -222,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_with_one_id_stays() {
+    fn of_two_messages_with_the_same_id_the_first_wins() {
         let collection = collect(&[single("b.yaml", &["x", "y"]), single("a.yaml", &["z", "x"])]);
         assert_eq!(ids(&collection), ["z", "x", "y"]);
         assert_eq!(
             collection.rejected[0][0].to_string(),
-            "a.yaml:8: document 2 (x): id: is that of a message in b.yaml; give it another"
+            "a.yaml:8: document 2 (x): id: is already used by a message in b.yaml; use another one"
         );
-        // Also if the first is wrong otherwise.
+        // Also if the first one is invalid.
         let broken = Part::text("a.yaml", Ok(document("x", "linkUrl: nowhere")));
         let collection = collect(&[source(".", vec![broken, file("b.yaml", &["x"])])]);
         assert!(ids(&collection).is_empty());
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_comes_before_a_file_and_is_judged() {
+    fn an_object_precedes_a_file_and_gets_a_verdict() {
         let object = |name: &str, generation, spec: Value| Part {
             path: format!("kolibrimessage/{name}").into(),
             content: Ok(Content::Object { uid: "u".into(), generation, spec: spec.into() }),
@@ -252,12 +252,15 @@ mod tests {
         assert_eq!(collection.verdicts["y"], Verdict { uid: "u".into(), generation: 1, outcome: Err(problem.into()) });
         let told: Vec<_> = collection.rejected.iter().flatten().map(ToString::to_string).collect();
         assert_eq!(told[0], "kolibrimessage/y: stage: is missing");
-        assert_eq!(told[3], "a.yaml:2: document 1 (x): id: is that of a message in kolibrimessage/x; give it another");
-        assert_eq!(told.len(), 5, "a broken object does not let an old copy into force: {told:?}");
+        assert_eq!(
+            told[3],
+            "a.yaml:2: document 1 (x): id: is already used by a message in kolibrimessage/x; use another one"
+        );
+        assert_eq!(told.len(), 5, "an invalid object does not activate an old copy: {told:?}");
     }
 
     #[test]
-    fn a_file_that_is_named_twice_counts_once() {
+    fn a_file_that_is_configured_twice_is_read_once() {
         let sources =
             [single("d/a.yaml", &["a"]), source("d", vec![file("d/a.yaml", &["a"]), file("d/b.yaml", &["b"])])];
         let collection = collect(&sources);
@@ -267,15 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_sight_is_not_withdrawn() {
+    fn messages_in_unreadable_sources_are_not_withdrawn() {
         let before =
             collect(&[source("f", vec![file("f/a.yaml", &["a"]), file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])]);
         let after = |sources: &[Source]| Collection::of(sources, &before);
         assert_eq!(ids(&after(&[unreadable("f"), single("c.yaml", &["d"])])), ["d", "a", "b"]);
         assert_eq!(after(&[unreadable("f")]).unreadable[0].to_string(), "f: cannot be read: gone");
-        // A path that was mistyped.
+        // A mistyped path.
         assert_eq!(ids(&after(&[unreadable("g"), single("c.yaml", &["c"])])), ["c", "a", "b"]);
-        // A file of the folder: it may be another one under a new name.
+        // A file of the folder: it may be the same one under a new name.
         let closed = Part::text("f/z.yaml", Err("permission denied".into()));
         assert_eq!(
             ids(&after(&[source("f", vec![closed, file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])])),
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_server_has_not_told_of_is_kept_and_nothing_else() {
+    fn messages_are_kept_until_the_api_server_answers() {
         let before =
             collect(&[single("kolibrimessage/a", &["a"]), single("old.yaml", &["b"]), single("c.yaml", &["c"])]);
         let unseen = Source { path: "kolibrimessage".into(), parts: Err(Unknown::Unseen) };
@@ -295,26 +298,26 @@ mod tests {
         let after = Collection::of(&[unseen.clone(), unreadable("c.yaml")], &before);
         assert_eq!(ids(&after), ["c", "a", "b"]);
         let after = Collection::of(&[unseen, single("c.yaml", &["a", "c"])], &before);
-        assert_eq!((ids(&after), after.rejected.len()), (vec!["c", "a"], 1), "an object comes before a file also then");
+        assert_eq!((ids(&after), after.rejected.len()), (vec!["c", "a"], 1), "an object precedes a file then too");
         // A ConfigMap may name further files.
         let unseen = Source { path: "configmap/live".into(), parts: Err(Unknown::Unseen) };
         assert_eq!(ids(&Collection::of(&[unseen, single("c.yaml", &["c"])], &before)), ["c", "a", "b"]);
     }
 
     #[test]
-    fn what_is_removed_is_withdrawn() {
+    fn removed_messages_are_withdrawn() {
         let before =
             collect(&[source("f", vec![file("f/a.yaml", &["a"]), file("f/b.yaml", &["b"])]), single("c.yaml", &["c"])]);
         let after = |sources: &[Source]| Collection::of(sources, &before);
         assert_eq!(ids(&after(&[source("f", vec![file("f/b.yaml", &["b"])])])), ["b"]);
         assert!(ids(&after(&[])).is_empty());
         assert_eq!(ids(&after(&[single("new.yaml", &["n"])])), ["n"]);
-        // Also while another source cannot be read.
+        // Also while another source is unreadable.
         assert_eq!(ids(&after(&[source("f", vec![]), unreadable("c.yaml")])), ["c"]);
     }
 
     #[test]
-    fn the_store_gives_back_what_it_was_given() {
+    fn a_snapshot_reads_back_as_it_was() {
         let before = collect(&[source("f", vec![file("f/a.yaml", &["a", "b"]), file("f/empty.yaml", &[])])]);
         let again = Collection::of_snapshot(&before.snapshot());
         assert_eq!(again.snapshot(), before.snapshot());

@@ -1,4 +1,4 @@
-//! A text of YAML documents: messages, or what is wrong with each, by line.
+//! Parses a text of YAML documents into messages or errors with their lines.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,16 +14,16 @@ use crate::{
     domain::message::{Message, Problem},
 };
 
-/// A message that is left out, or one thing that is wrong with it.
+/// One error of a message that is left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
     /// The file.
     pub file: String,
-    /// From 1; none if the file as a whole is concerned.
+    /// From 1; `None` if it concerns the whole file.
     pub line: Option<u64>,
-    /// Its number among the documents of the file, from 1, and the message's id if it has one.
+    /// Number of the document in the file, from 1, and the message's id if it has one.
     pub document: Option<(usize, Option<String>)>,
-    /// What is wrong, where in the message, and what to do.
+    /// What is wrong and where in the message, and what to do about it.
     pub problem: String,
 }
 
@@ -46,12 +46,12 @@ pub(super) struct Document {
     pub(super) number: usize,
     /// Its first line in the file, from 1.
     pub(super) line: u64,
-    /// If it has one that can be read, whatever else is wrong.
+    /// Its id if readable, even if the message is invalid.
     pub(super) id: Option<String>,
     pub(super) message: Result<Message, Vec<Complaint>>,
 }
 
-/// Reads the documents of a text; those without content are passed over.
+/// Reads the documents of a text; skips documents without content.
 pub(super) fn read(file: &str, text: &str) -> Vec<Document> {
     let parts = split(text).into_iter().enumerate();
     parts.filter_map(|(index, (line, text))| one(file, index + 1, line, text)).collect()
@@ -76,27 +76,27 @@ fn one(file: &str, number: usize, first_line: u64, text: &str) -> Option<Documen
         }
         Err(error) => {
             let line = error.place.map_or(1, |(line, _)| line);
-            let remedy = if is_bare_range(text, line) { "; put the range into quotes" } else { "" };
+            let remedy = if is_bare_range(text, line) { "; put the range in quotes" } else { "" };
             let message = Err(vec![complaint(None, line, error.problem + remedy)]);
             Some(Document { number, line: first_line, id: None, message })
         }
     }
 }
 
-/// Whether the line sets a range that YAML takes for an alias (`*`) or folded text (`>`).
+/// Whether the line sets a range that YAML interprets as an alias (`*`) or folded text (`>`).
 fn is_bare_range(text: &str, line: u64) -> bool {
     let line = usize::try_from(line).ok().and_then(|line| text.lines().nth(line - 1));
     line.and_then(|line| line.trim().strip_prefix("versionRange:"))
         .is_some_and(|value| value.trim_start().starts_with(['*', '>']))
 }
 
-/// A name that may stand in a line of log.
+/// Whether an id may be printed in a log line.
 fn is_printable(id: &str) -> bool {
     id.len() <= 200 && !id.chars().any(char::is_control)
 }
 
-/// Parts a text at its document markers, so that a broken document does not hide its neighbours. A line that begins with
-/// three hyphens and a space, or is nothing else, is a marker wherever it stands (YAML 1.2, 9.1.2).
+/// Splits a text at its document markers, so that an invalid document does not hide the others. A line that begins with
+/// three hyphens and a space, or consists of three hyphens, is always a marker (YAML 1.2, 9.1.2).
 fn split(text: &str) -> Vec<(u64, &str)> {
     let is_marker = |line: &str| {
         line.strip_prefix("---")
@@ -107,19 +107,19 @@ fn split(text: &str) -> Vec<(u64, &str)> {
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         if is_marker(line) {
             parts.push((from_line, &text[from..at]));
-            // What stands behind the marker belongs to the document.
+            // Text after the marker belongs to the document.
             (from, from_line) = (at + 3, number);
         }
         at += line.len();
     }
     parts.push((from_line, &text[from..]));
-    // Neither comments nor directives (`%YAML 1.2`) are a document.
+    // Comments and directives (`%YAML 1.2`) are not documents.
     let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']);
     let holds_something = |part: &&(u64, &str)| part.1.lines().any(is_content);
     parts.iter().filter(holds_something).copied().collect()
 }
 
-/// The lines of a document's values, so that a complaint can name them.
+/// The lines of a document's values, for errors.
 struct Lines(Option<Node>);
 
 struct Node {
@@ -132,7 +132,7 @@ impl Lines {
         Self(serde_saphyr::from_str::<Spanned<Tree>>(text).ok().map(Into::into))
     }
 
-    /// Of a value, or of what holds it where it is missing; from 1.
+    /// The line of a value, or of what contains it if it is missing; from 1.
     fn find(&self, path: &[String]) -> u64 {
         let Some(mut node) = self.0.as_ref() else { return 1 };
         for name in path {
@@ -151,7 +151,7 @@ impl From<Spanned<Tree>> for Node {
     }
 }
 
-/// What a value holds, by name or by position.
+/// The children of a value, by key or index.
 struct Tree(BTreeMap<String, Node>);
 
 impl<'de> Deserialize<'de> for Tree {
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
         let mut children = BTreeMap::new();
         while let Some(name) = entries.next_key::<Spanned<String>>()? {
-            // The line of the key is where people look; that of its value may be one further down.
+            // Users look for the line of the key; its value may be on the next one.
             let Spanned { value, referenced, .. } = name;
             let child: Spanned<Tree> = entries.next_value()?;
             children.insert(value, Node { line: referenced.line(), children: child.value.0 });
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn one_or_many() {
+    fn a_text_has_one_or_many_documents() {
         assert_eq!(places(GOOD), [(1, 1, true)]);
         assert_eq!(
             places(&format!("# a comment\n---\n{GOOD}...\n---\n# nothing\n---\n\n{GOOD}")),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_document_does_not_hide_its_neighbours() {
+    fn an_invalid_document_does_not_hide_the_others() {
         let text = format!("{GOOD}---\nid: [\n---\n{GOOD}");
         assert_eq!(places(&text), [(1, 1, true), (2, 5, false), (3, 8, true)]);
         let complaint = &complaints(&text)[0];
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_name_the_line() {
+    fn errors_name_the_line() {
         let text = "\
 id: a
 stage: Active
@@ -265,21 +265,21 @@ audience:
             complaints(text),
             [
                 "f.yaml:1: document 1 (a): translations: is missing",
-                "f.yaml:6: document 2 (b): stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
-                "f.yaml:7: document 2 (b): date: is no day; write it as `2026-11-01`, without a time",
-                "f.yaml:12: document 2 (b): translations.de.titel: is no key of a message; did you mean `title`?",
+                "f.yaml:6: document 2 (b): stage: is not one of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
+                "f.yaml:7: document 2 (b): date: is not a date; write it as `2026-11-01`, without a time",
+                "f.yaml:12: document 2 (b): translations.de.titel: is not a key of a message; did you mean `title`?",
                 "f.yaml:11: document 2 (b): translations.de.title: is missing",
                 "f.yaml:9: document 2 (b): translations.en.message: is missing",
-                "f.yaml:18: document 2 (b): audience.networks.1: is no network; write it as `10.0.0.0/8` or `2001:db8::/32`",
+                "f.yaml:18: document 2 (b): audience.networks.1: is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`",
             ]
         );
     }
 
     #[test]
-    fn yaml_traps_are_named() {
+    fn common_yaml_mistakes_are_explained() {
         for range in ["*", ">=0.15.0", ">0.15.0,<0.16.0"] {
             let complaint = &complaints(&format!("id: a\nversionRange: {range}\n"))[0];
-            assert_eq!(complaint, "f.yaml:2: document 1: this is not valid YAML; put the range into quotes", "{range}");
+            assert_eq!(complaint, "f.yaml:2: document 1: this is not valid YAML; put the range in quotes", "{range}");
         }
         assert_eq!(complaints("id: a\nid: b\n"), ["f.yaml:2: document 1: the key `id` stands there twice"]);
         assert!(complaints("- a\n")[0].starts_with("f.yaml:1: document 1: got a list"));

@@ -1,4 +1,4 @@
-//! The texts of message files.
+//! Reads message files.
 
 use std::{
     fs::{self, File as Handle},
@@ -9,10 +9,10 @@ use std::{
 use super::source::{Part, Source, Unknown};
 use crate::config::config_maps::CONFIGURATION;
 
-/// Largest file that is read: a ConfigMap holds no more.
+/// Largest file that is read, in bytes; a ConfigMap cannot be larger.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// Reads files, and in folders all `*.yaml` and `*.yml` but `config.yaml`, sorted by name.
+/// Reads files, and in folders all `*.yaml` and `*.yml` except `config.yaml`, sorted by name.
 #[must_use]
 pub fn read(paths: &[PathBuf]) -> Vec<Source> {
     paths
@@ -30,8 +30,8 @@ fn parts(path: &Path) -> io::Result<Vec<Part>> {
     }
     let entries: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     if entries.is_empty() {
-        // Where a volume is not mounted there is an empty folder. A mounted ConfigMap is never quite empty.
-        return Err(io::Error::other("it is an empty folder, as where a volume is not mounted"));
+        // If a volume is not mounted there is an empty folder. A mounted ConfigMap is never entirely empty.
+        return Err(io::Error::other("the folder is empty, maybe because a volume is not mounted"));
     }
     let mut paths: Vec<_> = entries.into_iter().filter(|path| is_message_file(path)).collect();
     paths.sort();
@@ -45,7 +45,7 @@ fn parts(path: &Path) -> io::Result<Vec<Part>> {
     Ok(paths.into_iter().map(part).collect())
 }
 
-/// Whether a file of that name in a folder, or a key of a ConfigMap, holds messages.
+/// Whether a file of this name in a folder, or a key of a ConfigMap, contains messages.
 pub(super) fn is_message_file(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     // kubelet keeps the data of a mounted ConfigMap in hidden folders.
@@ -53,7 +53,7 @@ pub(super) fn is_message_file(path: &Path) -> bool {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    // A pipe or a device would keep the reader waiting.
+    // Reading a pipe or a device would block.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is neither a file nor a folder"));
     }
@@ -72,10 +72,10 @@ mod tests {
     use super::{super::source::Content, *};
 
     #[test]
-    fn a_mounted_config_map() {
+    fn a_mounted_config_map_is_read_without_hidden_folders() {
         let mount = tempfile::tempdir().unwrap();
         let mount = mount.path();
-        // As kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
+        // As kubelet mounts it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
         fs::create_dir(mount.join("..2026_11_24")).unwrap();
         symlink("..2026_11_24", mount.join("..data")).unwrap();
         for name in ["b.yaml", "a.yml", "config.yaml", "notes.txt"] {
@@ -90,11 +90,11 @@ mod tests {
         for name in ["b.yaml", "a.yml"] {
             fs::remove_file(mount.join(name)).unwrap();
         }
-        assert_eq!(read(&[mount.to_owned()])[0].parts, Ok(vec![]), "without messages, and meant");
+        assert_eq!(read(&[mount.to_owned()])[0].parts, Ok(vec![]), "intentionally without messages");
     }
 
     #[test]
-    fn what_cannot_be_read() {
+    fn unreadable_files_and_folders_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("large.yaml"), vec![b' '; 1024 * 1024 + 1]).unwrap();

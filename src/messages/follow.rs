@@ -1,4 +1,4 @@
-//! Keeps the catalogue up to date: sources are read again, the last good state rests in the store.
+//! Keeps the catalogue up to date: sources are read periodically, and the store keeps the last good state.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,12 +31,12 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// A file system that does not answer in this time counts as one that cannot be read.
+/// Timeout for reading files; a file system that does not answer in this time counts as unreadable.
 const LONGEST_READ: Duration = Duration::from_secs(5);
-/// At the start: looks at sources that are different each time.
+/// At start: limit of reads while the sources keep changing.
 const MOST_LOOKS: usize = 10;
 
-/// The catalogue in force; cheap to clone.
+/// The active catalogue; cheap to clone.
 pub type Current = watch::Receiver<Arc<Catalogue>>;
 
 /// Follows the sources of messages.
@@ -47,17 +47,17 @@ pub struct Messages {
     metrics: Arc<Metrics>,
     current: watch::Sender<Arc<Catalogue>>,
     verdicts: watch::Sender<Verdicts>,
-    /// What the catalogue in force was made of.
+    /// The sources of the active catalogue.
     sources: Vec<Source>,
     collection: Collection,
     reading: Option<JoinHandle<Vec<Source>>>,
-    /// What the store is to remember, until it does.
+    /// A snapshot that the store does not have yet.
     unsaved: Option<String>,
     is_save_failing: bool,
 }
 
 impl Messages {
-    /// Without messages until [`Self::begin`].
+    /// Has no messages until [`Self::begin`].
     #[must_use]
     pub fn new(config: watch::Receiver<Loaded>, watched: Watched, store: Store, metrics: Arc<Metrics>) -> Self {
         Self {
@@ -75,23 +75,23 @@ impl Messages {
         }
     }
 
-    /// The catalogue in force, from now on.
+    /// The active catalogue, now and after changes.
     #[must_use]
     pub fn current(&self) -> Current {
         self.current.subscribe()
     }
 
-    /// What becomes of the objects in the cluster, from now on.
+    /// The verdicts on objects of the cluster, now and after changes.
     #[must_use]
     pub fn verdicts(&self) -> watch::Receiver<Verdicts> {
         self.verdicts.subscribe()
     }
 
-    /// Reads the sources for the first time, and gives the API server five seconds. What cannot be read counts as it was when it could: an empty catalogue by
-    /// accident would withdraw every message from every device that pings.
+    /// Reads the sources for the first time, and waits for the API server for up to five seconds. Unreadable sources keep
+    /// their last state: an empty catalogue by accident would withdraw every message from every device that pings.
     ///
     /// # Errors
-    /// Something cannot be read, and the store cannot be asked either: try again.
+    /// A source and the store are unreadable: retry.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         let mut sources = self.read().await;
         for _ in 0..MOST_LOOKS {
@@ -99,7 +99,7 @@ impl Messages {
                 break;
             }
             sleep(PAUSE).await;
-            // Asked before: what comes meanwhile is seen at the next look.
+            // Checked first: changes meanwhile are seen at the next look.
             let is_pending = self.watched.is_pending();
             let again = self.read().await;
             if std::mem::replace(&mut sources, again) == sources && !is_pending {
@@ -118,7 +118,7 @@ impl Messages {
         Ok(())
     }
 
-    /// Runs for ever.
+    /// Runs forever.
     pub async fn follow(mut self) {
         let (mut glimpse, mut ticks) = (Glimpse::default(), looks::ticks());
         loop {
@@ -134,8 +134,8 @@ impl Messages {
 
     async fn read(&mut self) -> Vec<Source> {
         let paths: Vec<PathBuf> = self.config.borrow().messages.files.clone();
-        let unread = || paths.iter().map(|path| Source::unreadable(path, "it does not answer")).collect::<Vec<_>>();
-        // While one reading hangs no other is begun: each would take a thread.
+        let unread = || paths.iter().map(|path| Source::unreadable(path, "it does not respond")).collect::<Vec<_>>();
+        // While a read hangs no other one is started, because each would take a thread.
         let for_these = paths.clone();
         let reading = self.reading.get_or_insert_with(|| spawn_blocking(move || files::read(&for_these)));
         let files = match timeout(LONGEST_READ, reading).await {
@@ -148,13 +148,13 @@ impl Messages {
         self.watched.before(files)
     }
 
-    /// Puts in force what the sources hold, and says what is wrong with them.
+    /// Activates the content of the sources, and logs errors.
     fn publish(&mut self, sources: Vec<Source>, before: &Collection) {
         let collection = Collection::of(&sources, before);
         self.current.send_replace(Arc::new(collection.catalogue()));
         self.verdicts.send_replace(collection.verdicts.clone());
         for complaint in &collection.unreadable {
-            tracing::error!(%complaint, "cannot read messages: those that were there stay in force");
+            tracing::error!(%complaint, "cannot read messages: the previous ones stay active");
         }
         self.tell(&collection, before);
         let (active, rejected) = (collection.active(), collection.rejected.len() + collection.unreadable.len());
@@ -164,13 +164,13 @@ impl Messages {
         if messages + were + rejected > 0 {
             tracing::info!(messages, active, rejected, "messages loaded");
         }
-        // Who has no sources has nothing to remember, and others may share the store.
+        // Without sources there is nothing to save, and another server may share the store.
         self.unsaved = (!sources.is_empty()).then(|| collection.snapshot());
         self.collection = collection;
         self.sources = sources;
     }
 
-    /// Says what is wrong with messages and was not before.
+    /// Logs errors of messages that are new.
     fn tell(&self, collection: &Collection, before: &Collection) {
         let known: BTreeSet<_> = before.rejected.iter().collect();
         let fresh = collection.rejected.iter().filter(|complaints| !known.contains(complaints));
@@ -179,7 +179,7 @@ impl Messages {
             tracing::error!(%complaint, "message rejected: it is left out");
         }
         if let Some(more @ 1..) = fresh.len().checked_sub(MOST_TOLD) {
-            tracing::error!(more, "messages rejected: there are more complaints");
+            tracing::error!(more, "messages rejected: there are more errors");
         }
         let mut by_config_map = BTreeMap::<_, Vec<_>>::new();
         for complaint in fresh {
@@ -195,7 +195,7 @@ impl Messages {
         }
     }
 
-    /// Lets the store remember, if it does not yet; failing, it is tried again at the next look.
+    /// Saves the snapshot in the store, if necessary; after a failure it is retried at the next look.
     async fn save(&mut self) {
         let Some(snapshot) = &self.unsaved else { return };
         match self.store.save_message_snapshot(snapshot).await {
@@ -204,7 +204,7 @@ impl Messages {
                 self.is_save_failing = false;
             }
             Err(error) if !self.is_save_failing => {
-                tracing::warn!(%error, "cannot remember the messages in the store yet");
+                tracing::warn!(%error, "cannot save the messages in the store yet");
                 self.is_save_failing = true;
             }
             Err(_) => {}

@@ -1,7 +1,7 @@
-//! Messages to administrators: from files, ConfigMaps and objects to what each sender gets.
+//! Messages to administrators: from files, ConfigMaps and objects to the reply of each client.
 //!
-//! `files` and `watched` fill each `source`, `documents` makes messages or complaints of texts, `collection` is what all
-//! sources hold together, `catalogue` chooses for a sender, and `follow` keeps it up to date and remembers it in the store.
+//! `files` and `watched` fill each `source`, `documents` parses texts into messages or errors, `collection` combines all
+//! sources, `catalogue` selects the messages for a client, and `follow` keeps it up to date and saves it in the store.
 
 mod catalogue;
 mod collection;

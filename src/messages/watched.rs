@@ -1,4 +1,4 @@
-//! What is followed in the cluster, as sources of messages beside the files.
+//! ConfigMaps and objects of the cluster as sources of messages, in addition to files.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -20,87 +20,87 @@ use crate::{
     domain::message::Stage,
 };
 
-/// For the first answers.
+/// Timeout for the first answers.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The objects together, as `kubectl` names their kind.
+/// The source of all objects, as `kubectl` names their kind.
 const OBJECTS: &str = "kolibrimessage";
 
 /// A message as an object in the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// Tells it from an earlier one of its name.
+    /// Distinguishes it from an earlier one of the same name.
     pub uid: String,
     /// Counts the changes of its `spec`.
     pub generation: i64,
-    /// Changes with every write, of its status too.
+    /// Changes with every write, including writes of the status.
     pub resource_version: String,
-    /// What its author wrote.
+    /// The document.
     pub spec: Arc<Value>,
-    /// What was written about it, `Null` if nothing.
+    /// The status, `Null` if there is none.
     pub status: Value,
 }
 
-/// The objects by name; `None` until the API server has told of them.
+/// The objects by name; `None` until the API server has answered.
 pub type Objects = Option<BTreeMap<String, Object>>;
 
-/// What has become of an object of that generation: a message of a stage, or what is wrong with it.
+/// The result of checking an object of that generation: the stage of a message, or errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Of the object that was read.
     pub uid: String,
     /// Of its `spec`.
     pub generation: i64,
-    /// The message's stage, or all its problems in one text.
+    /// The message's stage, or all its errors in one text.
     pub outcome: Result<Stage, String>,
 }
 
 impl Verdict {
-    /// Whether it is about the object as it is.
+    /// Whether it is about the object in its current version.
     #[must_use]
     pub fn is_about(&self, object: &Object) -> bool {
         self.uid == object.uid && self.generation == object.generation
     }
 }
 
-/// By name of the object.
+/// Verdicts by name of the object.
 pub type Verdicts = BTreeMap<String, Verdict>;
 
-/// What is followed in the cluster; by default nothing.
+/// The sources in the cluster; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Watched {
-    /// ConfigMaps, of which every key but `config.yaml` may hold messages.
+    /// ConfigMaps, in which every key except `config.yaml` may contain messages.
     pub config_maps: Option<watch::Receiver<ConfigMaps>>,
-    /// Objects.
+    /// The objects.
     pub objects: Option<watch::Receiver<Objects>>,
-    /// Of how many the API server has neither told nor refused to tell since the start.
+    /// Number of sources that the API server has neither returned nor denied since the start.
     pub pending: Option<watch::Receiver<usize>>,
-    /// What becomes Events on ConfigMaps.
+    /// Where notices for Events on ConfigMaps are sent.
     pub notices: Option<mpsc::Sender<Notice>>,
 }
 
 impl Watched {
-    /// Tells something about a ConfigMap, if there is anybody to tell.
+    /// Sends a notice about a ConfigMap, if there is a receiver.
     pub fn tell(&self, notice: Notice) {
-        // Full only if the API server has been away for many changes: the log has them all.
+        // Full only if the API server was unreachable for many changes: the log has them all.
         let _ = self.notices.as_ref().map(|notices| notices.try_send(notice));
     }
 
-    /// Waits until the API server has answered about everything, as far as it answers; not for ever.
+    /// Waits until the API server has answered about each source, up to a timeout.
     pub async fn settled(&self) {
         if let Some(pending) = &self.pending {
             let _ = timeout(PATIENCE, pending.clone().wait_for(|pending| *pending == 0)).await;
         }
     }
 
-    /// Whether there is an answer to wait for.
+    /// Whether an answer is pending.
     pub(super) fn is_pending(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| *pending.borrow() > 0)
     }
 
-    /// The sources in the cluster, then the files: of two messages with one id the first stays.
+    /// The sources in the cluster, then the files: of two messages with the same id the first one wins.
     ///
-    /// A folder that is named as a ConfigMap is the mounted copy of that one. It stands for it until the API server has
-    /// told of it, and counts as empty after.
+    /// A folder with the name of a ConfigMap is its mounted copy. It is used until the API server has returned the ConfigMap,
+    /// and counts as empty from then on.
     pub(super) fn before(&self, mut files: Vec<Source>) -> Vec<Source> {
         let mut sources = Vec::new();
         if let Some(objects) = &self.objects {
@@ -159,14 +159,14 @@ mod tests {
         Source { path: path.into(), parts: Ok(vec![Part::text(Path::new(path).join("a.yaml"), Ok(String::new()))]) }
     }
 
-    /// Paths of the sources, with how many parts each has, or that they are not known.
+    /// Paths of the sources, with their number of parts, or that they are unknown.
     fn shown(sources: &[Source]) -> Vec<String> {
         let parts = |source: &Source| source.parts.as_ref().map_or("?".into(), |parts| parts.len().to_string());
         sources.iter().map(|source| format!("{} {}", source.path.display(), parts(source))).collect()
     }
 
     #[test]
-    fn a_mounted_copy_stands_in_until_the_config_map_is_seen() {
+    fn a_mounted_copy_is_used_until_the_config_map_is_known() {
         let sender = watch::Sender::new(ConfigMaps::named(vec!["live".into(), "more".into()]));
         let watched = Watched { config_maps: Some(sender.subscribe()), ..Watched::default() };
         let files = || vec![folder("/etc/n/live"), folder("/etc/n/own")];
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_come_first() {
+    fn objects_precede_config_maps_and_files() {
         let sender = watch::Sender::new(None);
         let watched = Watched { objects: Some(sender.subscribe()), ..Watched::default() };
         assert_eq!(shown(&watched.before(vec![folder("m")])), ["kolibrimessage ?", "m 1"]);

@@ -1,7 +1,7 @@
-//! Finished spans on their way to the collector: the SDK's queue and thread, and what is said when the collector is away.
+//! Exports finished spans to the collector: the SDK's queue and thread, and log lines about an unreachable collector.
 //!
-//! gRPC has a runtime of its own, so that spans are still sent when the server's has ended, and so that a slow collector takes no
-//! time of a request. What the queue does not hold is dropped.
+//! gRPC has its own runtime, so that spans are still sent after the server's runtime has ended, and a slow collector does not
+//! delay requests. Spans that do not fit into the queue are dropped.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,43 +24,43 @@ use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use super::traces::TARGET;
 
-/// Spans that may wait; some 2 MB.
+/// Capacity of the queue in spans; some 2 MB.
 const QUEUE: usize = 4096;
-/// Spans of one message to the collector.
+/// Largest number of spans in one request to the collector.
 const BATCH: usize = 512;
-/// From a span's end to its way to the collector, unless a batch is full.
+/// Delay from the end of a span to its export, unless a batch is full.
 const DELAY: Duration = Duration::from_secs(1);
-/// The collector's time for one message.
+/// Timeout of one request to the collector.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Time for what is left at the end.
+/// Timeout for the remaining spans at shutdown.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// The way to the collector; dropped, it sends what is left, within a short time.
+/// The exporter; sends the remaining spans when dropped, within a short time.
 #[derive(Debug)]
 pub struct Delivery {
     provider: SdkTracerProvider,
     runtime: Option<Runtime>,
 }
 
-/// Why spans cannot be sent.
+/// Why spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// Of the address or of the variables `OTEL_EXPORTER_OTLP_*`.
-    #[error("the way to the collector of traces is not configured well")]
+    /// The URL or the variables `OTEL_EXPORTER_OTLP_*` are invalid.
+    #[error("the configuration of the trace collector is invalid")]
     Exporter(#[from] ExporterBuildError),
-    /// Of the system.
-    #[error("the thread that sends traces cannot be started")]
+    /// The thread cannot be started.
+    #[error("cannot start the thread that sends traces")]
     Thread(#[from] std::io::Error),
 }
 
 impl Delivery {
-    /// Starts the threads; whether the collector is there does not matter.
+    /// Starts the threads; the collector need not be reachable.
     ///
     /// # Errors
     /// See [`DeliveryError`].
     pub fn start(endpoint: &str, resource: Resource) -> Result<Self, DeliveryError> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("traces").enable_all().build()?;
-        // What it is built in, gRPC runs in.
+        // gRPC runs in the runtime in which it is built.
         let entered = runtime.enter();
         let builder = Exporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(ANSWER);
         let exporter = if endpoint.starts_with("https:") {
@@ -76,7 +76,7 @@ impl Delivery {
         let exporter = Told { exporter, is_reachable: AtomicBool::new(true), dropped: AtomicU64::new(0) };
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
         let provider = SdkTracerProvider::builder()
-            // Not by the variables of OpenTelemetry: what exists is sampled, see `Traces::request`.
+            // Ignores OpenTelemetry's variables: every existing span is sampled, see `Traces::request`.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource)
             .with_span_processor(processor)
@@ -85,7 +85,7 @@ impl Delivery {
         Ok(Self { provider, runtime: Some(runtime) })
     }
 
-    /// What makes spans of OpenTelemetry of our own.
+    /// The layer that exports our spans.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         layer(&self.provider)
     }
@@ -93,7 +93,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        // A collector that does not answer is not waited for.
+        // Does not wait for a collector that does not respond.
         let _ = self.provider.shutdown_with_timeout(FLUSH);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -101,7 +101,7 @@ impl Drop for Delivery {
     }
 }
 
-/// Takes the spans with our target, and no event: a library's span may hold an address, an event anything.
+/// Exports spans with our target, and no events: spans of libraries may contain addresses, and events any text.
 pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S> {
     let ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
     tracing_opentelemetry::layer()
@@ -114,7 +114,7 @@ pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(provider: &SdkTracer
         .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
 }
 
-/// Says once that the collector is away, and once that it is back.
+/// Logs once that the collector is unreachable, and once that it is back.
 #[derive(Debug)]
 struct Told {
     exporter: Exporter,
@@ -129,7 +129,7 @@ impl SpanExporter for Told {
         if let Err(problem) = &result {
             self.dropped.fetch_add(count, Ordering::Relaxed);
             if self.is_reachable.swap(false, Ordering::Relaxed) {
-                tracing::warn!(%problem, "cannot deliver traces: they are dropped until the collector takes them");
+                tracing::warn!(%problem, "cannot deliver traces: they are dropped until the collector accepts them");
             }
         } else if !self.is_reachable.swap(true, Ordering::Relaxed) {
             let spans_dropped = self.dropped.swap(0, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! Every metric once; its doc comment is its HELP text.
+//! All metrics; the doc comment of each is its HELP text.
 //!
-//! No label takes a value from a client, unless it is on a fixed list.
+//! No label has a value from a client, unless it is on a fixed list.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::domain::period::Grain;
 
 const PREFIX: &str = "nutritionfacts";
 
-/// From 100 µs to some seconds: a commit takes milliseconds, a client waits 60 s.
+/// From 100 µs to some seconds: a commit takes milliseconds, and clients wait 60 s.
 const SECONDS: [f64; 14] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const ROWS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
-/// Reports of an unknown kind, as no label takes a value from a client: what a newer Kolibri is said to send, anything else in the
-/// form of its paths, and what scanners try.
+/// Kinds of unknown reports, a fixed list: a report that a newer Kolibri may send, any other path in the form of Kolibri's,
+/// and requests of scanners.
 pub const UNKNOWN_KINDS: [&str; 3] = ["error_report", "other", "scan"];
 
 /// Where unknown keys are found.
 const UNKNOWN_PLACES: [&str; 4] = ["pingback", "statistics", "channel", "facility"];
 
-/// What becomes of a report.
+/// Outcomes of a report.
 const OUTCOMES: [&str; 7] = ["stored", "set_aside", "expired", "limited", "invalid", "too_large", "unavailable"];
 
 trait Metric: Sized + Clone + Collector + 'static {
@@ -69,7 +69,7 @@ impl Metric for HistogramVec {
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $name:ident: $type:ty $([$($label:literal),*])? $({$buckets:expr})?,)+) => {
-        /// All metrics, handed to whoever has something to count.
+        /// All metrics.
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
@@ -77,7 +77,7 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            /// Name, type, labels and meaning of each, for the documentation.
+            /// Name, type, labels and HELP text of each, for the documentation.
             pub const ALL: &[(&str, &str, &[&str], &str)] = &[
                 $((
                     concat!("nutritionfacts_", stringify!($name)),
@@ -105,37 +105,37 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// 1, labelled with the version and revision of this build.
+    /// Always 1; the labels are the version and revision of this build.
     build_info: IntGaugeVec ["version", "revision"],
-    /// Requests answered; probes too. Unknown methods are `other`, unknown paths `unmatched`.
+    /// Requests answered, including probes. Unknown methods are `other`, unknown paths `unmatched`.
     http_requests_total: IntCounterVec ["listener", "route", "method", "status"],
-    /// From a request's header to the end of its reply.
+    /// Time from a request's header to the end of its reply.
     http_request_duration_seconds: HistogramVec ["route"] {SECONDS},
     /// Open connections.
     http_connections: IntGaugeVec ["listener"],
-    /// Pingbacks by what became of them: `stored`, `set_aside` (the store refuses the row), `expired` (older than the retention, not stored), `limited` (too many of one installation within the hour, not stored), `invalid`, `too_large` or `unavailable` (503).
+    /// Pingbacks by outcome: `stored`, `set_aside` (the store rejects the row), `expired` (older than the retention, not stored), `limited` (too many of one installation within the hour, not stored), `invalid`, `too_large` or `unavailable` (503).
     pingbacks_total: IntCounterVec ["outcome"],
-    /// Statistics reports by what became of them.
+    /// Statistics reports by outcome.
     statistics_total: IntCounterVec ["outcome"],
-    /// Pingbacks that were kept, by release line of Kolibri; `other` where the version cannot be read.
+    /// Pingbacks that were stored, by release line of Kolibri; `other` if the version cannot be read.
     pingbacks_by_release_total: IntCounterVec ["release"],
     /// Rows waiting for a commit.
     ingest_queue_rows: IntGauge,
-    /// Rows that may wait for a commit; beyond, clients get 503.
+    /// Rows that may wait for a commit; above this, clients get 503.
     ingest_queue_capacity_rows: IntGauge,
-    /// Rows of one commit.
+    /// Rows per commit.
     ingest_batch_rows: Histogram {ROWS},
-    /// One commit, from its first statement to its end.
+    /// Duration of a commit, from its first statement to its end.
     store_commit_duration_seconds: HistogramVec ["store"] {SECONDS},
-    /// Failed writes: `unavailable`, `rejected` (a row that the store refuses was among them), `retried`, `timeout`.
+    /// Failed writes: `unavailable`, `rejected` (the store rejects at least one row), `retried`, `timeout`.
     store_errors_total: IntCounterVec ["store", "class"],
-    /// Whether the store takes rows.
+    /// Whether the store accepts rows.
     store_up: IntGaugeVec ["store"],
-    /// Connections to the database, `idle` or `used`, as the last probe found them.
+    /// Connections to the database, `idle` or `used`, at the last probe.
     store_connections: IntGaugeVec ["state"],
-    /// Whole months after the present one that have their partition; PostgreSQL only.
+    /// Complete months after the current one that have a partition; PostgreSQL only.
     store_months_ahead: IntGaugeVec ["store"],
-    /// Size of the log beside the embedded store's database, which is copied into that; 0 with PostgreSQL.
+    /// Size of the write-ahead log of the embedded store; 0 with PostgreSQL.
     store_log_size_bytes: IntGaugeVec ["store"],
     /// Free bytes of the volume that the embedded store is on.
     store_volume_free_bytes: IntGaugeVec ["store"],
@@ -143,47 +143,47 @@ metrics! {
     store_volume_size_bytes: IntGaugeVec ["store"],
     /// How far this process's clock is ahead of the database's, in seconds; 0 with the embedded store.
     store_clock_ahead_seconds: IntGaugeVec ["store"],
-    /// Rows that this process has digested: from them follow installations, versions, usage, and the periods to be counted.
+    /// Rows digested by this process, from which installations, versions, usage, and periods to count are derived.
     digest_rows_total: IntCounterVec ["store"],
-    /// Batches of rows that are not digested yet, whoever wrote them.
+    /// Batches of rows that are not digested yet, from all servers.
     digest_waiting_batches: IntGaugeVec ["store"],
-    /// For how long the oldest of them has been waiting, by the database's clock.
+    /// Age of the oldest of these batches, by the database's clock.
     digest_oldest_age_seconds: IntGaugeVec ["store"],
-    /// Days, weeks and months counted by this process: `counted`, `failed` (tried again later).
+    /// Days, weeks and months counted by this process: `counted`, `failed` (retried later).
     periods_counted_total: IntCounterVec ["grain", "result"],
-    /// Lines of the log that were dropped, as the lines before them were not read in time.
+    /// Log lines that were dropped, because earlier lines were not read in time.
     log_lines_dropped_total: IntCounter,
-    /// What is posted below `/api/` to a path that is not known here, answered 404: `error_report`, `other` in the form of Kolibri's paths, or `scan`.
+    /// Requests that post to an unknown path below `/api/` and get 404: `error_report`, `other` in the form of Kolibri's paths, or `scan`.
     unknown_reports_total: IntCounterVec ["kind"],
-    /// Keys that are not known here, in reports that were answered with success: of a `pingback`, of `statistics`, or of an entry for a `channel` or a `facility`. They are in the column `extra`.
+    /// Unknown keys in acknowledged reports: of a `pingback`, of `statistics`, or of an entry for a `channel` or a `facility`. They are in the column `extra`.
     unknown_keys_total: IntCounterVec ["place"],
-    /// 1, labelled with the hash of the effective configuration (of its redacted values).
+    /// Always 1; the label is the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
-    /// Whether the last change of the configuration was taken over; if not, the last good one is in force.
+    /// Whether the last change of the configuration was applied; if not, the last good one is active.
     config_last_reload_successful: IntGauge,
-    /// When the last change was taken over, or the program started; seconds since 1970.
+    /// Time when the last change was applied, or the program started; seconds since 1970.
     config_last_reload_success_timestamp_seconds: IntGauge,
-    /// Changes of the configuration by where they were made and what became of them: `applied`, `rejected`, `restart_needed`.
+    /// Changes of the configuration by source and result: `applied`, `rejected`, `restart_needed`.
     config_reloads_total: IntCounterVec ["source", "result"],
-    /// Messages that are sent to all of their audience.
+    /// Messages that are sent to their whole audience.
     messages_active: IntGauge,
-    /// Whether what is followed in the cluster is up to date: `configmap/NAME` or `kolibrimessages`.
+    /// Whether each source in the cluster is followed: `configmap/NAME` or `kolibrimessages`.
     config_watch_up: IntGaugeVec ["source"],
-    /// Whether this process is the one that does what one has to do: 1 for one of all that share a database.
+    /// Whether this process is the leader: 1 for one of all that share a database.
     leader: IntGauge,
-    /// Messages that are left out, as clients cannot read them or another one has their id, and files of messages that cannot be read.
+    /// Messages that are left out, because clients cannot read them or another one has the same id, and message files that cannot be read.
     messages_rejected: IntGauge,
 }
 
 impl Metrics {
-    /// Registers all of them.
+    /// Registers all metrics.
     ///
     /// # Panics
-    /// Two metrics have the same name, or one an invalid name: any test would show it.
+    /// Two metrics have the same name, or a name is invalid: any test would show it.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let metrics = Self::register().expect("metric names are valid and differ");
-        // Series that are there before their first event, so that a rate sees it.
+        // Creates series before their first event, so that a rate sees it.
         for outcome in OUTCOMES {
             metrics.pingbacks_total.with_label_values(&[outcome]);
             metrics.statistics_total.with_label_values(&[outcome]);
@@ -207,7 +207,7 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// The same for the series of the store in use, by its kind.
+    /// Creates the series of the store in use, by its kind.
     pub fn begin_store(&self, kind: &str) {
         for class in ["unavailable", "rejected", "retried", "timeout"] {
             self.store_errors_total.with_label_values(&[kind, class]);
@@ -224,23 +224,23 @@ impl Metrics {
         }
     }
 
-    /// Counts a pingback by its release line: `0.N`, else `other`.
+    /// Counts a pingback by its release line: `0.N`, or `other`.
     pub fn count_release(&self, line: Option<usize>) {
         let release = line.map_or_else(|| "other".to_owned(), |line| format!("0.{line}"));
         self.pingbacks_by_release_total.with_label_values(&[&release]).inc();
     }
 
-    /// Counts keys that nobody knows, in a report of this kind or in its entries.
+    /// Counts unknown keys in a report of this kind or in its entries.
     pub fn count_unknown_keys(&self, place: &str, keys: usize) {
         if keys > 0 {
             self.unknown_keys_total.with_label_values(&[place]).inc_by(u64::try_from(keys).unwrap_or(u64::MAX));
         }
     }
 
-    /// All of them in the text format of Prometheus.
+    /// All metrics in the text format of Prometheus.
     ///
     /// # Errors
-    /// The encoder fails, which it does only for metrics without a name.
+    /// The encoder fails, which happens only for metrics without a name.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::with_capacity(32 * 1024);
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

@@ -1,4 +1,4 @@
-//! How we are seen: logs, metrics and traces.
+//! Logs, metrics and traces.
 
 pub mod delivery;
 pub mod metrics;
@@ -27,24 +27,24 @@ use self::{
 };
 use crate::config::sections;
 
-/// Logs and traces of the process; dropped, it sends the last spans.
+/// Logs and traces of the process; sends the last spans when dropped.
 pub struct Telemetry {
-    /// Changes what is running.
+    /// Changes settings at run time.
     pub controls: Controls,
     /// Whether each line is a JSON object.
     pub is_json: bool,
-    // Before the lines, as it may have something to say.
+    // Dropped before the log, because it may log.
     _delivery: Option<Delivery>,
     _lines: WorkerGuard,
 }
 
-/// Lines that wait to be written, some hundred bytes each.
+/// Capacity of the queue of log lines, some hundred bytes each.
 const MOST_LINES: usize = 10_000;
 
-/// Changes which lines are logged.
+/// Changes the filter of log lines.
 type LogFilter = reload::Handle<EnvFilter, tracing_subscriber::Registry>;
 
-/// Changes logs and traces of the running process; cheap to clone.
+/// Changes logs and traces at run time; cheap to clone.
 #[derive(Clone)]
 pub struct Controls {
     filter: LogFilter,
@@ -54,20 +54,20 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// Takes the live keys over; the loader has checked that they can be read.
+    /// Applies live keys; the loader has validated them.
     pub fn set(&self, telemetry: &sections::Telemetry) {
         let _ = self.filter.reload(filter(&telemetry.log));
         self.traces.set_sample_ratio(telemetry.tracing.sample_ratio);
     }
 
-    /// Lines of the log that were thrown away since the start, as nobody read those before.
+    /// Number of log lines dropped since the start, because earlier lines were not read in time.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         self.dropped.dropped_lines() as u64
     }
 }
 
-/// The log as it runs; dropped, it waits a moment for the last lines.
+/// The running log; waits a moment for the last lines when dropped.
 pub struct Log {
     /// Whether each line is a JSON object.
     pub is_json: bool,
@@ -76,12 +76,12 @@ pub struct Log {
     lines: WorkerGuard,
 }
 
-/// Starts the process's logs, to standard error, and its traces, if a collector is configured.
+/// Starts the process's logs, on stderr, and its traces, if a collector is configured.
 ///
-/// Logs are text, with colours, on a terminal; one JSON object a line otherwise.
+/// Logs are coloured text on a terminal, and one JSON object per line otherwise.
 ///
 /// # Errors
-/// Traces cannot be sent the way that is configured. A collector that is away is no error.
+/// The configuration of traces is invalid. An unreachable collector is not an error.
 pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError> {
     let sections::Tracing { endpoint, sample_ratio } = &telemetry.tracing;
     let delivery = endpoint.as_ref().map(|endpoint| Delivery::start(endpoint, resource())).transpose()?;
@@ -93,14 +93,14 @@ pub fn start(telemetry: &sections::Telemetry) -> Result<Telemetry, DeliveryError
     Ok(Telemetry { controls: Controls { filter, dropped, traces }, is_json, _lines: lines, _delivery: delivery })
 }
 
-/// The filter, never with the notices of PostgreSQL, which quote rows (docs/privacy.md), nor with the Kubernetes client: it
-/// logs each failure, also of the hundredth try, and bodies that it cannot read.
+/// The filter. Always excludes notices of PostgreSQL, which quote rows (docs/privacy.md), and the Kubernetes client, which
+/// logs every failed attempt, and bodies that it cannot parse.
 fn filter(log: &sections::Log) -> EnvFilter {
     EnvFilter::new(format!("{},sqlx::postgres::notice=off,kube_client=off", log.filter))
 }
 
-/// Starts the process's logs. They are written by a thread of their own: a pipe that nobody reads stops nothing, and what does not
-/// find room is counted instead.
+/// Starts the process's logs. A separate thread writes them: a pipe that nobody reads blocks nothing, and lines that do not
+/// fit into the queue are counted instead.
 #[must_use]
 pub fn start_log(log: &sections::Log) -> Log {
     begin(log, None)
@@ -123,13 +123,13 @@ fn begin(log: &sections::Log, delivery: Option<&Delivery>) -> Log {
     } else {
         lines.with_ansi(terminal).boxed()
     };
-    // Spans are for the collector alone. What only asks whether a line would be written is neither span nor event. Without the hint
-    // every library's spans would be made, down to the finest.
+    // Spans are only for the collector. Checks of whether a line would be written are neither spans nor events. Without the
+    // hint, all spans of all libraries would be created.
     let no_spans = filter_fn(|metadata: &Metadata<'_>| !metadata.is_span());
     let lines = lines.with_filter(filter.and(no_spans.with_max_level_hint(LevelFilter::TRACE)));
     let registry = tracing_subscriber::registry().with(lines);
-    // A second start in one process (tests) keeps the first. No layer rather than one that is `None`: beside a layer without a
-    // filter, whoever asks and then writes loses the line.
+    // A second start in one process (tests) keeps the first one. No layer instead of `None`: with a layer without a filter
+    // beside it, lines are lost if a caller checks first whether they are enabled.
     let _ = match delivery {
         Some(delivery) => registry.with(delivery.layer()).try_init(),
         None => registry.try_init(),
@@ -137,7 +137,7 @@ fn begin(log: &sections::Log, delivery: Option<&Delivery>) -> Log {
     Log { is_json, filter: handle, dropped, lines: guard }
 }
 
-/// Who sends the traces. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are read by OpenTelemetry itself.
+/// The resource of the traces. OpenTelemetry itself reads `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
 fn resource() -> Resource {
     let found = || Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
     let resource = found().build();

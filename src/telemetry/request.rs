@@ -1,4 +1,4 @@
-//! What names a request in logs and traces.
+//! The identity of a request in logs and traces.
 
 use std::{fmt, sync::Arc};
 
@@ -6,20 +6,20 @@ use tracing::Span;
 
 use super::traces;
 
-/// Longest id that is taken over from a request.
+/// Longest id that is accepted from a request.
 const MAX_ID: usize = 64;
 
-/// Names one request; cheap to clone.
+/// Identifies one request; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Named {
-    /// In log lines.
+    /// The id in log lines.
     pub id: RequestId,
     /// Its span, if it is traced.
     pub span: Span,
 }
 
 impl Named {
-    /// The trace's id as a log line shows it.
+    /// The trace id for log lines.
     #[must_use]
     pub fn trace_id(&self) -> Option<tracing::field::DisplayValue<impl fmt::Display + use<>>> {
         traces::id(&self.span).map(tracing::field::display)
@@ -29,14 +29,14 @@ impl Named {
 /// The id of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestId {
-    /// The sender's or its proxy's: at most 64 letters, digits and hyphens.
+    /// From the client or its proxy: at most 64 letters, digits and hyphens.
     Sent(Arc<str>),
-    /// Made here, and only written out where it is shown.
+    /// Generated here, and formatted only where it is shown.
     Made(u64),
 }
 
 impl RequestId {
-    /// What was sent if it is short and plain, else a new one: a line of the log must not hold a stranger's text.
+    /// Takes the id from the request if it is short and plain, otherwise a new one: log lines must not contain untrusted text.
     #[must_use]
     pub fn new(sent: Option<&str>) -> Self {
         let is_plain = |id: &&str| {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_short_and_plain_id_is_taken_over() {
+    fn only_a_short_and_plain_id_is_accepted() {
         let longest = "a".repeat(MAX_ID);
         for sent in ["1", "5f3a-00C", &longest] {
             assert_eq!(RequestId::new(Some(sent)).to_string(), sent);

@@ -1,19 +1,19 @@
-//! Equal problems in great number: the first is told, the others are summed up, one line a minute.
+//! Repeated problems: the first one is logged, the others are summed up in one line per minute.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-/// Between the first line and the first sum, and between two sums.
+/// Interval between the first line and the first sum, and between two sums.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// One kind of problem; clones share the count. `Some` while a storm goes on.
+/// One kind of problem; clones share the count. `Some` during a storm.
 #[derive(Debug, Clone, Default)]
 pub struct Storm(Arc<Mutex<Option<u64>>>);
 
 impl Storm {
-    /// Counts a problem; true: tell it. The others are handed to `sum` in a minute, with their number, and so on until a
+    /// Counts a problem; returns whether to log it. The number of others is passed to `sum` once a minute, until a
     /// minute passes without any.
     ///
     /// # Panics
@@ -35,7 +35,7 @@ impl Storm {
         begins
     }
 
-    /// One more; true if it is the first.
+    /// Adds one; returns whether it is the first.
     fn count(&self) -> bool {
         let mut more = self.more();
         if let Some(more) = more.as_mut() {
@@ -46,7 +46,7 @@ impl Storm {
         true
     }
 
-    /// What an interval brought; if nothing, the storm is over.
+    /// The number in this interval; `None` if the storm is over.
     fn turn(&self) -> Option<u64> {
         let mut more = self.more();
         let count = more.filter(|count| *count > 0);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_and_the_others_summed_up() {
+    fn the_first_problem_is_logged_and_the_others_are_summed_up() {
         let storm = Storm::default();
         let told = |times: u32| (0..times).filter(|_| storm.count()).count();
         assert_eq!((told(1000), storm.turn()), (1, Some(999)));

@@ -1,7 +1,7 @@
-//! Traces: one of each sampled request, with spans of OpenTelemetry's semantic conventions for HTTP servers.
+//! Traces: one per sampled request, with spans by OpenTelemetry's semantic conventions for HTTP servers.
 //!
-//! Whether a request is sampled is decided before there is a span, so that the others cost nothing. No span holds anything that a
-//! client chose but the ids of its `traceparent`; its `tracestate` and `baggage` are text of a stranger, and are left out.
+//! Sampling is decided before a span exists, so that other requests cost nothing. Spans contain no text from the client
+//! except the ids of `traceparent`; its `tracestate` and `baggage` are untrusted text and are ignored.
 
 use std::{
     collections::HashMap,
@@ -24,15 +24,15 @@ use tracing::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The target of the spans that a collector gets; all others stay here.
+/// The target of spans for the collector; all others are not exported.
 pub const TARGET: &str = "nutritionfacts::span";
 
-/// Decides which requests are traced: none where no collector is configured; cheap to clone.
+/// Decides which requests are traced; none without a collector; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Ratio>);
 
 impl Traces {
-    /// Of a server with a collector.
+    /// For a server with a collector.
     #[must_use]
     pub fn new(sample_ratio: f64) -> Self {
         let traces = Self(Some(Ratio::default()));
@@ -40,15 +40,15 @@ impl Traces {
         traces
     }
 
-    /// Changes the share of requests that are traced; 0: none, whatever their clients wish.
+    /// Changes the share of requests that are traced; 0: none, even if the client requests it.
     pub fn set_sample_ratio(&self, ratio: f64) {
         if let Some(shared) = &self.0 {
             shared.set(ratio);
         }
     }
 
-    /// Begins the span of a request, [`Span::none`] if it is not sampled; `traceparent` as its client wrote it. It ends when all
-    /// that hold it have let it go.
+    /// Begins the span of a request, or [`Span::none`] if it is not sampled; `traceparent` as the client sent it. It ends when
+    /// all its clones are dropped.
     #[must_use]
     pub fn request(&self, traceparent: Option<&str>, method: &'static str, route: Option<&'static str>) -> Span {
         let ratio = self.0.as_ref().map_or(0.0, Ratio::get);
@@ -63,7 +63,7 @@ impl Traces {
         if !is_sampled {
             return Span::none();
         }
-        // Names that OpenTelemetry gives to a method that it does not know.
+        // OpenTelemetry's names for an unknown method.
         let (verb, method) = if method == "other" { ("HTTP", "_OTHER") } else { (method, method) };
         let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
         let span = info_span!(
@@ -80,14 +80,14 @@ impl Traces {
             "error.type" = Empty,
         );
         if let Some(parent) = parent {
-            // Fails only where the layer is missing (tests).
+            // Fails only if the layer is missing (tests).
             let _ = span.set_parent(parent);
         }
         span
     }
 }
 
-/// The client's context.
+/// The context from the client.
 fn continued(traceparent: &str) -> Context {
     let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
@@ -99,7 +99,7 @@ pub fn id(request: &Span) -> Option<TraceId> {
     (!request.is_none()).then(|| request.context().span().span_context().trace_id())
 }
 
-/// Notes in a request's span what was answered.
+/// Records the status of the reply in a request's span.
 pub fn answered(request: &Span, status: u16) {
     request.record("http.response.status_code", i64::from(status));
     if status >= 500 {
@@ -108,7 +108,7 @@ pub fn answered(request: &Span, status: u16) {
     }
 }
 
-/// The time in the queue begins.
+/// Begins the span of the time in the queue.
 #[must_use]
 pub fn queue_wait(request: &Span) -> Span {
     if request.is_none() {
@@ -117,7 +117,7 @@ pub fn queue_wait(request: &Span) -> Span {
     info_span!(target: TARGET, parent: request, "queue wait", nutritionfacts.outcome = Empty, otel.status_code = Empty)
 }
 
-/// A commit begins that this request waits for, one of `rows`. Each request has a span of its own for it, so that its trace is whole.
+/// Begins the span of a commit of `rows`, for one request that waits for it. Each request has its own, so that its trace is complete.
 #[must_use]
 pub fn commit(request: &Span, store: &'static str, rows: usize) -> Span {
     if request.is_none() {
@@ -135,7 +135,7 @@ pub fn commit(request: &Span, store: &'static str, rows: usize) -> Span {
     )
 }
 
-/// Notes in the span of a wait or a commit what came of it, as in `pingbacks_total`.
+/// Records the outcome in the span of a wait or a commit, as in `pingbacks_total`.
 pub fn ended(stage: &Span, outcome: &'static str) {
     stage.record("nutritionfacts.outcome", outcome);
     if outcome == "unavailable" {
@@ -143,7 +143,7 @@ pub fn ended(stage: &Span, outcome: &'static str) {
     }
 }
 
-/// The share of traces that begin here and are sampled; can change at any time.
+/// The share of new traces that are sampled; can change at any time.
 #[derive(Debug, Clone, Default)]
 struct Ratio(Arc<AtomicU64>);
 
@@ -166,7 +166,7 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-";
 
-    /// With the layer, and without an exporter.
+    /// With the layer, but without an exporter.
     fn with_layer<T>(run: impl FnOnce() -> T) -> T {
         let provider = SdkTracerProvider::builder().build();
         let subscriber = tracing_subscriber::registry().with(crate::telemetry::delivery::layer(&provider));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_decides_and_otherwise_the_ratio() {
+    fn the_client_decides_or_else_the_ratio() {
         with_layer(|| {
             let traces = Traces::new(0.5);
             let (yes, no) = (format!("{PARENT}01"), format!("{PARENT}00"));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_of_the_client_goes_on() {
+    fn the_trace_of_the_client_is_continued() {
         with_layer(|| {
             let traces = Traces::new(1.0);
             let request = traces.request(Some(&format!("{PARENT}01")), "POST", Some("/"));

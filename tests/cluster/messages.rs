@@ -85,7 +85,7 @@ fn objects_config_maps_and_files_form_one_catalogue() {
     let server = install.setup().set(&format!("messages.files=[{}]", file.display())).start();
     eventually("all of them", || (messages(&server) == ["from-a-file", "from-a-map", "in-both"]).then_some(()));
     install.wait_for("Published", "in-both");
-    said(&server, "document 2 (in-both): id: is that of a message in kolibrimessage/in-both; give it another");
+    said(&server, "document 2 (in-both): id: is already used by a message in kolibrimessage/in-both; use another one");
     install.namespace.kubectl(&["delete", "kmsg/in-both"], "").unwrap();
     let title = || {
         let reply = ping(&server).json();

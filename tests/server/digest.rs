@@ -96,7 +96,7 @@ fn killed_in_the_middle_of_many_steps(setup: &Setup) {
             });
         }
     });
-    eventually("it is told", || server.log.text().contains("a batch cannot be digested").then_some(()));
+    eventually("it is told", || server.log.text().contains("cannot digest a batch").then_some(()));
     server.assert_well();
     let setup = server.kill();
     let mut rows = Rows::open(&setup.url);

@@ -179,7 +179,7 @@ fn shared() -> Value {
             &format!("^{}$", NOT_AN_OBJECT.replace('.', "\\.")),
         ),
         "TooSlow": plain("The body did not arrive within `http.body_timeout`; the connection is closed.", "^The body came too slowly\\.$"),
-        "TryAgain": plain("It cannot be kept now; nothing of it is.", "^Please try again later\\.$"),
+        "TryAgain": plain("The report cannot be stored now; nothing of it was stored.", "^Please try again later\\.$"),
         "Malformed": empty("Malformed HTTP; the connection is closed."),
         "OtherMethod": {
             "description": "The request has another method; the body is empty.",

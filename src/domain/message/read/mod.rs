@@ -151,7 +151,7 @@ impl Problems {
         if let Some((_, stage)) = found {
             return Some(*stage);
         }
-        let problem = Problem::new(&["stage"], "is none of `Draft`, `Staged`, `Active`, `Withdrawn`");
+        let problem = Problem::new(&["stage"], "is not one of `Draft`, `Staged`, `Active`, `Withdrawn`");
         let meant = value.as_str().and_then(|text| nearest(text, STAGES.iter().map(|(name, _)| *name)));
         self.complain(match meant {
             Some(meant) => problem.remedy(format!("did you mean `{meant}`?")),

@@ -44,9 +44,9 @@ fn every_violation_has_its_error() {
         (
             "/stage",
             json!("active"),
-            "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
+            "stage: is not one of `Draft`, `Staged`, `Active`, `Withdrawn`; did you mean `Active`?",
         ),
-        ("/stage", json!(null), "stage: is none of `Draft`, `Staged`, `Active`, `Withdrawn`"),
+        ("/stage", json!(null), "stage: is not one of `Draft`, `Staged`, `Active`, `Withdrawn`"),
         ("/versionRange", json!(""), "versionRange: is empty; leave the key out or write `*` for all versions"),
         ("/versionRange", json!(null), "versionRange: got nothing, allowed is text; leave the key out"),
         (

@@ -1,7 +1,7 @@
-//! The connections to PostgreSQL that are kept.
+//! The pool of connections to PostgreSQL.
 //!
-//! Not sqlx's pool: that one logs texts of database errors, asks twice per use whether the connection is alive, and
-//! keeps a caller waiting while the server refuses connections (docs/decisions/0012-own-connections.md).
+//! Not sqlx's pool: that one logs texts of database errors, checks twice per use whether the connection is alive, and
+//! lets callers wait while the server refuses connections (docs/decisions/0012-own-connections.md).
 
 use std::{
     ops::{Deref, DerefMut},
@@ -20,18 +20,18 @@ use super::{
     server::Server,
 };
 
-/// A connection that rested longer is asked whether it is alive, so that a busy server never asks.
+/// A connection that was idle longer is checked before use; on a busy server no check is needed.
 const REST: Duration = Duration::from_secs(1);
-/// How long that answer is waited for: after a silent cut of the network there is none, and a ping waits.
+/// Timeout of that check: after a silent network failure there is no answer, and a ping waits.
 const ALIVE: Duration = Duration::from_secs(1);
-/// One that rested longer is closed: firewalls forget it, and a peak is over.
+/// A connection that was idle longer is closed: firewalls drop it, and the peak is over.
 const LONGEST_REST: Duration = Duration::from_mins(2);
-/// Longest life: so that a server behind a load balancer, or a new password, is found some day.
+/// Longest lifetime, so that a changed load balancer target or password takes effect eventually.
 const LIFE: Duration = Duration::from_mins(30);
-/// What an operation may take beyond the server's own limit of its statement.
+/// Time of an operation in addition to the server's own statement timeout.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// At most `max_connections`, made when needed.
+/// At most `max_connections`, opened when needed.
 #[derive(Debug)]
 pub(super) struct Connections {
     pub server: Server,
@@ -49,7 +49,7 @@ struct Resting {
     made: Instant,
 }
 
-/// A connection in use. Dropped, it is closed: only [`Lease::settle`] keeps it.
+/// A connection in use. Closed when dropped: only [`Lease::settle`] returns it.
 pub(super) struct Lease<'a> {
     connection: PgConnection,
     made: Instant,
@@ -64,7 +64,7 @@ impl Connections {
         Self { server, idle: Mutex::default(), permits, max, acquire_timeout, statement_timeout }
     }
 
-    /// A connection that answers.
+    /// Returns a connection that responds.
     pub async fn lease(&self) -> Result<Lease<'_>, StoreError> {
         match timeout(self.acquire_timeout, self.take()).await {
             Ok(result) => result,
@@ -84,7 +84,7 @@ impl Connections {
                 let Resting { connection, made, .. } = resting;
                 return Ok(Lease { connection, made, owner: self, _permit: permit });
             }
-            // Those that have rested for longer are no better.
+            // Those that were idle longer are no better.
             self.resting().clear();
         }
         let limit = self.statement_timeout.as_millis().to_string();
@@ -95,7 +95,7 @@ impl Connections {
         Ok(Lease { connection, made: Instant::now(), owner: self, _permit: permit })
     }
 
-    /// A connection beside the others, without a time limit for statements: for migrations.
+    /// Opens a connection outside the pool, without a statement timeout: for migrations.
     pub async fn single(&self) -> Result<PgConnection, MigrationError> {
         match timeout(self.acquire_timeout, self.server.connect("0")).await {
             Ok(result) => result,
@@ -103,12 +103,12 @@ impl Connections {
         }
     }
 
-    /// Longest time of one operation: a server that has stopped answering does not keep its own limit.
+    /// Timeout of one operation, for a server that hangs and does not apply its own timeout.
     pub fn limit(&self) -> Duration {
         self.statement_timeout + MARGIN
     }
 
-    /// Resting ones and those in use; closes those that have rested for too long.
+    /// Number of idle and of used connections; closes those that were idle for too long.
     pub fn count(&self) -> (usize, usize) {
         let mut resting = self.resting();
         resting.retain(|connection| connection.since.elapsed() < LONGEST_REST);
@@ -116,7 +116,7 @@ impl Connections {
     }
 
     pub async fn close(&self) {
-        // Whoever has a connection brings it back first; a server that hangs is waited for no longer than usual.
+        // Connections in use are returned first; a server that hangs is waited for no longer than usual.
         let all = u32::try_from(self.max).unwrap_or(u32::MAX);
         let _ = timeout(self.limit(), self.permits.acquire_many(all)).await;
         self.permits.close();
@@ -135,7 +135,7 @@ impl Connections {
 }
 
 impl Lease<'_> {
-    /// Keeps the connection if what was done with it leaves no doubt about it, and names the error.
+    /// Keeps the connection if the result leaves it in a known state, and converts the error.
     pub fn settle<T>(self, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
         let owner = self.owner;
         let result = match outcome {
@@ -145,7 +145,7 @@ impl Lease<'_> {
         };
         match &result {
             Err(error) if !error.spares_connection() => {
-                // Gone, read-only or stuck: the resting ones were made to the same server and are no better.
+                // Closed, read-only or hung: the idle ones lead to the same server and are no better.
                 owner.resting().clear();
             }
             _ => self.keep(),

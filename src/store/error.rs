@@ -1,26 +1,26 @@
-//! Errors named by what the caller must do, and how those of the databases are read.
+//! Errors, classified by what the caller must do, and their derivation from database errors.
 
 use std::{io, path::PathBuf, time::Duration};
 
 use sqlx::{error::DatabaseError, migrate::MigrateError, postgres::PgDatabaseError};
 use thiserror::Error;
 
-/// What went wrong, named by what the caller must do.
+/// An error, classified by what the caller must do.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store cannot take rows now: try again later (whether this write took place is not known).
+    /// The store does not accept rows now: retry later (whether this write took place is unknown).
     #[error("the store is unavailable ({reason}){}", advice(reason))]
     Unavailable {
-        /// What is known about the cause: an SQLSTATE or a kind of failure; no text of the database.
+        /// What is known about the cause: an SQLSTATE or a kind of failure; never text from the database.
         reason: String,
-        /// A statement, or the wait for a connection, ran out of time.
+        /// A statement, or the wait for a connection, timed out.
         timeout: bool,
     },
-    /// What the writer knew of the store is no longer so; nothing was written. See [`super::Store::write_pings`].
+    /// The state known to the writer has changed; nothing was written. See [`super::Store::write_pings`].
     #[error("the store has changed")]
     Stale,
-    /// The store refuses one of the rows; none was written, or of reports those before it (see [`super::Store::write_statistics`]).
-    #[error("the store refuses a row ({reason})")]
+    /// The store rejects one of the rows; none was written, or only reports before it (see [`super::Store::write_statistics`]).
+    #[error("the store rejects a row ({reason})")]
     Rejected {
         /// SQLSTATE and constraint name only (docs/privacy.md: DETAIL quotes rows).
         reason: String,
@@ -28,12 +28,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Two writers met, and this one gave way: nothing was written, and it may try again at once.
+    /// Two writers were in conflict, and this one was rolled back: nothing was written, and it may retry at once.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason, .. } if reason == DEADLOCK || reason == SERIALIZATION)
     }
 
-    /// The rows that the statement was about may be at fault, or be too many for its limit of time; others may do.
+    /// The rows of the statement may be at fault, or too many for its timeout; other rows may succeed.
     pub(super) fn is_about_rows(&self) -> bool {
         match self {
             Self::Rejected { .. } => true,
@@ -42,7 +42,7 @@ impl StoreError {
         }
     }
 
-    /// The server answered and only this statement was at fault: its connection is as good as before.
+    /// The server responded and only this statement failed: its connection is still good.
     pub(super) fn spares_connection(&self) -> bool {
         match self {
             Self::Rejected { .. } | Self::Stale => true,
@@ -59,52 +59,46 @@ impl StoreError {
     }
 }
 
-/// What is wrong and what somebody has to do, where waiting does not repair it; empty for all else.
+/// What is wrong and what to do about it, if waiting does not help; otherwise empty.
 fn advice(reason: &str) -> String {
-    // An SQLSTATE, a primary code of SQLite, or the beginning of what was said instead.
+    // An SQLSTATE, a primary result code of SQLite, or the beginning of a reason.
     let code = reason.strip_prefix("SQLite ").map(|code| code.split(' ').next().unwrap_or_default());
     let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| format!("SQLite {}", code & 0xff));
     let is_meant = |with: &str| primary.as_ref().map_or_else(|| reason.starts_with(with), |primary| primary == with);
     ADVICE.iter().find(|(with, _)| is_meant(with)).map(|(_, advice)| format!(": {advice}")).unwrap_or_default()
 }
 
-/// By what a reason begins with.
+/// Keyed by the beginning of a reason.
 const ADVICE: [(&str, &str); 20] = [
     (
         "28P01",
-        "the password is wrong, or there is no such user: see `store.user`, `store.password`, `store.password_file`",
+        "the password is wrong, or there is no such user: check `store.user`, `store.password`, `store.password_file`",
     ),
-    (
-        "28000",
-        "the server does not let this user in: see its pg_hba.conf, and whether it asks for TLS (`store.ssl_mode`)",
-    ),
-    ("3F000", "the user has no schema to make tables in: create schema public, or set the user's search_path"),
-    ("42P06", "a schema of this name is there: is it another installation's? Each needs a database of its own"),
-    ("42P07", "a table of this name is there: is it another installation's? Each needs a database of its own"),
-    ("3D000", "there is no such database: create it, owned by the user, with the encoding UTF8"),
+    ("28000", "the server rejects this user: check its pg_hba.conf, and whether it requires TLS (`store.ssl_mode`)"),
+    ("3F000", "the user has no schema for its tables: create schema public, or set the user's search_path"),
+    ("42P06", "a schema of this name exists: does it belong to another installation? Each needs its own database"),
+    ("42P07", "a table of this name exists: does it belong to another installation? Each needs its own database"),
+    ("3D000", "the database does not exist: create it with this user as owner and encoding UTF8"),
     (
         "42501",
-        "the user lacks a right: make it the owner of the database, or grant it CREATE on the database and on schema public",
+        "the user lacks a permission: make it the owner of the database, or grant it CREATE on the database and on schema public",
     ),
     (
         "55P03",
-        "another session holds a lock that is needed, a migration or a query: see pg_blocking_pids() in PostgreSQL",
+        "another session holds a lock that is required (migration or query): see pg_blocking_pids() in PostgreSQL",
     ),
     ("53300", "the server has no connection left: raise its max_connections, or lower `store.max_connections`"),
     ("SQLite 5", "another program holds the lock of the database file: end its transaction"),
-    ("SQLite 8", "the user may not write the database file or its folder: see who owns them"),
-    ("SQLite 10", "the file system reports an error: see the log of the system"),
+    ("SQLite 8", "the user may not write the database file or its folder: check their owner and mode"),
+    ("SQLite 10", "the file system reports an error: check the system log"),
     ("SQLite 11", "the database file is damaged: restore a backup"),
     ("SQLite 13", "the disk is full"),
-    (
-        "SQLite 14",
-        "the database file, or what is beside it, cannot be opened: see who owns them, and the limit of open files",
-    ),
-    ("SQLite 26", "the file is no database of SQLite"),
-    ("read-only", "the server only lets us read: the address must lead to the primary"),
-    (NO_SUCH_HOST, "see the host in `store.url` or `store.host`, and the DNS"),
-    ("TLS", "see `store.ssl_mode`, `store.ssl_root_cert`, and the name in the server's certificate"),
-    ("password file", "see `store.password_file`, and who may read it"),
+    ("SQLite 14", "cannot open the database file or a file beside it: check their owner, and the limit of open files"),
+    ("SQLite 26", "the file is not an SQLite database"),
+    ("read-only", "the server is read-only: connect to the primary"),
+    (NO_SUCH_HOST, "check the host in `store.url` or `store.host`, and the DNS"),
+    ("TLS", "check `store.ssl_mode`, `store.ssl_root_cert`, and the name in the server's certificate"),
+    ("password file", "check `store.password_file`, and whether the server may read it"),
 ];
 const NO_SUCH_HOST: &str = "the host name is not known";
 
@@ -112,27 +106,25 @@ const DEADLOCK: &str = "40P01";
 const SERIALIZATION: &str = "40001";
 const STATEMENT_TIMEOUT: &str = "57014";
 
-/// Why the store cannot be opened: the configuration or the place, not the state of a server.
+/// Why the store cannot be opened: the configuration or the environment, not the state of a server.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Neither `sqlite://` nor `postgres://`.
+    /// The URL begins neither with `sqlite://` nor with `postgres://`.
     #[error("store.url must begin with sqlite:// or postgres://")]
     Scheme,
-    /// `sqlite://` without a path, or with parameters.
+    /// The URL is `sqlite://` without a path, or with parameters.
     #[error("store.url must be sqlite:// and the path of a file, without parameters")]
     SqlitePath,
-    /// A parameter, variable or file that says how to reach PostgreSQL.
+    /// A parameter, variable or file for the connection to PostgreSQL is invalid.
     #[error("{what}")]
     ConnInfo {
-        /// What is wrong with which of them; no value.
+        /// Which one, and what is wrong; never its value.
         what: String,
     },
-    /// Not readable as an URL of PostgreSQL. The cause is not told: it may quote the password.
-    #[error(
-        "store.url cannot be read as an URL of PostgreSQL (are special characters of the password percent-encoded?)"
-    )]
+    /// Not a valid URL of PostgreSQL. The cause is not included: it may quote the password.
+    #[error("store.url is not a valid URL of PostgreSQL (are special characters of the password percent-encoded?)")]
     PostgresUrl,
-    /// A file or folder that is needed.
+    /// A required file or folder cannot be used.
     #[error("cannot use {}", path.display())]
     File {
         /// Which one.
@@ -140,7 +132,7 @@ pub enum OpenError {
         /// Why not.
         source: io::Error,
     },
-    /// A second server on the same file would break what the first one promised.
+    /// A second server on the same file would break the guarantees of the first.
     #[error("another process uses the database: {} is locked", path.display())]
     Locked {
         /// The lock file.
@@ -156,42 +148,44 @@ pub enum OpenError {
     },
 }
 
-/// Why the schema is not as this version needs it; it is left as it was.
+/// Why the migration failed; the schema is unchanged.
 #[derive(Debug, Error)]
 pub enum MigrationError {
-    /// The store is away, or refuses us: the same again later may work.
+    /// The store is down, or rejects the connection: a retry may succeed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// "Answered means kept" would be untrue.
+    /// Acknowledged requests would not be durable.
     #[error("commits would not be durable: turn on `{setting}` in PostgreSQL")]
     NotDurable {
         /// The setting that is off.
         setting: &'static str,
     },
-    /// Not every text that Kolibri sends can be kept.
+    /// Not every text that Kolibri sends could be stored.
     #[error("the database's encoding is not UTF8: create it with ENCODING 'UTF8'")]
     Encoding,
-    /// A migration ended with an error.
+    /// A migration failed.
     #[error(
-        "migration {version} failed ({reason}), the schema is as it was{}; remove the cause and run `nutritionfacts migrate` again",
+        "migration {version} failed ({reason}), the schema is unchanged{}; fix the cause and run `nutritionfacts migrate` again",
         advice(reason)
     )]
     Failed {
-        /// The number at the beginning of the file's name.
+        /// The number at the beginning of the file name.
         version: i64,
         /// As in [`StoreError`].
         reason: String,
     },
-    /// Made by a later version of this program.
+    /// The schema was migrated by a later version of this program.
     #[error(
-        "the schema is of a later version (migration {version} is unknown here): run that version, or restore a backup"
+        "the schema is of a later version (migration {version} is unknown to this one): run that version, or restore a backup"
     )]
     Newer {
         /// The unknown migration.
         version: i64,
     },
-    /// An applied migration is not the one that this program holds.
-    #[error("migration {version} was applied in another form: run the version that applied it, or restore a backup")]
+    /// An applied migration differs from the one in this program.
+    #[error(
+        "migration {version} differs from the one that was applied: run the version that applied it, or restore a backup"
+    )]
     Changed {
         /// The migration that differs.
         version: i64,
@@ -199,7 +193,7 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    /// Whether the same again later may work.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable { .. }))
     }
@@ -231,10 +225,10 @@ impl From<sqlx::Error> for MigrationError {
     }
 }
 
-/// Whether a statement of ours failed for the state of the server, or of the way to it, and may work later as it is.
+/// Whether a statement failed because of the state of the server or the network, and may succeed later unchanged.
 fn is_about_the_server(error: &sqlx::Error) -> bool {
     match error {
-        // 08: connection; 25006: read-only; 40: given way to another; 53: resources; 55: locks; 57: an operator.
+        // 08: connection; 25006: read-only; 40: rollback for another transaction; 53: resources; 55: locks; 57: an operator.
         sqlx::Error::Database(error) => {
             let code = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code);
             code.is_some_and(|code| code == "25006" || matches!(code.get(..2), Some("08" | "40" | "53" | "55" | "57")))
@@ -243,14 +237,14 @@ fn is_about_the_server(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Reads an error without its texts: message and detail quote rows.
+/// Classifies an error without its texts: message and detail quote rows.
 pub(super) fn classify(error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
             Some(error) => by_sqlstate(error.code(), error.constraint()),
             None => by_sqlite_code(error.as_ref()),
         },
-        // What a certificate lacks is told by the TLS library in a text of its own, without a kind.
+        // The TLS library reports invalid certificates only by text, without a kind.
         sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             StoreError::unavailable(format!("TLS: {error}"))
         }
@@ -279,7 +273,7 @@ fn by_sqlstate(code: &str, constraint: Option<&str>) -> StoreError {
             let constraint = constraint.map(|name| format!(" {name}")).unwrap_or_default();
             StoreError::Rejected { reason: format!("{code}{constraint}") }
         }
-        // All else is no row's fault. 42 too: the schema is not there (yet).
+        // In all other cases the rows are not at fault. In 42 neither: the schema is missing (yet).
         _ => StoreError::Unavailable { reason: code.into(), timeout: code == STATEMENT_TIMEOUT },
     }
 }
@@ -295,7 +289,7 @@ fn by_sqlite_code(error: &dyn DatabaseError) -> StoreError {
         _ => "",
     };
     if refused.is_empty() {
-        // BUSY is the only one that is about time: somebody else holds the file.
+        // BUSY is the only one about time: another process locks the file.
         return StoreError::Unavailable { reason: format!("SQLite {code}"), timeout: code & 0xff == 5 };
     }
     StoreError::Rejected { reason: format!("SQLite {code} {refused}") }

@@ -1,6 +1,6 @@
-//! Pings that this process has committed a moment ago, for the digest: so it need not read them again.
+//! Pings that this process has just committed, cached for the digest, so that it need not read them again.
 //!
-//! Memory only: what is to be digested is said by the outbox, and what is not here is read from the database.
+//! Only a cache: the outbox defines what is to be digested, and what is missing here is read from the database.
 
 use std::{
     collections::VecDeque,
@@ -15,12 +15,12 @@ use super::{
 };
 use crate::domain::{digest::pings::Ping, pingback};
 
-/// So many pings are remembered at most, some 150 bytes each.
+/// Capacity in pings, of some 150 bytes each.
 const MOST: usize = 50_000;
-/// From so many on it is time to digest them.
+/// From this number on, they are digested at once.
 const MANY: usize = 10_000;
 
-/// Batches in the order in which they were committed.
+/// Batches in the order of their commits.
 #[derive(Debug)]
 pub(super) struct Fresh<I> {
     inner: Mutex<Inner<I>>,
@@ -31,8 +31,8 @@ pub(super) struct Fresh<I> {
 struct Inner<I> {
     batches: VecDeque<(I, Vec<Ping>)>,
     pings: usize,
-    /// There was no more room, so younger ones must be read from the database. Until that is done nothing is remembered: it would
-    /// be digested before them.
+    /// The capacity was exceeded, so later pings must be read from the database. Until that is done nothing is cached, because it
+    /// would be digested before them.
     is_behind: bool,
 }
 
@@ -44,7 +44,7 @@ impl<I> Default for Fresh<I> {
 }
 
 impl<I> Fresh<I> {
-    /// Remembers a batch that is committed, all of it.
+    /// Adds a committed batch, with all its pings.
     pub fn add(&self, batch: I, pings: &[&pingback::Ping]) {
         let pings: Vec<_> = pings.iter().map(|ping| of(ping)).collect();
         let mut inner = self.inner();
@@ -59,33 +59,33 @@ impl<I> Fresh<I> {
         }
     }
 
-    /// Waits until there is much to do.
+    /// Waits until there are many pings.
     pub async fn many(&self) {
         self.many.notified().await;
     }
 
-    /// Whether something must be read from the database before anything is remembered again.
+    /// Whether pings must be read from the database before any are cached again.
     pub fn is_behind(&self) -> bool {
         self.inner().is_behind
     }
 
-    /// Something is to be digested that is not here.
+    /// There are pings to digest that are not cached.
     pub fn fall_behind(&self) {
         self.inner().is_behind = true;
         self.many.notify_one();
     }
 
-    /// Whether nothing is remembered.
+    /// Whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.inner().batches.is_empty()
     }
 
-    /// After a step of the digest: what it took from here and did not digest must be read from the database; and when all others
-    /// are digested, nothing must.
+    /// To be called after a step of the digest: batches that it took and did not digest must be read from the database; when all
+    /// others are digested, none must.
     ///
     /// # Errors
     ///
-    /// Those of the step, but for what its rows are at fault for: they are told apart when they are read from the database.
+    /// Those of the step, except errors of rows: the faulty batch is found when they are read from the database.
     pub fn after(&self, whose: Whose, result: Result<Digested, StoreError>) -> Result<Digested, StoreError> {
         if whose == Whose::Own && result.is_err() {
             self.inner().is_behind = true;
@@ -100,7 +100,7 @@ impl<I> Fresh<I> {
         Ok(Digested { behind: self.is_behind(), ..done })
     }
 
-    /// The batches that are remembered.
+    /// The cached batches.
     pub fn batches(&self) -> Vec<I>
     where
         I: Copy,
@@ -108,7 +108,7 @@ impl<I> Fresh<I> {
         self.inner().batches.iter().map(|(batch, _)| *batch).collect()
     }
 
-    /// Takes the oldest batches, together so many rows at most, or one batch.
+    /// Takes the oldest batches, with at most this number of rows together, or one batch.
     pub fn take(&self, rows: usize) -> Vec<(I, Vec<Ping>)> {
         let mut inner = self.inner();
         let mut sum = 0;
@@ -148,7 +148,7 @@ mod tests {
     };
 
     #[test]
-    fn memory_is_bounded() {
+    fn the_cache_is_bounded() {
         let arrival = Arrival {
             id: uuid::Uuid::nil(),
             received_at: Timestamp::UNIX_EPOCH,
@@ -164,10 +164,7 @@ mod tests {
         let batches: Vec<_> = taken.into_iter().flatten().map(|(batch, _)| batch).collect();
         assert_eq!(batches, (0..MOST / 500).collect::<Vec<_>>(), "the oldest first");
         fresh.add(7, &[&ping]);
-        assert!(
-            fresh.is_behind() && fresh.batches().is_empty(),
-            "what is younger than something forgotten is forgotten"
-        );
+        assert!(fresh.is_behind() && fresh.batches().is_empty(), "pings that are later than a dropped one are dropped");
         fresh.after(Whose::OTHERS, Ok(Digested::default())).unwrap();
         fresh.add(7, &vec![&ping; 1_201]);
         assert_eq!((fresh.is_behind(), fresh.batches()), (false, vec![7]));

@@ -1,11 +1,11 @@
-//! The migrations, as the program holds them; sqlx's macro for it would have cargo build sqlx and its databases twice.
+//! The embedded migrations; sqlx's macro for this would make cargo build sqlx and its databases twice.
 
 use sqlx::{
     AssertSqlSafe, SqlSafeStr,
     migrate::{Migration, MigrationType, Migrator},
 };
 
-/// The files of a folder below `migrations`, by their names: pairs of name and text.
+/// The files of a folder in `migrations`, as pairs of name and text.
 macro_rules! embed {
     ($folder:literal: $($name:literal),+ $(,)?) => {
         [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/", $folder, "/", $name, ".sql")))),+]
@@ -19,7 +19,7 @@ pub(super) const POSTGRES: [(&str, &str); 7] = embed!("postgres":
 pub(super) const SQLITE: [(&str, &str); 6] = embed!("sqlite":
     "0001_pings", "0002_statistics", "0003_set_aside", "0004_outbox", "0005_message_snapshot", "0006_derived");
 
-/// Of files named `NUMBER_NAME`.
+/// A migrator of files named `NUMBER_NAME`.
 pub(super) fn migrator(files: &'static [(&'static str, &'static str)]) -> Migrator {
     let migrations = files.iter().map(|(file, sql)| {
         let (version, name) = file.split_once('_').expect("a number and a name");
@@ -28,8 +28,8 @@ pub(super) fn migrator(files: &'static [(&'static str, &'static str)]) -> Migrat
         Migration::new(version, name.replace('_', " ").into(), MigrationType::Simple, sql, false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
-    // Those of a later program are looked at by the stores; they lock, too, as sqlx's lock belongs to a session, which no pooler
-    // gives.
+    // Migrations of later versions are checked by the stores; these also lock, because sqlx's lock belongs to a session, which
+    // poolers do not provide.
     migrator.set_ignore_missing(true).set_locking(false);
     migrator
 }
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// A file that is not embedded would be applied by nobody.
+    /// A file that is not embedded would never be applied.
     #[test]
     fn all_files_are_embedded_in_order() {
         for (folder, embedded) in [("postgres", &POSTGRES[..]), ("sqlite", &SQLITE[..])] {

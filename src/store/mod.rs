@@ -1,4 +1,4 @@
-//! Where rows rest: PostgreSQL or SQLite, the same operations on both.
+//! The store of rows: PostgreSQL or SQLite, with the same operations.
 
 mod books;
 mod connections;
@@ -41,15 +41,15 @@ use crate::{
     },
 };
 
-/// The embedded store's place when `store` names none.
+/// Path of the embedded store if `store` sets none.
 const EMBEDDED: &str = "data/nutritionfacts.db";
 
-/// A store that is open; clones share it.
+/// An open store; clones share it.
 #[derive(Debug, Clone)]
 pub enum Store {
-    /// A server that may be away for a while.
+    /// A server, which may be down for a while.
     Postgres(Arc<Postgres>),
-    /// A file of ours alone.
+    /// A file that this process owns.
     Sqlite(Arc<Sqlite>),
 }
 
@@ -57,21 +57,21 @@ pub enum Store {
 #[derive(Debug)]
 pub struct Candidate(Option<postgres::Candidate>);
 
-/// Whether rows can be there already.
+/// Whether rows may exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
-    /// Rows with fresh ids: the fast statement.
+    /// Rows have new ids: the fast statement.
     New,
-    /// After an ambiguous failure: a row that is there already is left as it is and not counted again.
+    /// After a failure with unknown outcome: existing rows are skipped and not counted again.
     Replay,
 }
 
-/// A row that the store refused, kept for a person to look at.
+/// A row that the store rejected, kept for a person to inspect.
 #[derive(Debug, Clone, Serialize)]
 pub struct SetAside {
     /// The id that the row would have had.
     pub id: Uuid,
-    /// The moment of arrival.
+    /// Time of arrival.
     pub received_at: Timestamp,
     /// `pingback` or `statistics`.
     pub kind: &'static str,
@@ -84,11 +84,11 @@ pub struct SetAside {
 }
 
 impl Store {
-    /// Opens what `store` describes. A PostgreSQL server is not spoken to yet: it may be away.
+    /// Opens the store that `store` describes. Does not connect to PostgreSQL yet: it may be down.
     ///
     /// # Errors
     ///
-    /// What no waiting mends: see [`OpenError`].
+    /// Errors that do not go away by waiting: see [`OpenError`].
     pub async fn open(store: &sections::Store) -> Result<Self, OpenError> {
         let url = store.url.as_ref().map(Secret::expose);
         match url {
@@ -101,7 +101,7 @@ impl Store {
         }
     }
 
-    /// Whether the section describes a store that can be opened, without opening it.
+    /// Checks whether the section describes a store that can be opened, without opening it.
     ///
     /// # Errors
     ///
@@ -134,11 +134,11 @@ impl Store {
         }
     }
 
-    /// Brings the schema to this version and prepares the months around `now`. Safe to run by many at once.
+    /// Migrates the schema to this version and creates the months around `now`. Many processes may run this at once.
     ///
     /// # Errors
     ///
-    /// The schema is then as it was; the error says what to do.
+    /// The schema is unchanged then; the error says what to do.
     pub async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
         match self {
             Self::Postgres(store) => store.migrate(now).await,
@@ -146,13 +146,13 @@ impl Store {
         }
     }
 
-    /// Writes pings, all or none, with those of their profiles that may not be there yet: all that were not written in this
+    /// Writes pings, all or none, with those of their profiles that may not exist yet: all that were not written in this
     /// epoch.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it may have happened nevertheless, so try again with [`Write::Replay`]. `Stale`: another epoch has begun;
-    /// try again with what is so in it.
+    /// `Unavailable`: the outcome is unknown, so retry with [`Write::Replay`]. `Stale`: another epoch has begun;
+    /// retry with its state.
     pub async fn write_pings(
         &self,
         pings: &[&Ping],
@@ -169,12 +169,12 @@ impl Store {
         }
     }
 
-    /// While it is the same, profiles that were written are there.
+    /// While it stays the same, profiles that were written exist.
     pub fn epoch(&self) -> u32 {
         self.state().epoch()
     }
 
-    /// Whether what arrived at this moment is not stored any more: a retention has deleted its month, or begun to.
+    /// Whether pings of this time are not stored any more, because retention has deleted their month or begun to.
     pub fn is_sealed(&self, received_at: Timestamp) -> bool {
         self.state().is_sealed(received_at)
     }
@@ -186,11 +186,11 @@ impl Store {
         }
     }
 
-    /// Digests some of the batches that are in the outbox.
+    /// Digests some of the batches in the outbox.
     ///
     /// # Errors
     ///
-    /// `Unavailable`; nothing is lost of it, whatever happened (docs/decisions/0015-one-outbox.md).
+    /// `Unavailable`; nothing is lost in any case (docs/decisions/0015-one-outbox.md).
     pub async fn digest(&self, whose: Whose) -> Result<Digested, StoreError> {
         match self {
             Self::Postgres(store) => store.digest(whose).await,
@@ -198,7 +198,7 @@ impl Store {
         }
     }
 
-    /// Waits until much was written that is not digested.
+    /// Waits until there are many rows to digest.
     pub async fn much_to_digest(&self) {
         match self {
             Self::Postgres(store) => store.much_to_digest().await,
@@ -206,7 +206,7 @@ impl Store {
         }
     }
 
-    /// How many batches are in the outbox, and for how long the oldest has been, by the database's clock.
+    /// Number of batches in the outbox, and the age of the oldest one, by the database's clock.
     ///
     /// # Errors
     ///
@@ -218,11 +218,11 @@ impl Store {
         }
     }
 
-    /// Counts a period of this length in which something has changed, if one is due; which one it was.
+    /// Counts a period of this length that has changed, if one is due, and returns it.
     ///
     /// # Errors
     ///
-    /// See [`CountError`]: others are counted first, then this one is tried again.
+    /// See [`CountError`]: other periods are counted first, then this one is retried.
     pub async fn count_period(&self, grain: Grain) -> Result<Option<Period>, CountError> {
         match self {
             Self::Postgres(store) => store.count_period(grain).await,
@@ -243,8 +243,8 @@ impl Store {
         }
     }
 
-    /// Writes statistics reports with their channels and facilities: all or none, on the embedded store a thousand entries at a time.
-    /// There what comes before a report that is refused stays: write them again as [`Write::Replay`].
+    /// Writes statistics reports with their channels and facilities: all or none; the embedded store writes a thousand entries at a
+    /// time. There, reports before a rejected one are stored: retry with [`Write::Replay`].
     ///
     /// # Errors
     ///
@@ -265,7 +265,7 @@ impl Store {
         }
     }
 
-    /// Keeps a row that the store refused; the same id again changes nothing.
+    /// Stores a row that the store rejected; repeating it with the same id has no effect.
     ///
     /// # Errors
     ///
@@ -277,7 +277,7 @@ impl Store {
         }
     }
 
-    /// Remembers the messages in force, as JSON text.
+    /// Saves the active messages, as JSON text.
     ///
     /// # Errors
     ///
@@ -289,7 +289,7 @@ impl Store {
         }
     }
 
-    /// The messages last remembered, if any ever were.
+    /// The messages that were saved last, if any.
     ///
     /// # Errors
     ///
@@ -301,7 +301,7 @@ impl Store {
         }
     }
 
-    /// Someone who may lead all processes that share the store, while it lives.
+    /// Returns a candidate for the leadership among all processes that share the store, as long as it lives.
     ///
     /// # Errors
     ///
@@ -309,16 +309,16 @@ impl Store {
     pub async fn candidate(&self) -> Result<Candidate, StoreError> {
         match self {
             Self::Postgres(store) => Ok(Candidate(Some(store.candidate().await?))),
-            // It belongs to this process alone.
+            // The store belongs to this process alone.
             Self::Sqlite(_) => Ok(Candidate(None)),
         }
     }
 
-    /// Whether the candidate leads now; of all candidates one does.
+    /// Whether the candidate is the leader now; of all candidates one is.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it does not lead any more, and another one has to stand.
+    /// `Unavailable`: it is not the leader any more, and a new candidate is needed.
     pub async fn leads(&self, candidate: &mut Candidate) -> Result<bool, StoreError> {
         match (self, candidate) {
             (Self::Postgres(store), Candidate(Some(candidate))) => store.leads(candidate).await,
@@ -326,11 +326,11 @@ impl Store {
         }
     }
 
-    /// Makes the months that pings of the near future need.
+    /// Creates the months that pings of the near future need.
     ///
     /// # Errors
     ///
-    /// `Unavailable`; a ping whose month is missing makes it on its way.
+    /// `Unavailable`; a ping whose month is missing creates it.
     pub async fn prepare_months(&self, now: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Postgres(store) => store.prepare_months(now).await,
@@ -338,7 +338,7 @@ impl Store {
         }
     }
 
-    /// How many whole months after the present one are made, without a hole; none where there are no months.
+    /// Number of complete months after the current one that exist without a gap; `None` if the store has no months.
     ///
     /// # Errors
     ///
@@ -350,16 +350,16 @@ impl Store {
         }
     }
 
-    /// The volume that an embedded store is on.
+    /// The volume of an embedded store.
     ///
     /// # Errors
     ///
-    /// As of the operating system.
+    /// Those of the operating system.
     pub fn volume(&self) -> io::Result<Option<Volume>> {
         self.folder().map(Volume::of).transpose()
     }
 
-    /// Bytes of the log of an embedded store.
+    /// Size of the write-ahead log of an embedded store, in bytes.
     pub fn log_size(&self) -> u64 {
         match self {
             Self::Postgres(_) => 0,
@@ -367,11 +367,11 @@ impl Store {
         }
     }
 
-    /// Whether the store would take a row now: a round trip to it.
+    /// Checks with one round trip whether the store accepts rows now.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, also when it only lets us read.
+    /// `Unavailable`, also if it is read-only.
     pub async fn health(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(store) => store.health().await,
@@ -379,7 +379,7 @@ impl Store {
         }
     }
 
-    /// Connections idle and in use.
+    /// Number of idle and of used connections.
     pub fn connections(&self) -> (usize, usize) {
         match self {
             Self::Postgres(store) => store.connections(),
@@ -387,7 +387,7 @@ impl Store {
         }
     }
 
-    /// Waits for what is under way and says good-bye; every later call is `Unavailable`.
+    /// Waits for running operations and closes the store; every later call returns `Unavailable`.
     pub async fn close(&self) {
         match self {
             Self::Postgres(store) => store.close().await,

@@ -1,4 +1,4 @@
-//! The months of pings and statistics: one partition of each table, bounded by two UUIDv7.
+//! Months: one partition per month of the tables of pings and statistics, bounded by two UUIDv7.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
-/// Key of the advisory lock under which months are made: "nutr" and a number.
+/// Key of the advisory lock for creating months: "nutr" and a number.
 pub(super) const MONTHS_LOCK: i64 = 0x6e75_7472_0000_0002;
 
-/// The tables that have months.
+/// The tables that are partitioned by month.
 const TABLES: [&str; 4] = ["pings", "statistics", "channel_statistics", "facility_statistics"];
 
-/// Months made ahead of the present one.
+/// Number of months that are created in advance.
 const AHEAD: u32 = 3;
 
 /// The first day of a month, in UTC.
@@ -26,13 +26,13 @@ impl Month {
         moment.date_naive().with_day(1).map(Self)
     }
 
-    /// The month that a row with this id belongs to, or none if the id holds no time.
+    /// The month of a row with this id; `None` if the id contains no time.
     fn of_id(id: Uuid) -> Option<Self> {
         let millis = i64::try_from(id.as_u128() >> 80).ok()?;
         Self::of(DateTime::from_timestamp_millis(millis)?)
     }
 
-    /// The name of the month's part of a table.
+    /// The name of the month's partition of a table.
     fn of_table(self, table: &str) -> String {
         format!("{table}_{:04}_{:02}", self.0.year(), self.0.month())
     }
@@ -48,7 +48,7 @@ impl Month {
     }
 }
 
-/// The present month, the one before (late spools) and those ahead.
+/// The current month, the one before (for late pings) and those in advance.
 pub(super) fn around(now: Timestamp) -> BTreeSet<Month> {
     let Some(present) = Month::of(now) else { return BTreeSet::new() };
     let before = present.0.checked_sub_months(Months::new(1)).map(Month);
@@ -61,9 +61,9 @@ pub(super) fn of_ids(ids: impl Iterator<Item = Uuid>) -> BTreeSet<Month> {
     ids.filter_map(Month::of_id).collect()
 }
 
-/// Makes what is missing of these months, in a transaction of its own.
+/// Creates missing partitions of these months, in a transaction of its own.
 ///
-/// With `wait` it returns when they are there; without, somebody else may still be at it.
+/// With `wait` they exist when it returns; without, another process may still be creating them.
 pub(super) async fn make(
     connection: &mut PgConnection,
     months: &BTreeSet<Month>,
@@ -82,13 +82,13 @@ pub(super) async fn make(
     transaction.commit().await
 }
 
-/// The same within the caller's transaction, which holds the lock.
+/// Creates missing partitions within the caller's transaction, which holds the lock.
 pub(super) async fn make_missing(connection: &mut PgConnection, months: &BTreeSet<Month>) -> Result<(), sqlx::Error> {
     let attached = attached(connection).await?;
     for (month, table) in months.iter().flat_map(|month| TABLES.map(|table| (month, table))) {
         let Some(next) = month.next().filter(|_| !attached.contains(&month.of_table(table))) else { continue };
         let name = free_name(connection, &month.of_table(table)).await?;
-        // Made beside and then attached: unlike PARTITION OF this does not wait for writers, nor they for it.
+        // Created separately and then attached: unlike PARTITION OF this neither waits for writers nor blocks them.
         let sql = format!(
             "CREATE TABLE {name} (LIKE {table} INCLUDING ALL);
             ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')",
@@ -100,7 +100,7 @@ pub(super) async fn make_missing(connection: &mut PgConnection, months: &BTreeSe
     Ok(())
 }
 
-/// The name, or with a number where it is taken: a month that somebody has detached is still there by its name.
+/// The name, or the name with a number if it is taken: a detached month still exists under its name.
 async fn free_name(connection: &mut PgConnection, name: &str) -> Result<String, sqlx::Error> {
     let names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name}_{number}")));
     for name in names {
@@ -113,7 +113,7 @@ async fn free_name(connection: &mut PgConnection, name: &str) -> Result<String, 
     Ok(name.to_owned())
 }
 
-/// How many of the months after the present one are made, up to the first that is not.
+/// Number of months after the current one that exist, up to the first gap.
 pub(super) async fn ahead(connection: &mut PgConnection, now: Timestamp) -> Result<usize, sqlx::Error> {
     let attached = attached(connection).await?;
     let is_made = |month: &Month| TABLES.iter().all(|table| attached.contains(&month.of_table(table)));
@@ -121,7 +121,7 @@ pub(super) async fn ahead(connection: &mut PgConnection, now: Timestamp) -> Resu
     Ok(std::iter::successors(after, |month| month.next()).take_while(is_made).count())
 }
 
-/// The months that are there, by the names that they have or would have if no other table had had them.
+/// The attached months, by the names that they have, or would have if the names had been free.
 async fn attached(connection: &mut PgConnection) -> Result<HashSet<String>, sqlx::Error> {
     const ATTACHED: &str = "SELECT substring(part.relname FROM '^.*_[0-9]{4}_[0-9]{2}') \
         FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid \
@@ -137,7 +137,7 @@ mod tests {
     use crate::domain::new_id;
 
     #[test]
-    fn a_month_holds_the_ids_of_its_time() {
+    fn a_month_contains_the_ids_of_its_time() {
         let last: Timestamp = "2026-12-31T23:59:59.999999Z".parse().unwrap();
         let first: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
         let december = Month::of(last).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn months_around_a_moment() {
+    fn months_around_a_moment_include_the_previous_one_and_three_ahead() {
         let months = around("2026-01-31T12:00:00Z".parse().unwrap()).into_iter();
         let names: Vec<String> = months.map(|month| month.of_table("pings")).collect();
         assert_eq!(names[0], "pings_2025_12");

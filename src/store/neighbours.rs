@@ -1,4 +1,4 @@
-//! The neighbours of late pings, in `pings`.
+//! Finds the neighbours of late pings in `pings`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::domain::{
     new_id,
 };
 
-/// Around late pings their neighbours are looked for in steps, as most are near; in the end as far as there are any.
+/// The search around late pings widens in these steps, since most neighbours are near; the last step has no limit.
 const REACHES: [TimeDelta; 6] = [
     TimeDelta::minutes(1),
     TimeDelta::hours(1),
@@ -21,17 +21,17 @@ const REACHES: [TimeDelta; 6] = [
     TimeDelta::days(400),
     TimeDelta::days(1_000_000),
 ];
-/// Late pings of installations that are further apart are looked for by themselves.
+/// Late pings of installations that are further apart than this are searched separately.
 const APART: TimeDelta = TimeDelta::days(1);
 
-/// Looks for the pings around late ones, of those that were digested before.
+/// Finds the pings around late ones, among those that were digested before.
 pub(super) struct Neighbours<'a, B> {
     pub books: &'a mut B,
     /// The pings that are digested now.
     pub own: &'a HashSet<Uuid>,
 }
 
-/// What is still looked for of one installation: one more ping on a side, and how far there may be one.
+/// What is missing for one installation: one more ping on a side, and how far away it may be.
 struct Wanted {
     before: Option<Timestamp>,
     after: Option<Timestamp>,
@@ -60,7 +60,7 @@ impl<B: Books> Neighbours<'_, B> {
         Ok(others)
     }
 
-    /// Of installations whose late pings are near each other.
+    /// For installations whose late pings are near each other.
     async fn around(&mut self, late: &[(&str, &Late)]) -> sqlx::Result<Vec<Ping>> {
         let mut others = Vec::new();
         let mut wanted = BTreeMap::new();
@@ -78,7 +78,7 @@ impl<B: Books> Neighbours<'_, B> {
         for reach in REACHES {
             let before = || wanted.iter().filter_map(|(name, (_, wanted))| Some((*name, wanted.before?)));
             let after = || wanted.iter().filter_map(|(name, (_, wanted))| Some((*name, wanted.after?)));
-            // No further than there are any.
+            // No further than there are pings.
             let further_begin =
                 before().map(|(_, first)| least_id(first)).min().map(|first| first.max(least_id(from - reach)));
             let further_end = after().map(|(_, last)| beyond(last)).max().map(|last| last.min(beyond(to + reach)));
@@ -120,7 +120,7 @@ impl<B: Books> Neighbours<'_, B> {
         Ok(())
     }
 
-    /// Those of them that were digested before.
+    /// Those pings that were digested before.
     async fn digested(&mut self, mut pings: Vec<Ping>) -> sqlx::Result<Vec<Ping>> {
         pings.retain(|ping| !self.own.contains(&ping.id));
         if pings.is_empty() {
@@ -134,7 +134,7 @@ impl<B: Books> Neighbours<'_, B> {
     }
 }
 
-/// Those near each other, of late pings sorted by the earliest.
+/// Groups of late pings that are near each other; the input is sorted by the earliest ping.
 fn groups<'a, 'b>(mut late: &'a [(&'b str, &'b Late)]) -> impl Iterator<Item = &'a [(&'b str, &'b Late)]> {
     std::iter::from_fn(move || {
         let mut to = late.first()?.1.to;
@@ -150,12 +150,12 @@ fn groups<'a, 'b>(mut late: &'a [(&'b str, &'b Late)]) -> impl Iterator<Item = &
     })
 }
 
-/// Below all ids of the moment's millisecond, whoever made them: beyond that only our own ids sort by time.
+/// Smaller than all ids of the moment's millisecond, from any server: within it, only ids of one server sort by time.
 fn least_id(moment: Timestamp) -> Uuid {
     Uuid::from_u128(new_id(moment, 0).as_u128() >> 80 << 80)
 }
 
-/// Above them.
+/// Larger than all of them.
 fn beyond(moment: Timestamp) -> Uuid {
     least_id(moment + TimeDelta::milliseconds(1))
 }

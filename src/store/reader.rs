@@ -1,4 +1,4 @@
-//! A store that is only read, beside the server that writes it: for the survey.
+//! Reads a store, also while a server writes it: for the survey.
 
 use std::path::{Path, PathBuf};
 
@@ -17,45 +17,43 @@ use crate::{
     },
 };
 
-/// A connection that reads.
+/// A read-only connection.
 #[derive(Debug)]
 pub enum Reader {
     /// To a server.
     Postgres(Box<PgConnection>),
-    /// To the file of a server that may be running.
+    /// To a file that a running server may be writing.
     Sqlite(Box<SqliteConnection>),
 }
 
-/// Why it cannot be read.
+/// Why the store cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// What the configuration says of the store is wrong.
+    /// The configuration of the store is invalid.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A server that cannot be reached.
+    /// The server cannot be reached.
     #[error(transparent)]
     Server(#[from] MigrationError),
-    /// There is no database yet.
+    /// The database does not exist yet.
     #[error("there is no database at {}", .0.display())]
     Missing(PathBuf),
-    /// The user of the database lacks the right.
-    #[error(
-        "the user may not read the tables of pings: the report needs the server's user, or one who may read as much"
-    )]
+    /// The database user lacks a right.
+    #[error("the user may not read the tables of pings: connect as the server's user, or grant SELECT on these tables")]
     Forbidden,
-    /// The file can be read, but what beside it has not been copied into it cannot.
-    #[error("{} cannot be read beside its log (-wal): copy both to where you may write, or stop the server", .0.display())]
+    /// The database file can be read, but its write-ahead log cannot.
+    #[error("cannot read {} with its write-ahead log (-wal): copy both into a writable folder, or stop the server", .0.display())]
     Log(PathBuf),
-    /// While reading.
+    /// The error occurred while reading.
     #[error("cannot read the store (is its schema of this version?)")]
     Store(#[source] StoreError),
 }
 
-/// Of a period that was counted before its pings were deleted.
+/// Counts of a period whose pings may be deleted.
 const COUNTED: &str = "SELECT release, os, country, CAST(sum(instances) AS bigint) FROM activity
     WHERE grain = $1 AND begins = $2 AND (ordinary OR $3) GROUP BY release, os, country";
 
-/// Of the last ping of each installation within two ids. SQLite takes the columns from the row of the greatest id.
+/// The last ping of each installation within two ids. SQLite takes the columns from the row with the largest id.
 const POSTGRES_SIGHTINGS: &str =
     "SELECT DISTINCT ON (instance_id) instance_id, coalesce(mode, ''), coalesce(os, ''), coalesce(kolibri_version, ''), country,
         coalesce(language, '')
@@ -65,7 +63,7 @@ const SQLITE_SIGHTINGS: &str =
         coalesce(language, ''), max(id)
     FROM pingbacks WHERE id >= $1 AND id < $2 AND instance_id <> '' GROUP BY instance_id";
 
-/// What facilities of ordinary installations (or of all, by $3) reported within two ids. A number that no facility can have is
+/// Reports of facilities of ordinary installations (or of all, by $3) within two ids. Implausible numbers are
 /// left out, as in the digest.
 const LEARNERS: &str = "SELECT facility_id, max(learners)
     FROM facility_statistics AS facility
@@ -85,9 +83,9 @@ impl ReadError {
     }
 }
 
-/// Opens a database file to read it, whoever writes it, and wherever nothing can be written.
+/// Opens a database file for reading, even if a server writes it or its folder is read-only.
 async fn open_file(file: &Path) -> Result<SqliteConnection, ReadError> {
-    // Sorting needs no place on a disk: a container may have none.
+    // Sort in memory: a container may have no writable disk.
     let options = SqliteConnectOptions::new().filename(file).read_only(true).pragma("temp_store", "memory");
     let options = options.disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| ReadError::of(&error))?;
@@ -95,7 +93,7 @@ async fn open_file(file: &Path) -> Result<SqliteConnection, ReadError> {
         return Ok(connection);
     };
     let _ = connection.close().await;
-    // SQLite needs files beside the database, unless nobody writes it and there is nothing beside it.
+    // SQLite needs files beside the database, unless nobody writes it and there are none.
     match std::fs::metadata(sqlite::log_of(file)) {
         Ok(log) if log.len() > 0 => Err(ReadError::Log(file.to_owned())),
         _ => {
@@ -106,7 +104,7 @@ async fn open_file(file: &Path) -> Result<SqliteConnection, ReadError> {
 }
 
 impl Reader {
-    /// Connects; nothing is made or changed.
+    /// Connects without creating or changing anything.
     ///
     /// # Errors
     ///
@@ -118,7 +116,7 @@ impl Reader {
             Some(url) if url.starts_with("sqlite:") => sqlite::path_of(url)?,
             _ => {
                 let mut connection = Server::new(store)?.connect("0").await?;
-                // One transaction: no pooler parts it, and no setting stays behind in one.
+                // One transaction: a pooler cannot split it, and no setting is left behind.
                 let only = sqlx::raw_sql("BEGIN READ ONLY").execute(&mut connection).await;
                 only.map_err(|error| ReadError::of(&error))?;
                 return Ok(Self::Postgres(Box::new(connection)));
@@ -145,7 +143,7 @@ impl Reader {
         read.map_err(|error| ReadError::of(&error))
     }
 
-    /// Reads into the survey what was counted of a period.
+    /// Adds the counts of a period to the survey.
     ///
     /// # Errors
     ///
@@ -169,7 +167,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads into the survey what pinged and reported from one moment to before another.
+    /// Adds the pings and reports between two moments (the second exclusive) to the survey.
     ///
     /// # Errors
     ///

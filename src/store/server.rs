@@ -1,4 +1,4 @@
-//! How a PostgreSQL server is reached, and what a fresh connection must fulfil.
+//! Connecting to a PostgreSQL server, and checks of new connections.
 
 use std::{io, path::PathBuf, thread, time::Duration};
 
@@ -15,15 +15,15 @@ use crate::config::{
     sections::{self, Pooler, SslMode},
 };
 
-/// The address and manner of connecting.
+/// How to connect.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// To be tried in this order.
+    /// Hosts, tried in this order.
     targets: Vec<PgConnectOptions>,
     password_file: Option<PathBuf>,
-    /// Of all attempts together.
+    /// Timeout of all attempts together.
     patience: Duration,
-    /// A pooler gives every transaction another connection: nothing may rest on the session.
+    /// A pooler assigns another connection to each transaction: nothing may depend on the session.
     pub pooled: bool,
 }
 
@@ -41,7 +41,7 @@ impl Server {
         info.add_if_missing("application_name", "nutritionfacts");
         let pooled = store.pooler == Pooler::Transaction;
         let with = |options: PgConnectOptions| {
-            // The statements are always the same ones, and errors and notices quote rows: the metrics tell of both.
+            // The statements are always the same, and errors and notices quote rows; metrics cover both.
             let options = options.disable_statement_logging();
             if pooled {
                 options.extra_float_digits(None).statement_cache_capacity(0)
@@ -52,14 +52,14 @@ impl Server {
         let targets = info.targets(&libpq)?.into_iter().map(with).collect();
         let (password_file, patience) = (store.password_file.clone(), store.acquire_timeout);
         let server = Self { targets, password_file, patience, pooled };
-        // A file that is missing from the beginning is a mistake, not a bad day.
+        // A file that is missing at start is a mistake, not a temporary failure.
         server.password().map_err(|(path, source)| OpenError::File { path, source })?;
         Ok(server)
     }
 
-    /// A connection whose commits are durable; `statement_timeout` in milliseconds (through a pooler, that of the role).
+    /// Returns a connection whose commits are durable; `statement_timeout` in milliseconds (through a pooler, that of the role applies).
     pub async fn connect(&self, statement_timeout: &str) -> Result<PgConnection, MigrationError> {
-        // The file is read each time: whoever rotates the password changes it first.
+        // The file is read each time, because it changes when the password is rotated.
         let password = self
             .password()
             .map_err(|(_, error)| StoreError::unavailable(format!("password file: {}", error.kind())))?;
@@ -72,7 +72,7 @@ impl Server {
             if !self.pooled {
                 options = options.options([("statement_timeout", statement_timeout)]);
             }
-            // One that does not answer leaves time for the next.
+            // A host that does not respond must leave time for the next.
             let share = self.patience / u32::try_from(self.targets.len()).unwrap_or(u32::MAX);
             let connecting = self.connect_to(options);
             let outcome = if self.targets.len() > 1 { timeout(share, connecting).await } else { Ok(connecting.await) };
@@ -92,7 +92,7 @@ impl Server {
 
     fn explain(&self, error: &sqlx::Error) -> MigrationError {
         match classify(error) {
-            // PgBouncer's answer to start-up parameters.
+            // PgBouncer's response to startup parameters.
             StoreError::Unavailable { reason, .. } if reason == "08P01" && !self.pooled => {
                 StoreError::unavailable("08P01: if this is a pooler, set `store.pooler` to `transaction`").into()
             }
@@ -128,10 +128,10 @@ fn mode(mode: SslMode) -> &'static str {
     }
 }
 
-/// Connects on a thread of its own.
+/// Connects on a separate thread.
 ///
-/// sqlx yields after every few of the thousands of steps by which a password is proved (SCRAM). Among busy tasks each
-/// yield waits for all of them: a server whose refused senders come again at once would never get its connection back.
+/// sqlx yields after every few of the thousands of steps of password authentication (SCRAM). Among busy tasks each
+/// yield waits for all of them: a server whose refused clients retry at once would never reconnect.
 async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let (mut sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
@@ -139,7 +139,7 @@ async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::
         runtime.block_on(async {
             let connection = tokio::select! {
                 connection = PgConnection::connect_with(&options) => connection,
-                // Nobody waits any longer.
+                // The caller does not wait any more.
                 () = sender.closed() => return,
             };
             let _ = sender.send(connection);
@@ -148,12 +148,12 @@ async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::
     receiver.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// "Answered means kept" rests on the first two; text of any language needs UTF-8; and a server that only lets us read is none (a failover, say).
+/// Durable acknowledgements depend on the first two settings; text of any language needs UTF-8; a read-only server is unusable (during a failover, for example).
 async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     const SETTINGS: &str = "SELECT current_setting('synchronous_commit') = 'off', \
         current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on', \
         current_setting('server_encoding') <> 'UTF8'";
-    // Text and one round trip: fit for a pooler.
+    // A script in one round trip, which works through a pooler.
     let row = sqlx::raw_sql(SETTINGS).fetch_one(connection).await?;
     let is = |column| sqlx::Row::try_get::<bool, usize>(&row, column).map_err(|error| classify(&error));
     if is(0)? {

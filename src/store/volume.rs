@@ -1,13 +1,13 @@
-//! The volume under an embedded store.
+//! The volume of an embedded store.
 
 use std::{io, path::Path};
 
-/// What is there, and what is left of it.
+/// Size and free space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Volume {
-    /// Bytes in all.
+    /// Size in bytes.
     pub size: u64,
-    /// Bytes that the server may still use: without what the file system keeps for root.
+    /// Bytes that the server can still use, without those reserved for root.
     pub free: u64,
 }
 

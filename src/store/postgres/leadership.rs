@@ -1,4 +1,4 @@
-//! Of all processes that share a database one leads: it holds an advisory lock.
+//! Leader election among the processes that share a database: the leader holds an advisory lock.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tokio::time::timeout;
@@ -9,11 +9,11 @@ use crate::store::{StoreError, error::classify};
 /// Key of the advisory lock that the leader holds: "nutr" and a number.
 const LEADER_LOCK: i64 = 0x6e75_7472_0000_0003;
 
-/// PostgreSQL is to notice within seconds that the leader's machine has gone without a word, not within hours. A pooler
-/// watches its clients by itself.
+/// PostgreSQL must notice within seconds, not hours, that the leader's machine is gone. A pooler checks its clients
+/// itself.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
 
-/// A connection that holds the lock, or waits for it.
+/// A connection that holds the lock, or tries to get it.
 #[derive(Debug)]
 pub struct Candidate {
     connection: PgConnection,
@@ -22,7 +22,7 @@ pub struct Candidate {
 }
 
 impl Postgres {
-    /// On a connection of its own, which ends with it, and with that the leadership.
+    /// Uses a connection of its own; leadership ends with it.
     pub(in crate::store) async fn candidate(&self) -> Result<Candidate, StoreError> {
         let connection = self.spare_connection().await?;
         let mut candidate = Candidate { connection, pooled: self.connections.server.pooled, leads: false };
@@ -33,7 +33,7 @@ impl Postgres {
         Ok(candidate)
     }
 
-    /// Whether the candidate leads now.
+    /// Whether the candidate is the leader now.
     pub(in crate::store) async fn leads(&self, candidate: &mut Candidate) -> Result<bool, StoreError> {
         let limit = self.connections.limit();
         match timeout(limit, candidate.ask()).await {
@@ -44,8 +44,8 @@ impl Postgres {
 }
 
 impl Candidate {
-    /// Who has the lock keeps it as long as the connection lives. A pooler gives a connection for a transaction only: there
-    /// the lock is held by one that stays open. It has read nothing, so it keeps no row version from being cleaned up.
+    /// The lock is held as long as the connection lives. A pooler assigns a connection per transaction: there an open transaction
+    /// holds the lock. It has read nothing, so it does not block vacuum.
     async fn ask(&mut self) -> Result<bool, sqlx::Error> {
         let held = "SELECT true".to_owned();
         let sql = match (self.leads, self.pooled) {

@@ -34,17 +34,17 @@ use crate::{config::sections, domain::Timestamp};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(&POSTGRES));
 
-/// A write that the store plans, permits and commits like any other: it fails where there is no schema, no right to
-/// write, or a server that only lets us read.
+/// A write that PostgreSQL plans, permits and commits like any other: it fails if the schema or the right to write is missing,
+/// or the server is read-only.
 const WRITE_NOTHING: &str = "INSERT INTO set_aside SELECT * FROM set_aside WHERE false";
 
 /// Key of the advisory lock under which the schema changes: "nutr" and a number.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
-/// How long a migration waits for a session that holds a table, or for another server that migrates.
+/// How long a migration waits for a session that locks a table, or for another server that migrates.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 
-/// A PostgreSQL server, reached when it is needed.
+/// A PostgreSQL server; connections are opened when needed.
 #[derive(Debug)]
 pub struct Postgres {
     connections: Connections,
@@ -53,10 +53,10 @@ pub struct Postgres {
     digester: Mutex<Digester>,
 }
 
-/// What the digest keeps from one step to the next.
+/// State of the digest between two steps.
 #[derive(Debug, Default)]
 struct Digester {
-    /// None after a failure, until it is needed again.
+    /// `None` after a failure, until the next use.
     connection: Option<PgConnection>,
     waiting: Waiting<Uuid>,
 }
@@ -70,20 +70,20 @@ impl Postgres {
 
     pub(super) async fn migrate(&self, now: Timestamp) -> Result<(), MigrationError> {
         let mut connection = self.connections.single().await?;
-        // One transaction holds the lock and all migrations: it is all or nothing, and no pooler can part it.
+        // One transaction holds the lock and all migrations: all or nothing, and a pooler cannot split it.
         let mut transaction = connection.begin().await?;
         if self.connections.server.pooled {
-            // The migrator names its statements, and those of the last one to migrate may still be there.
+            // The migrator names its statements, and those of an earlier migration may still exist.
             transaction.execute("DEALLOCATE ALL").await?;
         }
-        // Whoever holds a lock is told of, and the migration is tried again.
+        // The lock's holder is reported, and the migration is retried.
         let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis());
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(patience))).await?;
         let months_lock = months::MONTHS_LOCK;
         let lock = format!("SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}), pg_advisory_xact_lock({months_lock})");
         transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await?;
         compatible(&mut transaction).await?;
-        // Not `run`, whose future is not provably Send (sqlx documents this way out).
+        // Not `run`, whose future is not provably Send (sqlx documents this workaround).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
         months::make_missing(&mut transaction, &months::around(now)).await?;
         transaction.commit().await?;
@@ -111,7 +111,7 @@ impl Postgres {
     }
 
     pub(super) async fn message_snapshot(&self) -> Result<Option<String>, StoreError> {
-        // As a script, which one round trip sends and runs: no pooler can part it.
+        // A script is sent and run in one round trip, so a pooler cannot split it.
         const SQL: &str = "SELECT catalogue::text FROM message_snapshot";
         let mut lease = self.connections.lease().await?;
         let outcome = timeout(self.connections.limit(), lease.fetch_optional(sqlx::raw_sql(SQL))).await;
@@ -131,7 +131,7 @@ impl Postgres {
         lease.settle(outcome)
     }
 
-    /// Of the middle of a round trip.
+    /// Compares with the middle of a round trip.
     pub(super) async fn clock_ahead(&self, now: impl Fn() -> Timestamp + Send) -> Result<i64, StoreError> {
         let mut lease = self.connections.lease().await?;
         let before = now();
@@ -175,7 +175,7 @@ impl Postgres {
         }
     }
 
-    /// Beside those that pings share, and without a limit of time.
+    /// A connection in addition to the pool, without a statement timeout.
     async fn spare_connection(&self) -> Result<PgConnection, StoreError> {
         self.connections.single().await.map_err(|error| match error {
             MigrationError::Store(error) => error,
@@ -183,12 +183,12 @@ impl Postgres {
         })
     }
 
-    /// Runs one statement, which commits itself.
+    /// Runs one statement in a transaction of its own.
     async fn execute(&self, query: Query<'_, Db, PgArguments>) -> Result<(), StoreError> {
         self.rows(query).await.map(|_| ())
     }
 
-    /// The same, for what it answers.
+    /// Runs one statement and returns its rows.
     async fn rows(&self, query: Query<'_, Db, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
         let pooled = self.connections.server.pooled;
         let query = query.persistent(!pooled);
@@ -201,7 +201,7 @@ impl Postgres {
     }
 }
 
-/// sqlx parses in one round trip and runs in the next; only a transaction keeps a pooler from parting the two.
+/// sqlx parses in one round trip and runs in the next; only a transaction keeps a pooler from splitting them.
 async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgArguments>) -> sqlx::Result<Vec<PgRow>> {
     let mut transaction = connection.begin().await?;
     let rows = transaction.fetch_all(query).await?;
@@ -209,7 +209,7 @@ async fn in_transaction(connection: &mut PgConnection, query: Query<'_, Db, PgAr
     Ok(rows)
 }
 
-/// Whether this program may work with the schema, if a later one has changed it already.
+/// Checks whether this version can use the schema, if a later version has changed it.
 async fn compatible(connection: &mut PgConnection) -> Result<(), MigrationError> {
     const IS_NEW: &str = "SELECT to_regclass('_sqlx_migrations') IS NULL";
     const LATER: &str = "SELECT (SELECT max(version) FROM _sqlx_migrations), oldest_program FROM store_state";
@@ -223,7 +223,7 @@ async fn compatible(connection: &mut PgConnection) -> Result<(), MigrationError>
 }
 
 async fn read_state(connection: &mut PgConnection) -> sqlx::Result<State> {
-    // As a script, which one round trip sends and runs: no pooler can part it.
+    // A script is sent and run in one round trip, so a pooler cannot split it.
     const SQL: &str = "SELECT generation, tableoid::bigint, pg_postmaster_start_time(), sealed_before FROM store_state";
     let row = connection.fetch_one(sqlx::raw_sql(SQL)).await?;
     Ok(State {

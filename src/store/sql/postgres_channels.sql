@@ -1,4 +1,4 @@
--- $1: rows of `channels` as a JSON list; the later report of two counts.
+-- $1: rows of `channels` as a JSON list; the later one of two reports wins.
 INSERT INTO channels (
     channel_id, instance_id, report, position, last_reported, ordinary, country, storage_mib, user_sessions,
     anonymous_sessions, user_minutes, anonymous_minutes

@@ -1,7 +1,7 @@
--- $1 to $10: pings, one array a column, sorted by id; $11: the batch; $12 to $14: the state that the writer knows (see `State`):
--- if it is no longer so, nothing is written. The profiles of $15 to $30, sorted by their key, are those that may not be there yet;
--- of one that is there, hardware identifiers that were emptied come back. In a replay rows that are there already are left as they
--- are, and only those really inserted go into the outbox.
+-- $1 to $10: pings, one array per column, sorted by id; $11: the batch; $12 to $14: the state known to the writer (see `State`):
+-- if it has changed, nothing is written. The profiles in $15 to $30, sorted by key, may not be stored yet; if one is stored,
+-- identifiers that were erased from it are restored. In a replay, existing rows are left as they
+-- are, and only rows that were really inserted go into the outbox.
 WITH present AS (
     SELECT 1 FROM store_state WHERE generation = $12 AND tableoid::bigint = $13 AND pg_postmaster_start_time() = $14
 )/*profiles*/, inserted AS (

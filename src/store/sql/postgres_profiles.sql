@@ -14,7 +14,7 @@
         system_id, node_id, language, timezone, installer, project, privacy_notice
     )
     WHERE EXISTS (SELECT FROM present)
-    -- By the index alone: whatever must be planned is planned for an empty table, and kept prepared.
+    -- Uses only the index: prepared statements keep a plan that was made for an empty table.
     ON CONFLICT (instance_id, profile) DO UPDATE SET system_id = excluded.system_id, node_id = excluded.node_id
     WHERE (profiles.system_id, profiles.node_id) IS DISTINCT FROM (excluded.system_id, excluded.node_id)
 )

@@ -1,6 +1,6 @@
--- $1: the reports as a JSON list, named as the columns are; $2: the ids of the pings that they name, sorted, $3 and $4 the least and
--- the greatest of them, so that only those months are read; $5: the batch; $6 to $8: the state that the writer knows. /*replay*/ becomes
--- ON CONFLICT DO NOTHING.
+-- $1: the reports as a JSON list, with keys named like the columns; $2: the sorted ids of the pings that they refer to, $3 and
+-- $4 the smallest and the largest of them, so that only those months are read; $5: the batch; $6 to $8: the state known to the
+-- writer. /*replay*/ becomes ON CONFLICT DO NOTHING.
 WITH present AS (
     SELECT 1 FROM store_state WHERE generation = $6 AND tableoid::bigint = $7 AND pg_postmaster_start_time() = $8
 ), report AS MATERIALIZED (

@@ -1,4 +1,4 @@
--- ?1: statistics_id, ?2: its channels as a JSON list, named as the columns are.
+-- ?1: statistics_id, ?2: its channels as a JSON list, with keys named like the columns.
 INSERT INTO channel_statistics (
     statistics_id, position, channel_id, version, updated, popular_ids, popular_counts, storage_mib,
     summaries_started, summaries_completed, sessions_by_kind, user_sessions, anonymous_sessions, user_minutes,

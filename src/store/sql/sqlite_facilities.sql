@@ -1,4 +1,4 @@
--- ?1: statistics_id, ?2: its facilities as a JSON list, named as the columns are.
+-- ?1: statistics_id, ?2: its facilities as a JSON list, with keys named like the columns.
 INSERT INTO facility_statistics (
     statistics_id, position, facility_id, settings, learners, learner_logins, coaches, coach_logins,
     first_used, last_used, lessons, exams, exam_logs, attempt_logs, exam_attempt_logs, classes, "groups",

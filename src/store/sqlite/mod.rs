@@ -1,4 +1,4 @@
-//! The store in a file of ours alone: SQLite.
+//! The embedded store: SQLite in a file that one server owns.
 
 mod books;
 mod digest;
@@ -39,10 +39,10 @@ use crate::domain::Timestamp;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(&SQLITE));
 
-/// A database file, its one writer, and the lock that keeps others out.
+/// A database file, its only writer, and the lock that excludes other processes.
 #[derive(Debug)]
 pub struct Sqlite {
-    /// None after a failure, until it is needed again.
+    /// `None` after a failure, until the next use.
     writer: Mutex<Option<SqliteConnection>>,
     closed: AtomicBool,
     options: SqliteConnectOptions,
@@ -63,7 +63,7 @@ pub(super) fn path_of(url: &str) -> Result<&Path, OpenError> {
     Ok(Path::new(path))
 }
 
-/// The log beside a database file, from which it is copied into that.
+/// Path of the write-ahead log of a database file.
 pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -78,9 +78,9 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // KiB. A batch changes few pages besides the last ones; the digest goes through `installations` in order.
+            // KiB. A batch changes few pages except the last ones; the digest reads `installations` in order.
             .pragma("cache_size", "-4096")
-            // Bytes: a reader that took its time has made the log longer, which is given back afterwards.
+            // Bytes: a slow reader lets the log grow, and this truncates it afterwards.
             .pragma("journal_size_limit", "67108864")
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
@@ -100,7 +100,7 @@ impl Sqlite {
         })
     }
 
-    /// Bytes of the log.
+    /// Size of the write-ahead log in bytes.
     pub(super) fn log_size(&self) -> u64 {
         std::fs::metadata(log_of(self.options.get_filename())).map(|log| log.len()).unwrap_or_default()
     }
@@ -113,7 +113,7 @@ impl Sqlite {
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         compatible(&mut transaction).await?;
-        // Not `run`, whose future is not provably Send (sqlx documents this way out).
+        // Not `run`, whose future is not provably Send (sqlx documents this workaround).
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
         let state = read_state(&mut transaction).await?;
         transaction.commit().await?;
@@ -151,7 +151,7 @@ impl Sqlite {
         writer.settle(result)
     }
 
-    /// Commits a row and its removal: what writes no page also succeeds on a full disk.
+    /// Commits a row and its removal: a transaction that writes no page would also succeed on a full disk.
     pub(super) async fn health(&self) -> Result<(), StoreError> {
         const SQL: &str = r#"BEGIN IMMEDIATE;
             INSERT INTO set_aside (id, received_at, kind, instance_id, reason, "row") VALUES ('', '', '', '', '', '{}');
@@ -198,16 +198,16 @@ impl Sqlite {
     }
 }
 
-/// The connection in use. Dropped, it is closed: only [`Writer::settle`] keeps it.
+/// The connection in use. Closed when dropped: only [`Writer::settle`] returns it.
 struct Writer<'a> {
     connection: SqliteConnection,
     place: MutexGuard<'a, Option<SqliteConnection>>,
 }
 
 impl Writer<'_> {
-    /// Keeps the connection if what was done with it leaves no doubt about it, and names the error.
+    /// Keeps the connection if the result leaves it in a known state, and converts the error.
     ///
-    /// When the disk is full SQLite rolls back by itself, after which sqlx's own count of transactions is wrong for ever.
+    /// When the disk is full SQLite rolls back by itself, after which sqlx's own transaction counter stays wrong.
     fn settle<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         let result = result.map_err(|error| classify(&error));
         if !matches!(result, Err(StoreError::Unavailable { .. })) {
@@ -231,7 +231,7 @@ impl DerefMut for Writer<'_> {
     }
 }
 
-/// Makes the folders and the file, readable by us alone, and locks it.
+/// Creates the folders and the file, accessible only by this user, and locks it.
 fn prepare(path: &Path) -> Result<File, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -251,12 +251,12 @@ fn prepare(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: lock_path }),
         Err(TryLockError::Error(source)) => return Err(OpenError::File { path: lock_path, source }),
     }
-    // Before SQLite opens it: closing a file by other means drops SQLite's own locks.
+    // Before SQLite opens it: closing the file in another way drops SQLite's own locks.
     create(path)?;
     Ok(lock)
 }
 
-/// Whether this program may work with the schema, if a later one has changed it already.
+/// Checks whether this version can use the schema, if a later version has changed it.
 async fn compatible(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
     const IS_NEW: &str = "SELECT count(*) = 0 FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     const LATER: &str = "SELECT (SELECT max(version) FROM _sqlx_migrations), oldest_program FROM store_state";
@@ -272,7 +272,7 @@ async fn read_state(connection: &mut SqliteConnection) -> sqlx::Result<State> {
     let row = sqlx::query("SELECT generation, sealed_before FROM store_state").fetch_one(connection).await?;
     Ok(State {
         generation: row.try_get(0)?,
-        // It is no server; whoever puts back an earlier state of the file must stop us first.
+        // Without a server: whoever restores an earlier state of the file must stop this process first.
         table: 0,
         started: Timestamp::UNIX_EPOCH,
         sealed_before: row.try_get(1)?,

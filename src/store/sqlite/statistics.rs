@@ -1,4 +1,4 @@
-//! Reports in SQLite: many of them in one transaction, or a large one in several, as whoever pings waits for the one writer.
+//! Writes reports in SQLite: many in one transaction, or a large one in several, because pings wait for the only writer.
 
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::{
     store::{StoreError, Write},
 };
 
-/// Entries of one transaction, some ten milliseconds.
+/// Entries per transaction, which takes some ten milliseconds.
 const PIECE: usize = 1000;
 
 /// Entries of one report.
@@ -27,7 +27,7 @@ impl Piece<'_> {
         self.channels.len() + self.facilities.len()
     }
 
-    /// The first [`PIECE`] entries, and the others.
+    /// The first [`PIECE`] entries, and the rest.
     fn split(self) -> (Self, Self) {
         let (channels, later) = self.channels.split_at(PIECE.min(self.channels.len()));
         let (facilities, last) = self.facilities.split_at((PIECE - channels.len()).min(self.facilities.len()));
@@ -70,11 +70,11 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Writes entries of a report that is not there yet, all but the last piece, which is given back. Until that is written, with the
-    /// report, `unfinished` says so.
+    /// Writes the entries of a new report except the last piece, which it returns. Until that is written, with the
+    /// report, `unfinished` has an entry for it.
     async fn write_beginning<'a>(&self, report: &'a StatisticsReport, epoch: u32) -> Result<Piece<'a>, StoreError> {
         let mut rest = Piece::from(report);
-        // No other one is being written: there is one queue of reports.
+        // There is only one queue of reports, so no other one is being written.
         let mut writer = self.writer().await?;
         let result = forget_unfinished(&mut writer, Some(report.id)).await;
         writer.settle(result)?;
@@ -90,7 +90,7 @@ impl Sqlite {
         Ok(rest)
     }
 
-    /// False: the state has changed, and nothing was written.
+    /// Returns false if the state has changed; then nothing was written.
     async fn insert_piece(
         &self,
         connection: &mut SqliteConnection,
@@ -98,7 +98,7 @@ impl Sqlite {
         id: Uuid,
         piece: Piece<'_>,
     ) -> sqlx::Result<bool> {
-        // Again after a failure, it may be there as a whole.
+        // After a failure, the whole entry may exist already.
         const SQL: &str = "INSERT INTO unfinished (statistics_id)
             SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM statistics WHERE id = ?1) ON CONFLICT (statistics_id) DO NOTHING";
         let id = id.to_string();
@@ -112,7 +112,7 @@ impl Sqlite {
         Ok(true)
     }
 
-    /// Reports with their entries, of the first one only the last piece. False: the state has changed, and nothing was written.
+    /// Writes reports with their entries, of the first one only the last piece. Returns false if the state has changed; then nothing was written.
     async fn insert(
         &self,
         connection: &mut SqliteConnection,
@@ -158,7 +158,7 @@ async fn insert_entries(connection: &mut SqliteConnection, id: &str, piece: Piec
     facilities.execute(connection).await.map(drop)
 }
 
-/// Removes what was written of reports that were never finished, but for this one.
+/// Removes entries of reports that were never finished, except of this one.
 pub(super) async fn forget_unfinished(connection: &mut SqliteConnection, but: Option<Uuid>) -> sqlx::Result<()> {
     const UNFINISHED: &str = "SELECT statistics_id FROM unfinished WHERE statistics_id IS NOT ?1";
     let but = but.map(|id| id.to_string());

@@ -1,4 +1,4 @@
-//! Writing in SQLite: in one transaction, by statements of many rows (docs/decisions/0013-sqlite-values.md).
+//! Writes pings in SQLite: in one transaction, by statements of many rows (docs/decisions/0013-sqlite-values.md).
 
 use std::collections::HashSet;
 
@@ -26,14 +26,14 @@ impl Sqlite {
         if write == Write::New {
             self.fresh.add(batch, pings);
         } else {
-            // Some may have been there before, and digested: the outbox knows.
+            // Some may exist already and be digested: the outbox has the truth.
             self.fresh.fall_behind();
         }
         Ok(())
     }
 }
 
-/// Whether the state is as it was in an epoch; what it is, is known then.
+/// Whether the state is the same as in an epoch; records it then.
 pub(super) async fn is_present(
     connection: &mut SqliteConnection,
     (known, epoch): (&Shared, u32),
@@ -42,7 +42,7 @@ pub(super) async fn is_present(
     Ok(known.epoch() == epoch)
 }
 
-/// The number of the batch; none if the state has changed, and nothing was written.
+/// Returns the number of the batch; `None` if the state has changed, then nothing was written.
 async fn insert_pings(
     connection: &mut SqliteConnection,
     known: (&Shared, u32),
@@ -65,7 +65,7 @@ async fn insert_pings(
     Ok(Some(batch))
 }
 
-/// Puts a batch into the outbox; its number, or 0 if nothing is in it.
+/// Puts a batch into the outbox; returns its number, or 0 if it is empty.
 pub(super) async fn note(
     connection: &mut SqliteConnection,
     kind: &str,
@@ -81,7 +81,7 @@ pub(super) async fn note(
     Ok(query.bind(bytes).execute(connection).await?.last_insert_rowid())
 }
 
-/// The rows whose id is not there yet, each once.
+/// The rows whose id does not exist yet, each once.
 async fn without_present<'a>(connection: &mut SqliteConnection, pings: &[&'a Ping]) -> sqlx::Result<Vec<&'a Ping>> {
     const SQL: &str = "SELECT id FROM pings WHERE id IN (SELECT value FROM json_each(?1))";
     let ids: Vec<_> = pings.iter().map(|ping| ping.id).collect();
@@ -92,9 +92,9 @@ async fn without_present<'a>(connection: &mut SqliteConnection, pings: &[&'a Pin
 
 type Insert<'q> = Query<'q, Db, SqliteArguments>;
 
-/// Inserts by statements of [`ROWS`] rows between `head` and `tail`, which SQLite keeps prepared, and one for the rest.
+/// Inserts by statements of [`ROWS`] rows between `head` and `tail`, which SQLite caches, and one for the rest.
 ///
-/// Twice as fast as a JSON list that SQLite takes apart (docs/decisions/0013-sqlite-values.md).
+/// Twice as fast as a JSON list that SQLite parses (docs/decisions/0013-sqlite-values.md).
 async fn insert<T>(
     connection: &mut SqliteConnection,
     (head, tail): (&str, &str),
@@ -111,7 +111,7 @@ async fn insert<T>(
     Ok(())
 }
 
-/// Rows of one statement: 16 columns of 100 rows are far from SQLite's 32,766 parameters, more are no faster.
+/// Rows per statement: 16 columns of 100 rows are far below SQLite's limit of 32,766 parameters, and more are not faster.
 const ROWS: usize = 100;
 
 async fn insert_rows(connection: &mut SqliteConnection, pings: &[&Ping]) -> sqlx::Result<()> {
@@ -129,7 +129,7 @@ async fn insert_profiles(connection: &mut SqliteConnection, profiles: &[&Profile
     const HEAD: &str = "INSERT INTO profiles (instance_id, profile, kolibri_version, mode, platform, os, \
         sysversion, python_version, database_id, system_id, node_id, language, timezone, installer, project, \
         privacy_notice)";
-    // One that is there is left alone; hardware identifiers that were emptied come back.
+    // An existing profile is left as it is, except that erased hardware identifiers are restored.
     const TAIL: &str = " ON CONFLICT (instance_id, profile) DO UPDATE SET system_id = excluded.system_id, \
         node_id = excluded.node_id WHERE (system_id, node_id) IS NOT (excluded.system_id, excluded.node_id)";
     insert(connection, (HEAD, TAIL), 16, profiles, |query, profile: &Profile| {

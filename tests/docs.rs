@@ -1,8 +1,8 @@
-//! The YAML in the documentation is what it claims to be.
+//! Checks the YAML in the documentation.
 //!
-//! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a whole configuration file that
-//! the server would start with, in an environment of nothing else; one marked `yaml message`, messages that can be sent;
-//! one marked `yaml kolibrimessage`, such a message as an object of Kubernetes.
+//! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a complete configuration file with
+//! which the server starts in an empty environment; one marked `yaml message` must contain valid messages;
+//! one marked `yaml kolibrimessage` must be a message as a Kubernetes object.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ use nutritionfacts::{
 };
 use serde_json::Value;
 
-/// A fenced block: where it stands, its info string, its text.
+/// A fenced block: position, info string, text.
 struct Block {
     place: String,
     info: String,
@@ -39,7 +39,7 @@ fn pages() -> Vec<Block> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let pages = docs.chain([root.join("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md"));
-    // The README may not be there yet.
+    // The README may not exist yet.
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     pages.flat_map(|path| blocks(&path.strip_prefix(root).unwrap().display().to_string(), &read(&path))).collect()
 }
@@ -70,7 +70,7 @@ fn every_configuration_in_the_documentation_loads() {
 }
 
 #[test]
-fn every_message_in_the_documentation_can_be_sent() {
+fn every_message_in_the_documentation_is_valid() {
     let mut found = 0;
     for Block { place, info, text } in pages() {
         if info == "yaml message" {
@@ -84,19 +84,19 @@ fn every_message_in_the_documentation_can_be_sent() {
 }
 
 #[test]
-fn the_role_in_the_documentation_is_the_one_we_ship() {
+fn the_role_in_the_documentation_is_that_of_the_chart() {
     let yaml = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
     let shipped = yaml(include_str!("../kustomize/base/role.yaml"));
     let roles: Vec<_> = pages().into_iter().filter(|block| block.info == "yaml role").collect();
     assert_eq!(roles.len(), 1);
-    // That of the chart has labels as well.
+    // The chart's Role has labels as well.
     let said = yaml(&roles[0].text);
     assert_eq!((&said["kind"], &said["rules"]), (&shipped["kind"], &shipped["rules"]));
 }
 
-/// `tests/cluster` asks an API server about the same blocks.
+/// `tests/cluster` checks the same blocks with an API server.
 #[test]
-fn every_object_in_the_documentation_is_a_message() {
+fn every_object_in_the_documentation_is_a_valid_message() {
     let mut found = 0;
     for Block { place, info, text } in pages() {
         if info == "yaml kolibrimessage" {
@@ -113,7 +113,7 @@ fn every_object_in_the_documentation_is_a_message() {
 }
 
 #[test]
-fn a_block_is_found_with_its_line_and_without_its_indent() {
+fn blocks_are_found_with_their_line_and_without_indent() {
     let found = blocks("x", "text\n\n  ```yaml config\n  a:\n    b: 1\n  ```\n```\nno info\n```\n");
     assert_eq!(found.len(), 2);
     assert_eq!((found[0].place.as_str(), found[0].info.as_str()), ("x:3", "yaml config"));

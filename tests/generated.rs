@@ -1,6 +1,6 @@
-//! Files that are made from the code are committed; this fails when one is stale.
+//! Files that are generated from the code are committed; this fails if one is stale.
 //!
-//! `UPDATE=1 cargo test --test generated` makes them anew.
+//! `UPDATE=1 cargo test --test generated` regenerates them.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
@@ -11,7 +11,7 @@ use nutritionfacts::{
     telemetry::metrics::Metrics,
 };
 
-/// Compares a file with what it should be, or writes it.
+/// Compares a file with its generated content, or writes it.
 #[track_caller]
 fn fresh(path: &str, expected: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -33,7 +33,7 @@ fn the_openapi_document_is_fresh() {
     fresh("docs/openapi.json", &openapi::text());
 }
 
-/// A chart cannot reach beyond its folder, so each has a copy. That of `kustomize/base` is made from the first.
+/// Charts cannot use files outside their folder, so each has a copy. That of `kustomize/base` is generated from the first.
 #[test]
 fn the_definitions_of_the_custom_resource_are_fresh() {
     for folder in ["helm/nutritionfacts/files", "helm/nutritionfacts-crds/files"] {

@@ -1,6 +1,6 @@
-//! Alerts: the rules themselves, their tests by `promtool`, and a runbook for each that somebody can follow.
+//! Alerts: the rules, their tests by `promtool`, and a runbook for each.
 //!
-//! `UPDATE=1 cargo test --test alerts` makes the chart's copy anew.
+//! `UPDATE=1 cargo test --test alerts` regenerates the chart's copy.
 
 #[path = "../support/runbooks.rs"]
 mod pages;
@@ -17,7 +17,7 @@ use serde_json::Value;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const RULES: &str = "dashboards/alerts.yaml";
 const COPY: &str = "helm/nutritionfacts/files/alerts.yaml";
-/// Metrics that are not ours.
+/// Metrics of other programs.
 const FOREIGN: [&str; 2] = ["kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"];
 
 fn read(path: &str) -> String {
@@ -28,14 +28,14 @@ fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All rules, of all groups.
+/// All rules of all groups.
 fn rules() -> Vec<Value> {
     let file = yaml(RULES);
     let groups = file["groups"].as_array().unwrap();
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).cloned().collect()
 }
 
-/// The alerts by their names.
+/// The alerts by name.
 fn alerts() -> Vec<(String, Value)> {
     let named = rules().into_iter().filter_map(|rule| Some((rule["alert"].as_str()?.to_owned(), rule)));
     let alerts: Vec<_> = named.collect();
@@ -43,13 +43,13 @@ fn alerts() -> Vec<(String, Value)> {
     alerts
 }
 
-/// What looks like a name of a metric of ours, of a recording rule or of the kubelet.
+/// Anything that looks like the name of one of our metrics, of a recording rule, or of a metric of kubelet.
 fn metrics_of(expression: &str) -> BTreeSet<&str> {
     let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && !"_:".contains(letter));
     words.filter(|word| ["nutritionfacts", "kubelet"].iter().any(|of| word.starts_with(of) && *word != *of)).collect()
 }
 
-/// The names in Prometheus of a metric of ours: a histogram has three.
+/// The names of one of our metrics in Prometheus: a histogram has three.
 fn is_ours(name: &str) -> bool {
     Metrics::ALL.iter().any(|(ours, kind, ..)| {
         let suffix = name.strip_prefix(ours);
@@ -60,13 +60,13 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// A metric that an expression may name.
+/// The metrics that an expression may use.
 fn is_known(name: &str) -> bool {
     let recorded = || rules().iter().any(|rule| rule["record"] == name);
     is_ours(name) || FOREIGN.contains(&name) || recorded()
 }
 
-/// A chart cannot reach beyond its folder.
+/// A chart cannot use files outside its folder.
 #[test]
 fn the_copy_of_the_chart_is_fresh() {
     let rules = read(RULES);
@@ -77,7 +77,7 @@ fn the_copy_of_the_chart_is_fresh() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
+fn every_alert_has_a_severity_and_a_runbook() {
     for (name, rule) in alerts() {
         assert!(name.starts_with("Nutritionfacts"), "{name}: of what?");
         let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
@@ -93,7 +93,7 @@ fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
     }
 }
 
-/// Whether an address within Grafana leads to a panel of ours.
+/// Whether a path within Grafana leads to one of our panels.
 fn is_panel(address: &str) -> Option<bool> {
     let (name, panel) = address.strip_prefix("/d/nutritionfacts-")?.split_once("?viewPanel=panel-")?;
     let panel: u64 = panel.parse().ok()?;
@@ -105,13 +105,13 @@ fn is_panel(address: &str) -> Option<bool> {
 }
 
 #[test]
-fn every_alert_has_a_name_of_its_own() {
+fn every_alert_has_a_unique_name() {
     let names: Vec<_> = alerts().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
 }
 
 #[test]
-fn expressions_name_metrics_that_there_are() {
+fn expressions_use_existing_metrics() {
     assert_eq!(
         metrics_of("sum(rate(kubelet_a{b=\"c\"}[5m])) / nutritionfacts:d_e"),
         ["kubelet_a", "nutritionfacts:d_e"].into()

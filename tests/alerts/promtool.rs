@@ -1,4 +1,4 @@
-//! `promtool`: is it a query, and does each alert fire when it must and only then?
+//! Checks by `promtool`: all rules are valid, and each alert fires when it must and only then.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,7 +13,7 @@ fn promtool(arguments: &[&str]) -> Result<(), String> {
 }
 
 #[test]
-fn the_rules_are_rules() {
+fn all_rules_are_valid() {
     promtool(&["check", "rules", RULES]).unwrap_or_else(|complaint| panic!("{complaint}"));
     assert!(tool::check(&["sum(".to_owned()]).is_err(), "it would be found out");
 }
@@ -24,11 +24,11 @@ fn alerts_fire_when_they_must_and_only_then() {
 }
 
 #[test]
-fn alerts_that_look_back_for_days_do_so_too() {
+fn alerts_over_days_fire_when_they_must_and_only_then() {
     promtool(&["test", "rules", TESTS[1]]).unwrap_or_else(|complaint| panic!("{complaint}"));
 }
 
-/// Whether it fires, of each look at an alert.
+/// Whether each check of an alert expects it to fire.
 fn looks() -> BTreeMap<String, Vec<bool>> {
     let mut looks = BTreeMap::<_, Vec<bool>>::new();
     for file in TESTS.map(yaml) {
@@ -43,20 +43,20 @@ fn looks() -> BTreeMap<String, Vec<bool>> {
 }
 
 #[test]
-fn every_alert_is_seen_firing_and_silent() {
+fn every_alert_is_tested_firing_and_silent() {
     let mut looks = looks();
     for (name, _) in alerts() {
         let seen = looks.remove(&name).unwrap_or_default();
         assert!(seen.contains(&true), "no test sees {name} fire");
         assert!(seen.contains(&false), "no test sees {name} silent");
     }
-    // A name that no alert has is silent for ever.
+    // An alert that does not exist would never fire.
     assert!(looks.is_empty(), "no such alerts: {:?}", looks.keys());
 }
 
-/// `promtool` passes over a file of rules that is not there.
+/// `promtool` ignores a rules file that does not exist.
 #[test]
-fn the_tests_are_of_these_rules() {
+fn the_tests_use_these_rules() {
     for file in TESTS.map(yaml) {
         assert_eq!(file["rule_files"], json!([Path::new(RULES).file_name().unwrap().to_str().unwrap()]));
     }

@@ -1,4 +1,4 @@
-//! Runbooks: one for each alert, with the four headings, and commands that a shell and Prometheus would take.
+//! Runbooks: one for each alert, with the four headings, and commands that a shell and Prometheus accept.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 const HEADINGS: [&str; 4] = ["Meaning", "Impact", "Diagnosis", "Mitigation"];
-/// What a block may be: looks at a cluster, changes it, or is for PostgreSQL or Prometheus.
+/// Languages of code blocks: for reading or changing a cluster, PostgreSQL, or Prometheus.
 const LANGUAGES: [&str; 5] = ["sh", "sh change", "sql", "sql change", "promql"];
 
 #[test]
@@ -33,7 +33,7 @@ fn every_runbook_has_the_four_headings() {
 }
 
 #[test]
-fn the_table_tells_the_severity_of_every_alert() {
+fn the_table_has_the_severity_of_every_alert() {
     let table = read("docs/runbooks/README.md");
     for (name, rule) in alerts() {
         let row = format!("| [{name}]({name}.md) | {} |", rule["labels"]["severity"].as_str().unwrap());
@@ -42,7 +42,7 @@ fn the_table_tells_the_severity_of_every_alert() {
 }
 
 #[test]
-fn blocks_are_of_a_language_that_tests_know() {
+fn every_code_block_has_a_known_language() {
     for (page, language, text) in blocks() {
         assert!(LANGUAGES.contains(&language.as_str()), "{page}: {language:?}: {text}");
         assert!(!text.trim().is_empty(), "{page}: an empty block");
@@ -50,7 +50,7 @@ fn blocks_are_of_a_language_that_tests_know() {
 }
 
 #[test]
-fn a_shell_takes_the_commands() {
+fn a_shell_can_parse_the_commands() {
     for (page, text) in of_language("sh").into_iter().chain(of_language("sh change")) {
         let output = Command::new("bash").args(["-n", "-c", &text]).output();
         let output = output.unwrap_or_else(|error| panic!("cannot run `bash`: {error}; install the package `bash`"));
@@ -59,7 +59,7 @@ fn a_shell_takes_the_commands() {
 }
 
 #[test]
-fn prometheus_takes_the_queries() {
+fn prometheus_can_parse_the_queries() {
     let blocks = of_language("promql");
     let queries: Vec<_> = blocks.iter().map(|(_, text)| text.clone()).collect();
     if tool::check(&queries).is_err() {
@@ -71,7 +71,7 @@ fn prometheus_takes_the_queries() {
 }
 
 #[test]
-fn queries_name_metrics_that_there_are() {
+fn queries_use_existing_metrics() {
     for (page, query) in of_language("promql") {
         for name in super::metrics_of(&query) {
             assert!(super::is_known(name), "{page}: {name}");
@@ -79,9 +79,9 @@ fn queries_name_metrics_that_there_are() {
     }
 }
 
-/// A page within the project that a runbook leads to.
+/// A page of this repository that a runbook links to.
 #[test]
-fn links_lead_somewhere() {
+fn links_lead_to_existing_pages() {
     for (page, text) in pages() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();

@@ -1,11 +1,11 @@
-//! Objects by what distinguishes them from a right one: those that must be accepted, and those that must be refused.
+//! Valid and invalid objects, each described by how it differs from a valid one.
 
 use std::collections::BTreeMap;
 
 use nutritionfacts::domain::message::{Message, Problem};
 use serde_json::{Value, json};
 
-/// A right object.
+/// A valid object.
 pub fn object() -> Value {
     json!({
         "apiVersion": "nutritionfacts.learningequality.org/v1alpha1",
@@ -22,7 +22,7 @@ pub fn object() -> Value {
     })
 }
 
-/// Puts a value in a place of the object; nothing takes out what is there.
+/// Sets a value in the object; cannot remove one.
 pub fn put(place: &str, value: Option<Value>) -> Value {
     let mut object = object();
     let (parent, name) = place.rsplit_once('/').unwrap();
@@ -34,7 +34,7 @@ pub fn put(place: &str, value: Option<Value>) -> Value {
     object
 }
 
-/// What [`Message::read`] makes of it, by the name and the spec.
+/// The result of [`Message::read`] for its name and spec.
 pub fn read(object: &Value) -> Result<Message, Vec<Problem>> {
     let mut document = object["spec"].clone();
     if let Some(fields) = document.as_object_mut() {
@@ -48,12 +48,12 @@ fn texts(languages: impl IntoIterator<Item = String>) -> Value {
     json!(languages.into_iter().map(|language| (language, text.clone())).collect::<BTreeMap<_, _>>())
 }
 
-/// English, and so many others.
+/// English, and this number of other languages.
 fn languages(others: usize) -> Value {
     texts(["en".into()].into_iter().chain((0..others).map(|number| format!("aa-{number}"))))
 }
 
-/// The far side of each limit, where it is still allowed, and whatever else a rule might refuse by mistake.
+/// Values at each limit that are still allowed, and others that a rule might reject by mistake.
 pub fn accepted() -> Vec<(&'static str, Option<Value>)> {
     let long_link = format!("https://{}", "x".repeat(142));
     let mut cases = vec![
@@ -98,7 +98,7 @@ pub fn accepted() -> Vec<(&'static str, Option<Value>)> {
     cases
 }
 
-/// A place, what is put there, the path that the API server names, and what it says.
+/// The path, the value set there, the path that the API server reports, and its error.
 pub type Refused = (&'static str, Option<Value>, &'static str, &'static str);
 
 const NO_RANGE: &str =
@@ -117,7 +117,7 @@ const CONTROL: &str = "contains a control character other than a line break or a
 const NO_NETWORK: &str = "is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`";
 const NO_NAME: &str = "metadata.name is longer than 50 characters, which devices cannot store; choose a shorter one";
 
-/// Whatever clients choke on.
+/// Messages that clients cannot store.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn refused() -> Vec<Refused> {
     let mut cases = vec![

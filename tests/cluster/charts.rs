@@ -1,4 +1,4 @@
-//! The API server itself judges what the charts make, in a namespace of the restricted profile of Pod Security.
+//! The API server validates the objects of the charts, in a namespace with the Pod Security profile `restricted`.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use super::{
     },
 };
 
-/// Kinds of operators that need not be there: `tests/helm/schemas` has them.
+/// Kinds of operators that need not be installed: `tests/helm/schemas` has their schemas.
 const SKIPPED: [&str; 6] = ["Cluster", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor"];
 
 const DEFINITION: &str = "CustomResourceDefinition";
-/// As Helm 4 does it; and a dashboard has no room in the annotation that kubectl would write.
+/// Server-side, as in Helm 4; also because a dashboard is too large for the annotation of client-side apply.
 const SERVER_SIDE: &[&str] = &["--server-side", "--force-conflicts"];
 
 fn restricted() -> Namespace {
@@ -23,12 +23,12 @@ fn restricted() -> Namespace {
     let labels = labels.iter().map(String::as_str);
     let arguments: Vec<_> = ["label", "namespace", &namespace.name].into_iter().chain(labels).collect();
     kubectl(&arguments, "").unwrap();
-    // Pods are refused until the account is there that they run as.
+    // Pods are refused until their service account exists.
     eventually("the namespace has its account", || namespace.kubectl(&["get", "serviceaccount", "default"], "").ok());
     namespace
 }
 
-/// What the API server says to objects, each in this namespace whichever its own is. A warning counts as a refusal.
+/// Errors of the API server about objects, each in this namespace whatever its own is. A warning counts as an error.
 fn judge(namespace: &Namespace, objects: Vec<Value>, options: &[&str]) -> Result<String, String> {
     let here = |mut object: Value| {
         if object["metadata"].get("namespace").is_some() {
@@ -47,14 +47,14 @@ fn is_of(object: &Value, kinds: &[&str]) -> bool {
 }
 
 #[test]
-fn the_api_server_takes_every_object_of_every_case() {
+fn the_api_server_accepts_every_object_of_every_case() {
     let namespace = restricted();
     let said = side_by_side(&RENDERS, |render| {
         let objects =
             render.documents.iter().filter(|object| !is_of(object, &SKIPPED) && !is_of(object, &[DEFINITION]));
         let objects: Vec<_> = objects.cloned().collect();
         let count = objects.len();
-        // Nothing remains of the chart that is the definition and nothing else.
+        // Nothing remains of the chart that contains only the definition.
         if count == 0 {
             Ok((0, 0))
         } else {
@@ -70,9 +70,9 @@ fn the_api_server_takes_every_object_of_every_case() {
     assert!(counts.iter().map(|(count, _)| count).sum::<usize>() > 400, "{counts:?}");
 }
 
-/// It is there already, by the hand of kubectl, which a server-side apply would first have to take over.
+/// It exists already, created by kubectl, whose fields a server-side apply must take over first.
 #[test]
-fn the_api_server_takes_the_definition_of_every_case() {
+fn the_api_server_accepts_the_definition_of_every_case() {
     let namespace = restricted();
     let mut definitions: Vec<&Value> = vec![];
     for object in RENDERS.iter().flat_map(|render| &render.documents).filter(|object| is_of(object, &[DEFINITION])) {
@@ -86,9 +86,9 @@ fn the_api_server_takes_the_definition_of_every_case() {
     }
 }
 
-/// The pods of what makes pods are only warned about, and that is what counts.
+/// For workloads the API server only warns about their pods, so warnings count.
 #[test]
-fn the_api_server_would_refuse_what_is_not_restricted() {
+fn the_api_server_rejects_pods_that_are_not_restricted() {
     let namespace = restricted();
     let render = RENDERS.iter().find(|render| render.case.name == "migrations-job").unwrap();
     for kind in ["Deployment", "Job", "Pod"] {

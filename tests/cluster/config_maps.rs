@@ -1,4 +1,4 @@
-//! A ConfigMap that is followed: what it sets, what it may not, and what whoever changes it is told.
+//! A followed ConfigMap: what it can set, what it cannot, and how errors are reported.
 
 use std::{fs, time::Instant};
 
@@ -22,7 +22,7 @@ fn is_last_good(server: &Server, is: &str) {
 }
 
 #[test]
-fn a_change_is_live_and_so_is_a_removal() {
+fn changes_and_removals_are_applied_without_a_restart() {
     let install = Install::new();
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
@@ -65,9 +65,9 @@ fn layers_keep_their_order_and_their_origins() {
     assert_eq!(config["config"]["ingest"]["max_batch"], 9);
 }
 
-/// Each way to spoil it leaves the last good configuration in force, and says why in all places.
+/// Each error leaves the last good configuration active, and is reported in all places.
 #[test]
-fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
+fn an_error_keeps_the_last_good_configuration_and_is_reported() {
     let install = Install::new();
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
@@ -100,7 +100,7 @@ fn the_last_good_configuration_stays_and_whoever_broke_it_is_told() {
     assert!(!server.log.text().contains("planted-secret") && !install.describe_live().contains("planted-secret"));
     assert!(server.log.text().matches("configuration rejected").count() < 60, "a megabyte of rubbish fills no log");
 
-    // Mended, though to what was in force before.
+    // Fixed, to the same content as before.
     let hash = eventually("a hash", || config_hash(&server));
     install.configure("api: {reply: empty}");
     is_last_good(&server, "1");
@@ -135,9 +135,9 @@ fn a_key_that_needs_a_restart_is_reported_and_never_applied() {
     is_last_good(&server, "1");
 }
 
-/// Whatever it says: a server that starts does so without it, and one that runs keeps the last good configuration.
+/// Whatever the error: a starting server starts without the ConfigMap, and a running one keeps the last good configuration.
 #[test]
-fn a_broken_one_keeps_no_server_from_starting() {
+fn an_invalid_config_map_does_not_prevent_a_start() {
     let install = Install::new();
     for text in BROKEN {
         install.configure(text);
@@ -155,9 +155,9 @@ fn a_broken_one_keeps_no_server_from_starting() {
     }
 }
 
-/// The mounted copy serves before the API server has told of the ConfigMap, and not after.
+/// The mounted copy is used until the API server has returned the ConfigMap, and not afterwards.
 #[test]
-fn a_mounted_copy_is_replaced() {
+fn a_mounted_copy_is_used_until_the_config_map_is_known() {
     let install = Install::new();
     let folder = tempfile::tempdir().unwrap();
     let mut copy = Mount::new(&mount(folder.path()), "config.yaml", "{api: {reply: empty}, ingest: {lanes: 2}}");
@@ -177,7 +177,7 @@ fn a_mounted_copy_is_replaced() {
     install.namespace.kubectl(&["delete", "configmap", LIVE], "").unwrap();
     eventually("a removed ConfigMap is removed with its copy", || is_answered(&server).then_some(()));
 
-    // A pod that starts while the ConfigMap is broken must not be held back by it.
+    // An invalid ConfigMap must not prevent a pod from starting.
     install.configure("api: {reply: b");
     let server = server.kill().start();
     assert!(is_answered(&server));

@@ -1,4 +1,4 @@
-//! The custom resource as people meet it: its definition, its names, its columns, its words.
+//! The custom resource for users of kubectl: its definition, names, columns and descriptions.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn the_definition_is_accepted_without_a_warning() {
     let name = definition["metadata"]["name"].as_str().unwrap();
     let stored = kubectl(&["get", "crd", name, "-o", "json"], "").unwrap();
     let stored: Value = serde_json::from_str(&stored).unwrap();
-    // What comes out is what went in, but for defaults: kubectl and we read the same YAML.
+    // The stored object is the written one plus defaults: kubectl and we read the same YAML.
     for key in ["group", "scope", "versions"] {
         assert_eq!(stored["spec"][key], definition["spec"][key], "{key}");
     }
@@ -36,7 +36,7 @@ fn set_conditions(namespace: &Namespace, conditions: &[Value]) -> Result<String,
 }
 
 #[test]
-fn a_list_shows_what_matters() {
+fn kubectl_get_shows_the_columns() {
     let namespace = Namespace::new();
     namespace.apply(&object().to_string()).unwrap();
     let table = || -> Vec<Vec<String>> {
@@ -52,7 +52,7 @@ fn a_list_shows_what_matters() {
 }
 
 #[test]
-fn the_status_is_a_subresource_of_its_own() {
+fn the_status_is_a_subresource() {
     let namespace = Namespace::new();
     let mut object = object();
     object["status"] = json!({"conditions": [condition("Published", "True")]});
@@ -73,7 +73,7 @@ fn the_status_is_a_subresource_of_its_own() {
 }
 
 #[test]
-fn every_name_finds_it() {
+fn kubectl_accepts_every_name_of_the_resource() {
     let namespace = Namespace::new();
     namespace.apply(&put("/spec/versionRange", None).to_string()).unwrap();
     for name in [
@@ -89,7 +89,7 @@ fn every_name_finds_it() {
     assert_eq!(namespace.stored("kmsg/upgrade")["spec"]["versionRange"], "*");
 }
 
-/// The fields of a schema that have no description.
+/// The fields of a schema without a description.
 fn unexplained(schema: &Value, path: &str, found: &mut Vec<String>) {
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
@@ -103,7 +103,7 @@ fn unexplained(schema: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_field_is_explained() {
+fn every_field_has_a_description() {
     let _namespace = Namespace::new();
     let definition: Value = serde_saphyr::from_str(&DEFINITION).unwrap();
     let mut found = vec![];

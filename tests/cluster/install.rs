@@ -1,4 +1,4 @@
-//! The server as it is installed in a cluster: a service account with the Role that we ship, and nothing else.
+//! The server as installed in a cluster: a service account with the Role of this repository, and no other rights.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ pub const LIVE: &str = "nutritionfacts-live";
 pub const ROLE: &str = include_str!("../../kustomize/base/role.yaml");
 const ACCOUNT: &str = "nutritionfacts";
 
-/// A namespace in which the server may do what it needs.
+/// A namespace in which the server has the rights that it needs.
 pub struct Install {
     pub namespace: Namespace,
     folder: TempDir,
@@ -43,12 +43,12 @@ impl Install {
         self.namespace.kubectl(&["create", "rolebinding", ACCOUNT, "--role", ACCOUNT, &account], "").unwrap();
     }
 
-    /// Takes it back.
+    /// Revokes the Role.
     pub fn unbind(&self) {
         self.namespace.kubectl(&["delete", "rolebinding", ACCOUNT], "").unwrap();
     }
 
-    /// Puts a new token into the file, as kubelet does.
+    /// Writes a new token into the file, as kubelet does.
     pub fn renew_token(&self, options: &[&str]) {
         let token = self.namespace.kubectl(&[&["create", "token", ACCOUNT], options].concat(), "").unwrap();
         let file = self.token_file();
@@ -60,7 +60,7 @@ impl Install {
         self.folder.path().join("token")
     }
 
-    /// A kubeconfig of the service account that reads the token from its file; the API server is at this address.
+    /// A kubeconfig of the service account that reads the token from its file, with this address of the API server.
     pub fn kubeconfig_by(&self, address: SocketAddr) -> PathBuf {
         let mut config = view();
         let cluster = &mut config["clusters"][0]["cluster"];
@@ -72,17 +72,17 @@ impl Install {
         path
     }
 
-    /// Where the API server is.
+    /// The address of the API server.
     pub fn address(&self) -> SocketAddr {
         self.server
     }
 
-    /// The embedded store, with the ConfigMap and the messages of this namespace.
+    /// A setup with the embedded store, and the ConfigMap and messages of this namespace.
     pub fn setup(&self) -> Setup {
         self.with(Setup::sqlite(), self.server)
     }
 
-    /// The same, with another store or by another address of the API server.
+    /// As [`Install::setup`], with another store or another address of the API server.
     pub fn with(&self, setup: Setup, address: SocketAddr) -> Setup {
         let setup = setup.kubeconfig(self.kubeconfig_by(address));
         let namespace = format!("kubernetes.namespace={}", self.namespace.name);
@@ -93,17 +93,17 @@ impl Install {
     pub fn apply_live(&self, data: &[(&str, &str)]) {
         let data: serde_json::Map<_, _> = data.iter().map(|(key, text)| ((*key).to_owned(), json!(text))).collect();
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": LIVE}, "data": data});
-        // Not `apply`, which would keep all of it a second time, in an annotation of at most 256 KiB.
+        // Not `apply`, which would store a copy in an annotation of at most 256 KiB.
         let verb = if self.namespace.kubectl(&["get", "configmap", LIVE], "").is_ok() { "replace" } else { "create" };
         self.namespace.kubectl(&[verb, "-f", "-"], &object.to_string()).unwrap();
     }
 
-    /// Writes the configuration in the ConfigMap, and nothing else.
+    /// Writes only configuration into the ConfigMap.
     pub fn configure(&self, text: &str) {
         self.apply_live(&[("config.yaml", text)]);
     }
 
-    /// What `kubectl describe` says of the ConfigMap.
+    /// The output of `kubectl describe` for the ConfigMap.
     pub fn describe_live(&self) -> String {
         self.namespace.kubectl(&["describe", "configmap", LIVE], "").unwrap()
     }
@@ -134,7 +134,7 @@ pub fn message(name: &str, changes: &Value) -> Value {
     })
 }
 
-/// What a device gets.
+/// The reply that a device gets.
 pub fn ping(server: &Server) -> Reply {
     let body = r#"{"instance_id": "00000000000000000000000000000001", "version": "0.17.5", "mode": ""}"#;
     let head = format!("POST /api/v1/pingback HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -143,7 +143,7 @@ pub fn ping(server: &Server) -> Reply {
     reply
 }
 
-/// Whether a device gets anything; `api.reply` is what the tests set.
+/// Whether a device gets a reply with content, which the tests control by `api.reply`.
 pub fn is_answered(server: &Server) -> bool {
     !ping(server).text().is_empty()
 }
@@ -156,12 +156,12 @@ pub fn messages(server: &Server) -> Vec<String> {
     ids.collect()
 }
 
-/// Waits until the log of a server says it.
+/// Waits until the log of a server contains a text.
 pub fn said(server: &Server, text: &str) {
     eventually(text, || server.log.text().contains(text).then_some(()));
 }
 
-/// Waits for a value of a metric.
+/// Waits until a metric has a value.
 pub fn metric(server: &Server, series: &str, value: &str) {
     eventually(series, || (server.metric(series)? == value).then_some(()));
 }
@@ -172,7 +172,7 @@ pub fn watch(server: &Server, source: &str, is_up: bool) {
     metric(server, &series, if is_up { "1" } else { "0" });
 }
 
-/// All that a server of [`Install::setup`] follows.
+/// The sources that a server of [`Install::setup`] follows.
 pub const SOURCES: [&str; 2] = ["configmap/nutritionfacts-live", "kolibrimessages"];
 
 /// Waits until all watches are up, or down.

@@ -1,4 +1,4 @@
-//! `kubectl` in the cluster of `KUBECONFIG`, and namespaces to throw away.
+//! The command `kubectl` on the cluster of `KUBECONFIG`, and temporary namespaces.
 
 use std::{
     env,
@@ -24,13 +24,13 @@ pub static DEFINITION: LazyLock<String> = LazyLock::new(|| {
 /// Its name for `kubectl`.
 pub const CRD: &str = "crd/kolibrimessages.nutritionfacts.learningequality.org";
 
-/// Makes the custom resource known. The API server may still take a moment to judge by it.
+/// Installs the custom resource. The API server may need a moment until it applies its rules.
 pub fn define() {
     kubectl(&["apply", "-f", "-"], &DEFINITION).unwrap();
     kubectl(&["wait", "--for=condition=Established", "--timeout=60s", CRD], "").unwrap();
 }
 
-/// Runs `kubectl`, with something to read: what it prints, or its complaint.
+/// Runs `kubectl` with text on stdin; returns its output or its error.
 ///
 /// # Panics
 /// Without a cluster or without `kubectl`, with what to do about it.
@@ -38,18 +38,18 @@ pub fn kubectl(arguments: &[&str], stdin: &str) -> Result<String, String> {
     let has_cluster = env::var_os("KUBECONFIG").is_some_and(|files| !files.is_empty());
     assert!(has_cluster, "KUBECONFIG is not set, and these tests need a Kubernetes cluster to throw away: {HINT}");
     let mut command = Command::new("kubectl");
-    // What an earlier cluster at the same address could do is not to be remembered.
+    // Capabilities of an earlier cluster at the same address must not be cached.
     command.args(["--cache-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/kubectl"), "--request-timeout=60s"]);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run kubectl: {error}: {HINT}"));
-    // It need not read all, or anything.
+    // It may exit without reading its input.
     let _ = child.stdin.take().expect("it is piped").write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// A namespace of its own in a cluster that knows the custom resource; it goes with this.
+/// A namespace in a cluster with the custom resource; deleted when dropped.
 pub struct Namespace {
     pub name: String,
 }
@@ -72,12 +72,12 @@ impl Namespace {
         self.kubectl(&["apply", "-f", "-"], object)
     }
 
-    /// What would come of applying an object.
+    /// The result of a dry run of applying an object.
     pub fn try_apply(&self, object: &Value) -> Result<String, String> {
         self.kubectl(&["apply", "--dry-run=server", "-f", "-"], &object.to_string())
     }
 
-    /// An object as it is stored.
+    /// An object as stored.
     pub fn stored(&self, object: &str) -> Value {
         serde_json::from_str(&self.kubectl(&["get", object, "-o", "json"], "").unwrap()).unwrap()
     }
@@ -85,12 +85,12 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The cluster empties it in its own time. A test that fails because the cluster is gone has said so already.
+        // The cluster deletes it in the background. If the cluster is gone, the test has reported that already.
         let _ = kubectl(&["delete", "namespace", &self.name, "--wait=false"], "");
     }
 }
 
-/// Once per process, until the API server judges by this very definition: it may have had another one.
+/// Once per process, until the API server uses this definition: it may have had another one.
 fn install_definition() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

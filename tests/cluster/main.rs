@@ -1,6 +1,6 @@
 //! The program and its custom resource against a real API server.
 //!
-//! Not part of a plain `cargo test`, as it needs a cluster: `cargo test --test cluster` runs it in that of `KUBECONFIG`
+//! Not part of a plain `cargo test`, because it needs a cluster: `cargo test --test cluster` uses that of `KUBECONFIG`
 //! (docs/testing.md, "A cluster for the tests").
 
 #[path = "../support/mod.rs"]

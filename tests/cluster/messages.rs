@@ -1,4 +1,4 @@
-//! Messages that are objects or stand in a ConfigMap: from `kubectl apply` to the device, and back to the status.
+//! Messages in objects or in a ConfigMap: from `kubectl apply` to the device, and back to the status.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ fn condition(object: &Value, kind: &str) -> Value {
 }
 
 #[test]
-fn kubectl_publishes_and_withdraws() {
+fn kubectl_publishes_and_withdraws_messages() {
     let install = Install::new();
     let server = install.setup().start();
     let begun = Instant::now();
@@ -49,9 +49,9 @@ fn kubectl_publishes_and_withdraws() {
     eventually("a removed one is withdrawn", || messages(&server).is_empty().then_some(()));
 }
 
-/// What the schema cannot say (a length in UTF-16 units) is said by a condition, and nothing else is held back.
+/// What the schema cannot express (a length in UTF-16 units) is reported by a condition, and other messages are not affected.
 #[test]
-fn what_the_schema_lets_through_is_refused_with_a_condition() {
+fn a_violation_that_the_schema_accepts_is_reported_by_a_condition() {
     let install = Install::new();
     let server = install.setup().start();
     let emoji = "\u{1f980}".repeat(300);
@@ -99,9 +99,9 @@ fn objects_config_maps_and_files_form_one_catalogue() {
     eventually("a removed key is withdrawn", || (messages(&server) == ["from-a-file", "in-both"]).then_some(()));
 }
 
-/// Whoever has written a wrong one into the ConfigMap is told there.
+/// An invalid message in the ConfigMap is reported there.
 #[test]
-fn a_wrong_message_in_a_config_map_is_told_by_an_event() {
+fn an_invalid_message_in_a_config_map_is_reported_by_an_event() {
     let install = Install::new();
     let server = install.setup().start();
     install.apply_live(&[("config.yaml", ""), ("m.yaml", "id: x\nstage: Actve\n---\nid: y\n")]);
@@ -113,9 +113,9 @@ fn a_wrong_message_in_a_config_map_is_told_by_an_event() {
     assert!(event.contains("(and ") && server.log.text().contains("document 2 (y)"), "{event}");
 }
 
-/// An object of an earlier one's name has its generation too, and is judged by itself.
+/// An object with the name of an earlier one also has its generation, and is checked separately.
 #[test]
-fn an_object_that_is_made_anew_is_judged_anew() {
+fn an_object_that_is_created_again_is_checked_again() {
     let install = Install::new();
     let _server = install.setup().start();
     install.publish("again");
@@ -134,7 +134,7 @@ fn an_object_that_is_made_anew_is_judged_anew() {
     }
 }
 
-/// Until the API server has told of them, messages are those that the store remembers.
+/// Until the API server has answered, the messages of the snapshot in the store are used.
 #[test]
 fn a_start_without_the_api_server_withdraws_nothing() {
     let install = Install::new();

@@ -1,4 +1,4 @@
-//! What the API server accepts and refuses, one object at a time, and that [`Message::read`] is of the same opinion.
+//! What the API server accepts and rejects, one object at a time, compared with [`Message::read`].
 //!
 //! [`Message::read`]: nutritionfacts::domain::message::Message::read
 
@@ -11,14 +11,14 @@ use super::{
     kubectl::{DEFINITION, Namespace},
 };
 
-/// The complaints of a refusal, each with its path: one in the line, or each in a line of its own.
+/// The errors of a rejection, each with its path: one in the line, or each in its own line.
 fn complaints(refusal: &str) -> Vec<(String, &str)> {
     let (_, list) = refusal.split_once(" is invalid: ").unwrap_or_default();
     let lines = list.lines().map(|line| line.strip_prefix("* ").unwrap_or(line));
     lines.filter_map(|line| line.split_once(": ")).map(|(path, complaint)| (normal(path), complaint)).collect()
 }
 
-/// A path with stars for languages and numbers of entries, which rules write as `[en]` and limits as `.en`.
+/// A path with stars in place of languages and indices, which rules write as `[en]` and limits as `.en`.
 fn normal(path: &str) -> String {
     let path = path.replace('[', ".").replace(']', "");
     let mut names: Vec<_> = path.split('.').collect();
@@ -31,7 +31,7 @@ fn normal(path: &str) -> String {
 }
 
 #[test]
-fn what_clients_can_store_is_accepted() {
+fn messages_that_clients_can_store_are_accepted() {
     let namespace = Namespace::new();
     let judge = |object: &Value| {
         namespace.try_apply(object)?;
@@ -44,7 +44,7 @@ fn what_clients_can_store_is_accepted() {
 }
 
 #[test]
-fn what_clients_choke_on_is_refused_with_a_remedy() {
+fn messages_that_clients_cannot_store_are_rejected_with_a_remedy() {
     let namespace = Namespace::new();
     let mut faults = vec![];
     for (place, value, path, complaint) in refused() {
@@ -61,9 +61,9 @@ fn what_clients_choke_on_is_refused_with_a_remedy() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Its notion of a network is narrower than ours: no leading zeros, no IPv4 in IPv6.
+/// Its definition of a network is stricter than ours: no leading zeros, no IPv4 in IPv6.
 #[test]
-fn of_networks_the_api_server_is_the_stricter_judge() {
+fn the_api_server_is_stricter_about_networks() {
     let namespace = Namespace::new();
     for network in ["010.0.0.0/8", "::ffff:10.0.0.0/104"] {
         let object = put("/spec/audience/networks/0", Some(json!(network)));
@@ -72,7 +72,7 @@ fn of_networks_the_api_server_is_the_stricter_judge() {
     }
 }
 
-/// A rule or limit of the schema: its path, and how it is known in a refusal.
+/// A rule or limit of the schema: its path, and text by which a rejection is recognised.
 type Limit = (String, String);
 
 fn limits(schema: &Value, path: &str, found: &mut BTreeSet<Limit>) {
@@ -105,7 +105,7 @@ fn limits(schema: &Value, path: &str, found: &mut BTreeSet<Limit>) {
 }
 
 #[test]
-fn no_rule_is_without_an_offence() {
+fn every_rule_has_a_violation_in_the_cases() {
     let definition: Value = serde_saphyr::from_str(&DEFINITION).unwrap();
     let mut found = BTreeSet::new();
     limits(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut found);
@@ -117,7 +117,7 @@ fn no_rule_is_without_an_offence() {
 }
 
 #[test]
-fn unknown_keys_are_refused_where_kubectl_is_strict() {
+fn unknown_keys_are_rejected_by_strict_validation() {
     let namespace = Namespace::new();
     for (place, name) in [
         ("/spec/versionrange", "spec.versionrange"),
@@ -131,9 +131,9 @@ fn unknown_keys_are_refused_where_kubectl_is_strict() {
     }
 }
 
-/// `Message::read` refuses most of these nulls; it never sees them.
+/// `Message::read` rejects most of these nulls, but never sees them.
 #[test]
-fn a_null_is_as_if_its_key_were_not_there() {
+fn a_null_is_treated_as_a_missing_key() {
     let namespace = Namespace::new();
     for place in [
         "/spec/versionRange",
@@ -154,7 +154,7 @@ fn a_null_is_as_if_its_key_were_not_there() {
     }
 }
 
-/// A client counts such a character as two, the API server as one: the server says so in the object's conditions.
+/// A client counts such a character as two, the API server as one: the server reports it in the object's conditions.
 #[test]
 fn characters_beyond_the_basic_plane_are_left_to_the_server() {
     let namespace = Namespace::new();

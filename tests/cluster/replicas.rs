@@ -1,4 +1,4 @@
-//! Several servers on one database: all serve, one writes.
+//! Several servers with one database: all reply to pings, one writes the status.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn leader(servers: &[Option<Server>]) -> usize {
 }
 
 #[test]
-fn all_serve_a_message_one_writes_its_status_and_another_takes_over() {
+fn all_servers_send_a_message_and_one_leader_writes_its_status() {
     let install = Install::new();
     let postgres = postgres::Cluster::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

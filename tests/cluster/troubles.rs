@@ -1,4 +1,4 @@
-//! An API server that is slow, silent, or does not let us in. Each time the server takes pings and keeps what it knew.
+//! An API server that is slow, silent, or denies access. In each case the server accepts pings and keeps the last known state.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn times_said(server: &Server, text: &str) -> usize {
     server.log.text().matches(text).count()
 }
 
-/// A server behind a line that can go bad, with a message in force.
+/// A server behind a faulty network line, with an active message.
 fn behind(line: &Line, install: &Install) -> Server {
     install.configure("ingest: {max_batch: 7}");
     install.publish("hello");
@@ -22,7 +22,7 @@ fn behind(line: &Line, install: &Install) -> Server {
 }
 
 #[test]
-fn a_slow_api_server_holds_up_nothing() {
+fn a_slow_api_server_delays_no_ping() {
     let install = Install::new();
     install.configure("ingest: {max_batch: 7}");
     install.publish("hello");
@@ -36,7 +36,7 @@ fn a_slow_api_server_holds_up_nothing() {
 }
 
 #[test]
-fn a_watch_that_falls_silent_is_noticed() {
+fn a_silent_watch_is_noticed() {
     let install = Install::new();
     let line = Line::to(install.address());
     let server = behind(&line, &install);
@@ -47,7 +47,7 @@ fn a_watch_that_falls_silent_is_noticed() {
 }
 
 #[test]
-fn a_cut_is_mended_at_once_and_nothing_is_missed() {
+fn a_cut_connection_is_restored_and_no_change_is_missed() {
     let install = Install::new();
     let line = Line::to(install.address());
     let server = behind(&line, &install);
@@ -61,12 +61,12 @@ fn a_cut_is_mended_at_once_and_nothing_is_missed() {
 }
 
 #[test]
-fn rights_that_are_taken_and_given_back() {
+fn revoked_rights_keep_the_state_until_they_are_granted_again() {
     let install = Install::new();
     let line = Line::to(install.address());
     let server = behind(&line, &install);
     install.unbind();
-    // A watch that was granted goes on until it ends.
+    // An established watch continues until it ends.
     line.cut();
     up(&server, false);
     assert_eq!(messages(&server), ["hello"], "403 is no removal");
@@ -85,14 +85,14 @@ fn rights_that_are_taken_and_given_back() {
 }
 
 #[test]
-fn a_token_that_is_not_accepted_any_more_and_its_successor() {
+fn a_rotated_token_is_used_after_the_old_one_is_rejected() {
     let install = Install::new();
     install.namespace.kubectl(&["create", "secret", "generic", "bond"], "").unwrap();
     install.renew_token(&["--bound-object-kind=Secret", "--bound-object-name=bond"]);
     let line = Line::to(install.address());
     let server = behind(&line, &install);
     install.namespace.kubectl(&["delete", "secret", "bond"], "").unwrap();
-    // For a while the API server remembers that it knew the token.
+    // The API server caches for a while that the token is valid.
     eventually("the token is refused", || {
         let up = server.metric("nutritionfacts_config_watch_up{source=\"kolibrimessages\"}");
         if up.as_deref() == Some("1") {

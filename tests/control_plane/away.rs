@@ -1,4 +1,4 @@
-//! The API server is not there at the start, goes, and comes back: as it was, or as it was some time ago.
+//! The API server is down at start, goes down, and comes back: with its state, or with an older one.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use super::{
 const TROUBLE: &str = "cannot follow the cluster";
 
 #[test]
-fn absent_at_the_start() {
+fn a_server_starts_while_the_api_server_is_down() {
     let mut plane = Plane::take();
     let install = Install::new();
     install.configure("api: {reply: empty}");
@@ -27,7 +27,7 @@ fn absent_at_the_start() {
 }
 
 #[test]
-fn gone_and_back() {
+fn an_api_server_that_comes_back_is_followed_again() {
     let mut plane = Plane::take();
     let install = Install::new();
     install.configure("ingest: {max_batch: 7}");
@@ -40,7 +40,7 @@ fn gone_and_back() {
     up(&server, false);
     assert_eq!(messages(&server), ["hello"]);
     assert_eq!(server.admin_text("/config"), hash);
-    // Its connection ended, and there is none to be had: that much is said, by us and by our libraries, and not each try.
+    // The connection ended and cannot be restored: we and our libraries log this, but not each attempt.
     let complaints = |server: &Server| {
         let events = server.log.events();
         events.iter().filter(|event| event["level"] == "WARN" || event["level"] == "ERROR").count()
@@ -55,10 +55,10 @@ fn gone_and_back() {
     eventually("a change is in force", || (!is_answered(&server)).then_some(()));
 }
 
-/// A version that comes after the one which the server knows has a smaller number than that: a watch from there would
-/// never tell of it.
+/// After the restore, new resource versions are smaller than the one that the server knows: a watch from there would
+/// never report changes.
 #[test]
-fn put_back_from_an_older_copy() {
+fn an_api_server_restored_from_a_backup_is_followed() {
     let mut plane = Plane::take();
     let install = Install::new();
     install.configure("api: {reply: empty}");

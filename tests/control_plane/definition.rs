@@ -8,7 +8,7 @@ use super::{
 };
 
 fn publish(install: &Install, name: &str) {
-    // After its definition has come the API server takes a moment to know the kind.
+    // After the definition is created, the API server takes a moment to know the kind.
     let object = message(name, &serde_json::json!({})).to_string();
     eventually("the kind is known", || install.namespace.apply(&object).ok());
 }
@@ -17,7 +17,7 @@ fn served(server: &Server, names: &[&str]) {
     eventually("these are in force", || (messages(server) == names).then_some(()));
 }
 
-/// Defines it again, whatever has failed: other tests need it.
+/// Creates the definition again, even after a failure: other tests need it.
 struct Definition;
 
 impl Drop for Definition {
@@ -27,7 +27,7 @@ impl Drop for Definition {
 }
 
 #[test]
-fn removed_it_takes_the_messages_with_it_and_comes_back_later() {
+fn removing_the_definition_withdraws_its_messages_until_it_is_back() {
     let _plane = Plane::take();
     let _definition = Definition;
     let install = Install::new();
@@ -51,9 +51,9 @@ fn removed_it_takes_the_messages_with_it_and_comes_back_later() {
     }
 }
 
-/// The watch may be answered with 410, 404, or by an end: whatever it is, the objects of the new definition count.
+/// The watch may get 410, 404, or end: in each case the objects of the new definition are used.
 #[test]
-fn replaced_at_once() {
+fn a_replaced_definition_is_followed() {
     let _plane = Plane::take();
     let _definition = Definition;
     let install = Install::new();

@@ -1,6 +1,6 @@
-//! What becomes of the server while the API server is away, or comes back as another one.
+//! The server while the API server is down, or comes back in another state.
 //!
-//! Not part of a plain `cargo test`, as it takes a control plane of its own: `cargo test --test control_plane` stops and
+//! Not part of a plain `cargo test`, because it needs its own control plane: `cargo test --test control_plane` stops and
 //! starts that of `CONTROL_PLANE` (docs/testing.md, "A cluster for the tests").
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! etcd and the API server as processes that a test may stop.
+//! Processes of etcd and the API server that a test may stop.
 
 use std::{
     env, fs,
@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use super::{kubectl::kubectl, support::eventually};
 
-/// One test at a time has it.
+/// One test at a time uses it.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// The control plane of `CONTROL_PLANE`, a folder with `pids/etcd` and `pids/kube-apiserver` (a file begins with the
-/// process id), and `audit.log` of the API server. It is whole again when this goes.
+/// The control plane of `CONTROL_PLANE`, a folder with `pids/etcd` and `pids/kube-apiserver` (each file begins with the
+/// process id), and `audit.log` of the API server. Restarted when dropped.
 pub struct Plane {
     folder: PathBuf,
     stopped: Vec<Stopped>,
@@ -41,18 +41,18 @@ impl Plane {
         Self { folder: folder.into(), stopped: Vec::new(), _turn: turn }
     }
 
-    /// Takes the API server away, from one moment to the next.
+    /// Stops the API server abruptly.
     pub fn stop_api_server(&mut self) {
         self.stop("kube-apiserver");
     }
 
-    /// Takes the API server away, and its database.
+    /// Stops the API server and its database.
     pub fn stop_all(&mut self) {
         self.stop("kube-apiserver");
         self.stop("etcd");
     }
 
-    /// Starts what was stopped, and waits until it answers.
+    /// Starts what was stopped, and waits until it responds.
     pub fn start(&mut self) {
         while let Some(Stopped { name, command }) = self.stopped.pop() {
             let log = OpenOptions::new()
@@ -63,7 +63,7 @@ impl Plane {
             let (program, arguments) = command.split_first().unwrap();
             let mut command = Command::new(program);
             command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-            // It outlives the test, and its group is not that of the terminal.
+            // It outlives the test, and is not in the process group of the terminal.
             let mut child = command.process_group(0).spawn().unwrap();
             fs::write(self.pid_file(name), format!("{} {}\n", child.id(), started(child.id()).unwrap())).unwrap();
             thread::spawn(move || child.wait());
@@ -71,14 +71,14 @@ impl Plane {
         eventually("the API server is ready", || kubectl(&["get", "--raw", "/readyz"], "").ok());
     }
 
-    /// The folder in which etcd has its data.
+    /// The data folder of etcd.
     pub fn data(&self) -> PathBuf {
         let stopped = self.stopped.iter().find(|stopped| stopped.name == "etcd").expect("etcd is stopped");
         let at = stopped.command.iter().position(|argument| argument == "--data-dir").unwrap();
         stopped.command[at + 1].clone().into()
     }
 
-    /// What the API server was asked by a service account of this namespace.
+    /// Requests to the API server from a service account of this namespace.
     pub fn requests_of(&self, namespace: &str) -> Vec<Value> {
         let user = format!("\"system:serviceaccount:{namespace}:");
         let log = fs::read_to_string(self.folder.join("audit.log")).unwrap();
@@ -108,10 +108,10 @@ impl Drop for Plane {
     }
 }
 
-/// When a process was started, in ticks since the machine was; none if it has ended.
+/// Start time of a process in ticks since boot; `None` if it has ended.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain anything.
     let fields: Vec<_> = stat.rsplit(") ").next()?.split_whitespace().collect();
     (fields[0] != "Z").then(|| fields[19].to_owned())
 }

@@ -1,4 +1,4 @@
-//! The Role that we ship grants what is used, and nothing else is asked for.
+//! The Role of this repository grants exactly the requests that the server makes.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{
     support::{eventually, postgres, server::Setup},
 };
 
-/// As `list configmaps nutritionfacts-live`; the name only where the Role has names.
+/// Such as `list configmaps nutritionfacts-live`; with a name only if the Role restricts names.
 fn used(request: &Value, names: bool) -> String {
     let object = &request["objectRef"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -23,7 +23,7 @@ fn used(request: &Value, names: bool) -> String {
 }
 
 #[test]
-fn the_role_grants_what_is_used_and_no_more() {
+fn the_role_grants_exactly_what_is_used() {
     let plane = Plane::take();
     let install = Install::new();
     install.configure("api: {reply: empty}");
@@ -33,7 +33,7 @@ fn the_role_grants_what_is_used_and_no_more() {
     eventually("an Event is written", || install.describe_live().contains("ConfigRejected").then_some(()));
     install.publish("hello");
     install.wait_for("Published", "hello");
-    // A status that caused another one would have by the time of the next.
+    // If writing a status caused another write, it would happen before the next one.
     install.publish("second");
     install.wait_for("Published", "second");
 
@@ -66,9 +66,9 @@ fn the_role_grants_what_is_used_and_no_more() {
     assert_eq!(used, granted);
 }
 
-/// Several servers on one database: all serve, one writes.
+/// Several servers with one database: all reply to pings, one writes the status.
 #[test]
-fn one_of_several_writes() {
+fn only_the_leader_writes_the_status() {
     let plane = Plane::take();
     let install = Install::new();
     let postgres = postgres::Cluster::start();

@@ -1,4 +1,4 @@
-//! From a source to the JSON that Grafana provisions and imports.
+//! Generates the JSON that Grafana provisions and imports from a source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use super::{
     source::{Annotation, Datasource, Shared, Source, Variable},
 };
 
-/// Of Grafana 12.3 and 13; older ones take it as it is.
+/// The schema version of Grafana 12.3 and 13; older versions accept it.
 const SCHEMA_VERSION: u32 = 42;
 
-/// The ids of rows, which nobody links to, begin beyond those of panels.
+/// Ids of rows, to which nothing links, begin after those of panels.
 pub const FIRST_ROW: usize = 1000;
 
-/// What shortens expressions.
+/// Abbreviations in expressions.
 pub struct Expressions<'a> {
     matchers: String,
     named: &'a BTreeMap<String, String>,
@@ -82,7 +82,7 @@ pub fn dashboard(source: &Source, shared: &Shared) -> Value {
     })
 }
 
-/// Rows that are folded hold their panels; those of others follow them.
+/// Collapsed rows contain their panels; panels of other rows follow them.
 fn panels(source: &Source, expressions: &Expressions) -> Vec<Value> {
     let (mut all, mut layout) = (Vec::new(), Layout::new());
     for (index, row) in source.rows.iter().enumerate() {
@@ -134,7 +134,7 @@ fn variable(variable: &Variable) -> Value {
     let current = if variable.multi {
         json!({"text": texts, "value": values})
     } else {
-        // Of none, Grafana takes the first.
+        // Without a default, Grafana uses the first one.
         json!({"text": texts.first().unwrap_or(&""), "value": values.first().unwrap_or(&"")})
     };
     let mut made = json!({
@@ -142,7 +142,7 @@ fn variable(variable: &Variable) -> Value {
         "current": current, "hide": 0, "options": [],
     });
     optional(&mut made, "allValue", variable.all_value.as_ref());
-    // Found anew whenever the time range changes, and sorted by name.
+    // Refreshed when the time range changes, and sorted by name.
     let queried = match (&variable.query, &variable.sql) {
         (Some(query), None) => {
             let query = json!({"query": query, "qryType": 1, "refId": "PrometheusVariableQueryEditor-VariableQuery"});
@@ -172,12 +172,12 @@ fn annotated(annotation: &Annotation, expressions: &Expressions) -> Value {
         "name": annotation.name, "iconColor": annotation.color, "enable": true, "hide": false, "datasource": source,
         "titleFormat": annotation.title, "textFormat": annotation.text, "tagKeys": "", "useValueForTime": false,
         "target": {"refId": "Anno", "expr": expr, "interval": "60s"},
-        // Where Grafana before 12 looks.
+        // The location that Grafana before 12 reads.
         "expr": expr, "step": "60s",
     })
 }
 
-/// What people write into the dashboard themselves.
+/// Annotations that users write into the dashboard.
 fn built_in() -> Value {
     json!({
         "builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana --"}, "enable": true, "hide": true,
@@ -185,7 +185,7 @@ fn built_in() -> Value {
     })
 }
 
-/// By a variable: nobody knows what it is called elsewhere.
+/// By a variable, because the name of the data source differs between installations.
 pub fn datasource(of: Datasource) -> Value {
     let (name, _, plugin) = identity(of);
     json!({"type": plugin, "uid": format!("${{{name}}}")})

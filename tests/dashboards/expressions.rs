@@ -1,4 +1,4 @@
-//! Expressions of Prometheus: they can be read, name metrics that exist, and leave none out.
+//! Expressions of Prometheus: they can be parsed, use existing metrics, and cover all metrics.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{
     rules::{dashboards, list, panels},
 };
 
-/// What Grafana fills in, with something that can stand in its place. The longer of two names comes first.
+/// Grafana's variables with example values. Of two names, the longer one comes first.
 const FILLED_IN: [(&str, &str); 6] = [
     ("$__rate_interval", "5m"),
     ("$__interval", "1m"),
@@ -20,7 +20,7 @@ const FILLED_IN: [(&str, &str); 6] = [
     ("$instance", ".*"),
 ];
 
-/// All of a dashboard, of its panels and its annotations.
+/// All expressions of a dashboard, in panels and annotations.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let targets = panels(dashboard).flat_map(|panel| list(&panel["targets"]));
     let annotations = list(&dashboard["annotations"]["list"]);
@@ -31,7 +31,7 @@ fn filled_in(expr: &str) -> String {
     FILLED_IN.iter().fold(expr.to_owned(), |expr, (name, value)| expr.replace(name, value))
 }
 
-/// Names of ours in an expression; those of a histogram's parts as the histogram.
+/// Our metrics in an expression; those of a histogram's parts as the histogram.
 fn metrics(expr: &str) -> BTreeSet<String> {
     let words = expr.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.filter(|word| word.starts_with("nutritionfacts_")).map(|word| histogram(word).to_owned()).collect()
@@ -43,7 +43,7 @@ fn histogram(word: &str) -> &str {
 }
 
 #[test]
-fn metrics_exist_and_none_is_left_out() {
+fn expressions_use_existing_metrics_and_cover_all() {
     let exprs: Vec<_> = dashboards().values().flat_map(expressions).collect();
     let used: BTreeSet<_> = exprs.iter().flat_map(|expr| metrics(expr)).collect();
     let all: BTreeSet<_> = Metrics::ALL.iter().map(|metric| metric.0.to_owned()).collect();
@@ -54,7 +54,7 @@ fn metrics_exist_and_none_is_left_out() {
 }
 
 #[test]
-fn a_renamed_metric_is_seen() {
+fn a_renamed_metric_is_detected() {
     assert_eq!(metrics("rate(nutritionfacts_pings_total{a=\"b\"}[5m])"), ["nutritionfacts_pings_total".into()].into());
     let commits = "nutritionfacts_store_commit_duration_seconds";
     assert_eq!(metrics(&format!("{commits}_bucket / {commits}_count")), [commits.into()].into());
@@ -62,7 +62,7 @@ fn a_renamed_metric_is_seen() {
 }
 
 #[test]
-fn prometheus_can_read_all_of_them() {
+fn prometheus_can_parse_all_expressions() {
     let exprs: Vec<_> = dashboards().values().flat_map(expressions).collect();
     assert!(exprs.len() > 50, "{}", exprs.len());
     assert!(exprs.iter().all(|expr| !expr.contains('$')), "not filled in: {exprs:#?}");
@@ -70,7 +70,7 @@ fn prometheus_can_read_all_of_them() {
 }
 
 #[test]
-fn what_prometheus_cannot_read_is_seen() {
+fn an_invalid_expression_is_detected() {
     assert!(check(&["sum(rate(a[5m]))".into()]).is_ok());
     let said = check(&["sum(rate(a[5m])".into()]).unwrap_err();
     assert!(said.contains("parse"), "{said}");

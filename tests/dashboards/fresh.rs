@@ -1,5 +1,5 @@
-//! What is made is committed, also in the chart, which cannot reach beyond its folder; this fails when something of it is
-//! stale, or is left over.
+//! Generated files are committed, also in the chart, which cannot use files outside its folder; this fails if any is stale
+//! or left over.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
-//! What each kind of panel is by default: options, and how its fields look.
+//! Defaults of each kind of panel: options and field settings.
 //!
-//! All that Grafana's types ask for; `scripts/test-dashboards` holds it against them.
+//! All that Grafana's types require; `scripts/test-dashboards` checks that.
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub fn options(panel: &Panel) -> Value {
     let legend = json!({"showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": []});
     let no_legend = json!({"showLegend": false, "displayMode": "list", "placement": "bottom", "calcs": []});
     let tooltip = json!({"mode": "multi", "sort": "desc", "hideZeros": false});
-    // Of a table each row is a value, of a series the last one.
+    // In a table each row is a value, in a series only the last one.
     let of_table = panel.queries.iter().any(|query| query.sql.is_some()) && panel.kind != Kind::Stat;
     let last = json!({"calcs": ["lastNotNull"], "fields": "", "values": of_table});
     let mut options = match panel.kind {
@@ -75,7 +75,7 @@ pub fn options(panel: &Panel) -> Value {
     options
 }
 
-/// How fields look: `fieldConfig.defaults.custom`.
+/// Field settings: `fieldConfig.defaults.custom`.
 pub fn custom(panel: &Panel) -> Value {
     let stacking = json!({"mode": stacking(panel), "group": "A"});
     let shown = json!({"legend": false, "tooltip": false, "viz": false});

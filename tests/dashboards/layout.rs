@@ -1,4 +1,4 @@
-//! Where panels stand: in lines from the left, each as high as its highest panel.
+//! Positions of panels: in lines from the left, each as high as its highest panel.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
-//! Grafana's dashboards: made from `dashboards/source`, and held against rules.
+//! Grafana's dashboards: generated from `dashboards/source`, and checked by rules.
 //!
-//! `UPDATE=1 cargo test --test dashboards fresh` makes them anew.
+//! `UPDATE=1 cargo test --test dashboards fresh` regenerates them.
 
 mod expand;
 mod expressions;

@@ -1,4 +1,4 @@
-//! A panel as Grafana has it.
+//! A panel in Grafana's format.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What every dashboard keeps to, looked at in the JSON that Grafana gets.
+//! Rules for every dashboard, checked in the JSON that Grafana gets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Rows too, and what is in those that are folded.
+/// Including rows, and panels in collapsed rows.
 fn all_panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     list(&dashboard["panels"]).flat_map(|panel| std::iter::once(panel).chain(list(&panel["panels"])))
 }
@@ -37,7 +37,7 @@ pub fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     all_panels(dashboard).filter(|panel| panel["type"] != "row")
 }
 
-/// What is wrong with a dashboard.
+/// The errors of a dashboard.
 fn faults(name: &str, dashboard: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, fault: String| faults.extend((!holds).then_some(fault));
@@ -90,12 +90,12 @@ fn panel_faults(panel: &Value) -> Vec<String> {
     faults
 }
 
-/// A number with a point in it, or the name of a file, ends none.
+/// A number with a decimal point, or a file name, does not end a sentence.
 fn sentences(text: &str) -> usize {
     text.split_whitespace().filter(|word| word.ends_with(['.', '?'])).count()
 }
 
-/// All values of that name, however deep.
+/// All values of this name, at any depth.
 fn named<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
     match value {
         Value::Object(fields) => {
@@ -108,7 +108,7 @@ fn named<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn dashboards_keep_the_rules() {
+fn dashboards_comply_with_the_rules() {
     let dashboards = dashboards();
     let faults: Vec<_> = dashboards
         .iter()
@@ -117,9 +117,9 @@ fn dashboards_keep_the_rules() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Links between dashboards lead to one that is there.
+/// Links between dashboards lead to existing ones.
 #[test]
-fn links_to_dashboards_lead_somewhere() {
+fn links_lead_to_existing_dashboards() {
     let dashboards = dashboards();
     let uids: BTreeSet<_> = dashboards.values().map(|dashboard| text(&dashboard["uid"])).collect();
     for url in dashboards.values().flat_map(|dashboard| named(dashboard, "url")).map(text) {
@@ -128,9 +128,9 @@ fn links_to_dashboards_lead_somewhere() {
     }
 }
 
-/// Each rule finds what breaks it.
+/// Each rule finds a violation.
 #[test]
-fn faults_are_found() {
+fn every_rule_finds_a_violation() {
     let good = &dashboards()["slo"];
     let cases: [(&str, Value, &str); 10] = [
         ("/uid", "other".into(), "its uid"),

@@ -14,21 +14,21 @@ pub struct Source {
     pub uid: String,
     pub title: String,
     pub description: String,
-    /// That of panels and variables that do not say another.
+    /// The data source of panels and variables that do not name another one.
     pub datasource: Datasource,
     #[serde(default = "from")]
     pub from: String,
     #[serde(default = "refresh")]
     pub refresh: String,
-    /// Besides `nutritionfacts`, by which dashboards find each other.
+    /// In addition to `nutritionfacts`, by which dashboards find each other.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Shared variables that choose what is shown; `$where` in an expression stands for their matchers.
+    /// Shared variables that select what is shown; `$where` in an expression is replaced by their matchers.
     #[serde(default)]
     pub scope: Vec<String>,
     #[serde(default)]
     pub variables: Vec<Variable>,
-    /// `{{name}}` in SQL stands for one of these.
+    /// `{{name}}` in SQL is replaced by one of these.
     #[serde(default)]
     pub snippets: BTreeMap<String, String>,
     pub rows: Vec<Row>,
@@ -42,7 +42,7 @@ pub struct Shared {
     pub variables: Vec<Variable>,
     /// Of each dashboard with a scope.
     pub annotations: Vec<Annotation>,
-    /// `@name(5m)` in an expression stands for one of these, in parentheses and with `$window` replaced.
+    /// `@name(5m)` in an expression is replaced by one of these, in parentheses and with `$window` replaced.
     pub expressions: BTreeMap<String, String>,
 }
 
@@ -62,17 +62,17 @@ pub struct Variable {
     pub query: Option<String>,
     /// Of PostgreSQL.
     pub sql: Option<String>,
-    /// A fixed list: what is shown, and what it stands for.
+    /// A fixed list of labels and values.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
-    /// What is chosen at first, of these.
+    /// The initially selected one.
     #[serde(default)]
     pub default: Vec<String>,
     #[serde(default)]
     pub multi: bool,
     #[serde(default)]
     pub all: bool,
-    /// What stands for all of them; without it, it is the list of all.
+    /// The value for "All"; without it, the list of all values.
     pub all_value: Option<String>,
 }
 
@@ -108,10 +108,10 @@ pub struct Panel {
     pub decimals: Option<u32>,
     pub min: Option<f64>,
     pub max: Option<f64>,
-    /// Of 24.
+    /// Width, of 24.
     pub width: Option<u32>,
     pub height: Option<u32>,
-    /// What is shown where there is nothing.
+    /// Text if there is no data.
     pub empty: Option<String>,
     pub datasource: Option<Datasource>,
     pub queries: Vec<Query>,
@@ -121,19 +121,19 @@ pub struct Panel {
     pub stacked: bool,
     #[serde(default)]
     pub thresholds: Vec<Threshold>,
-    /// By value: what it is called, and its colour.
+    /// By value: text and colour.
     #[serde(default)]
     pub mappings: BTreeMap<String, Mapping>,
     /// By the name of a field, or `/a regular expression/`.
     #[serde(default)]
     pub fields: BTreeMap<String, Field>,
-    /// Laid over those of the kind of panel.
+    /// Merged over the defaults of the kind of panel.
     #[serde(default)]
     pub options: Map<String, Value>,
-    /// Likewise, for `fieldConfig.defaults.custom`.
+    /// Merged over them in `fieldConfig.defaults.custom`.
     #[serde(default)]
     pub custom: Map<String, Value>,
-    /// As Grafana has them.
+    /// In Grafana's format.
     #[serde(default)]
     pub transformations: Vec<Value>,
     /// Names of alerts.
@@ -176,7 +176,7 @@ pub enum Format {
     TimeSeries,
 }
 
-/// Without `from`, the colour below all others.
+/// Without `from`, the colour below all thresholds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
@@ -198,7 +198,7 @@ pub struct Field {
     pub unit: Option<String>,
     pub decimals: Option<u32>,
     pub color: Option<String>,
-    /// In pixels, of a table's column.
+    /// Width of a table column in pixels.
     pub width: Option<u32>,
     #[serde(default)]
     pub hidden: bool,
@@ -208,7 +208,7 @@ pub struct Field {
     pub mappings: BTreeMap<String, Mapping>,
     #[serde(default)]
     pub links: Vec<Link>,
-    /// Laid over the `custom` of the panel.
+    /// Merged over the `custom` of the panel.
     #[serde(default)]
     pub custom: Map<String, Value>,
 }

@@ -1,4 +1,4 @@
-//! Where the data is: a PostgreSQL outside of the cluster, or a volume.
+//! Where data is stored: in a PostgreSQL outside the cluster, or on a volume.
 
 use std::{fs, process::Command};
 
@@ -10,9 +10,9 @@ use super::{
 const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles");
 const PING: &str = r#"{"instance_id": "0123456789abcdef0123456789abcdef", "version": "0.17.5", "mode": ""}"#;
 
-/// The production profile, with all that makes passwords and certificates hard.
+/// The production profile, with a difficult password and a certificate.
 #[test]
-fn an_external_database_with_a_hard_password_and_its_certificate() {
+fn an_external_database_works_with_a_difficult_password_and_tls() {
     const FIRST: &str = r#"p:a/s@s w#o%r?d&=+'"\$(x)`"#;
     const SECOND: &str = "another one ${HOME} %2F é";
     let address = node_address();
@@ -46,7 +46,7 @@ fn an_external_database_with_a_hard_password_and_its_certificate() {
     assert_eq!(release.ping(PING).status, 200);
     assert_eq!(release.pods().len(), 3);
 
-    // Rotated: first in the database, then in the Secret. Pods that start find the new one at once, the others when they connect.
+    // Rotated: first in the database, then in the Secret. New pods use it at once, the others when they reconnect.
     runtime.block_on(async {
         let quoted = SECOND.replace('\'', "''");
         postgres.execute("postgres", &format!("ALTER ROLE postgres PASSWORD '{quoted}'")).await;
@@ -56,7 +56,7 @@ fn an_external_database_with_a_hard_password_and_its_certificate() {
     release.wait_for_rollout();
     eventually("all pods take pings", || (0..20).all(|_| release.ping(PING).status == 200).then_some(()));
 
-    // A certificate by somebody else is not trusted: the new pod does not get ready, and the others go on.
+    // A certificate of another authority is not trusted: the new pod does not get ready, and the others keep serving.
     secret("authority", "ca.crt", &fs::read_to_string(theirs.path("ca.crt")).unwrap());
     release.kubectl(&["rollout", "restart", DEPLOYMENT]).unwrap();
     eventually("the log names the certificate", || {
@@ -81,7 +81,7 @@ fn the_embedded_store_survives_its_pod() {
     let pods = release.pods();
     assert!(!pods.contains(&pod), "another pod: {pods:?}");
 
-    // On a node that is this machine the volume is a folder.
+    // On a node that is this machine, the volume is a folder.
     let claim = release.get("pvc/nf-nutritionfacts-data");
     let volume = release.get(&format!("pv/{}", claim["spec"]["volumeName"].as_str().unwrap()));
     let folder = volume["spec"]["local"]["path"].as_str().or(volume["spec"]["hostPath"]["path"].as_str());

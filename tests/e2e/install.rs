@@ -1,4 +1,4 @@
-//! From nothing to the first ping, as the README says; and back.
+//! From installation to the first ping, as in the README, and uninstallation.
 
 use std::process::Command;
 
@@ -10,11 +10,11 @@ use super::{
 
 const README: &str = include_str!("../../helm/nutritionfacts/README.md");
 
-/// Of Kolibri 0.17.5, as it was recorded.
+/// A recorded request of Kolibri 0.17.5.
 const CAPTURED: &str = r#"{"instance_id": "5f3a2b1c5f3a2b1c5f3a2b1c5f3a2b1c", "version": "0.17.5", "mode": "", "platform": "Linux-6.1.0", "sysversion": "3.9.2 (default)", "language": "en", "timezone": "Africa/Nairobi", "uptime": 5, "installer": "pex"}"#;
 
 #[test]
-fn the_dev_profile_from_install_to_uninstall() {
+fn the_dev_profile_can_be_installed_and_uninstalled() {
     let release = Release::begin();
     kubectl(&["delete", CRD, "--ignore-not-found"], "").unwrap();
     release.helm_upgrade(CHART, &["--values", DEV, "--set", "service.type=NodePort"]);
@@ -24,7 +24,7 @@ fn the_dev_profile_from_install_to_uninstall() {
     let row = release.sql(&format!("SELECT kolibri_version, os, uptime FROM pingbacks WHERE id = '{id}'"));
     assert_eq!(row, "0.17.5|linux|5");
 
-    // By the names of the Services, from a pod.
+    // From a pod, by the names of the Services.
     let tested = release.helm(&["test", NAME, "--logs"]);
     assert!(tested.contains("Phase:          Succeeded"), "{tested}");
     the_commands_of_the_notes_work(&release);
@@ -62,7 +62,7 @@ fn it_moves_as_the_readme_says(release: &Release) {
     release.helm(&["uninstall", "moved", "--wait"]);
 }
 
-/// Each command as it is printed, but for those that wait for a person.
+/// Runs each printed command except those that wait for a person.
 fn the_commands_of_the_notes_work(release: &Release) {
     let notes = release.helm(&["get", "notes", NAME]);
     let mut run = Vec::new();
@@ -89,9 +89,9 @@ fn the_commands_of_the_notes_work(release: &Release) {
     assert!(run.len() >= 6, "{notes}");
 }
 
-/// Of the chart that was released last, to the one of this tree.
+/// From the last released chart to the one of this tree.
 #[test]
-fn an_upgrade_from_the_chart_before() {
+fn the_released_chart_can_be_upgraded() {
     let release = Release::begin_beside_definition();
     let options = ["--values", DEV, "--set", "service.type=NodePort,crds.enabled=false"];
     let last = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/released/nutritionfacts-0.1.0.tgz");

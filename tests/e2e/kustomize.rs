@@ -1,4 +1,4 @@
-//! The whole stack by kustomize, as the README says.
+//! The whole stack by kustomize, as in the README.
 
 use super::{
     kubectl::{CRD, kubectl},
@@ -8,7 +8,7 @@ use super::{
 
 const OVERLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kustomize/overlays/dev");
 const DEFINITION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kustomize/crd");
-/// The overlay has a namespace of its own.
+/// The overlay has its own namespace.
 const NAMESPACE: &str = "nutritionfacts-dev";
 
 struct Applied(String);
@@ -20,7 +20,7 @@ impl Drop for Applied {
 }
 
 #[test]
-fn the_dev_overlay_takes_a_ping() {
+fn the_dev_overlay_accepts_a_ping() {
     let _turn = Turn::take();
     let rendered = kubectl(&["kustomize", OVERLAY], "").unwrap();
     let shipped = rendered
@@ -28,7 +28,7 @@ fn the_dev_overlay_takes_a_ping() {
         .find_map(|line| line.trim().strip_prefix("image: ").filter(|name| name.contains("/nutritionfacts:")));
     let shipped = shipped.expect("the overlay names the server's image").to_owned();
     let applied = Applied(rendered.replace(&shipped, &image()));
-    // Another test may have made it, by Helm or by `nutritionfacts crd`.
+    // Another test may have created it, by Helm or by `nutritionfacts crd`.
     kubectl(&["apply", "--server-side", "--force-conflicts", "-k", DEFINITION], "").unwrap();
     kubectl(&["wait", "--for=condition=Established", "--timeout=60s", CRD], "").unwrap();
     eventually("all is applied", || kubectl(&["apply", "-f", "-"], &applied.0).ok());

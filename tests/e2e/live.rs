@@ -1,4 +1,4 @@
-//! What an administrator changes while it runs.
+//! Changes by an administrator at run time.
 
 use std::{env, fs};
 
@@ -21,7 +21,7 @@ fn restarts(release: &Release) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn configuration_and_messages_without_a_restart() {
+fn configuration_and_messages_change_without_a_restart() {
     let release = Release::begin_beside_definition();
     release.helm_upgrade(CHART, &["--values", DEV, "--set", "service.type=NodePort,crds.enabled=false,replicaCount=2"]);
     let before = restarts(&release);

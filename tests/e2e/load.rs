@@ -1,4 +1,4 @@
-//! A steady stream of pings from clients that keep count. As every Kolibri does, each opens a connection for each request.
+//! A steady stream of pings from clients that record each result. As Kolibri does, each opens a connection per request.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use super::support::{
 };
 
 const CLIENTS: usize = 10;
-/// Of each client, between two pings: together some hundred a second.
+/// Pause of each client between two pings: together some hundred per second.
 const PAUSE: Duration = Duration::from_millis(33);
 
-/// Pings under way.
+/// Pings in progress.
 pub struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Vec<String>>>,
@@ -31,7 +31,7 @@ struct Shared {
     stop: AtomicBool,
     sent: AtomicUsize,
     failed: AtomicUsize,
-    /// Replies that say `Connection: close`.
+    /// Replies with `Connection: close`.
     closing: AtomicUsize,
 }
 
@@ -45,7 +45,7 @@ impl Load {
         Self { clients: (0..CLIENTS).map(client).collect(), shared }
     }
 
-    /// What has failed while something was done, which lasted some pings at least.
+    /// Failures during an action, which lasts for at least some pings.
     pub fn failures_during(&self, what: &str, work: impl FnOnce()) -> usize {
         let (sent, failed, begun) = (self.sent(), self.failed(), Instant::now());
         work();
@@ -55,7 +55,7 @@ impl Load {
         self.failed() - failed
     }
 
-    /// Ends it; the ids of the pings that were answered 200.
+    /// Stops it; returns the ids of the acknowledged pings.
     pub fn stop(self) -> BTreeMap<String, usize> {
         self.shared.stop.store(true, SeqCst);
         let kept = self.clients.into_iter().flat_map(|client| client.join().unwrap());
@@ -64,7 +64,7 @@ impl Load {
         kept
     }
 
-    /// Whether so many pings in a row have not failed; it waits for them.
+    /// Waits for this number of pings; returns whether all succeeded.
     pub fn is_calm_for(&self, pings: usize) -> Option<()> {
         let (sent, failed) = (self.sent(), self.failed());
         eventually("pings are sent", || (self.sent() >= sent + pings || self.failed() > failed).then_some(()));

@@ -1,7 +1,7 @@
-//! The product as people install it: by `helm` and `kubectl`, on a real cluster, with containers.
+//! The product as users install it: by `helm` and `kubectl`, on a real cluster, with containers.
 //!
 //! Not part of a plain `cargo test`: `cargo test --test e2e` installs into the cluster of `KUBECONFIG` (docs/testing.md, "A
-//! cluster for the tests"), whose nodes this machine reaches, and which has the image of `E2E_IMAGE`. One test at a time.
+//! cluster for the tests"), whose nodes this machine can reach and which has the image of `E2E_IMAGE`. One test at a time.
 
 #[path = "../support/mod.rs"]
 mod support;

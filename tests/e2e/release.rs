@@ -1,4 +1,4 @@
-//! A release of the chart in a namespace of its own.
+//! A release of the chart in a temporary namespace.
 
 use std::{
     env,
@@ -18,7 +18,7 @@ use super::{
     },
 };
 
-/// One test at a time: a node of this size has room for one.
+/// One test at a time: a node of this size has capacity for one.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts/profiles/dev.yaml");
@@ -41,7 +41,7 @@ pub fn image() -> String {
     image.into_string().expect("E2E_IMAGE is text")
 }
 
-/// A namespace, in which a chart may be installed; all goes with it.
+/// A namespace in which a chart may be installed; deleted when dropped.
 pub struct Release {
     pub namespace: String,
     _turn: Turn,
@@ -52,13 +52,13 @@ impl Release {
         let turn = Turn::take();
         let namespace = format!("nf-e2e-{:08x}", fastrand::u32(..));
         kubectl(&["create", "namespace", &namespace], "").unwrap();
-        // As a careful administrator has it.
+        // As strict administrators configure it.
         let level = "pod-security.kubernetes.io/enforce=restricted";
         kubectl(&["label", "namespace", &namespace, level], "").unwrap();
         Self { namespace, _turn: turn }
     }
 
-    /// The same in a cluster that knows the custom resource already.
+    /// The same in a cluster that has the custom resource already.
     pub fn begin_beside_definition() -> Self {
         let release = Self::begin();
         if kubectl(&["get", CRD], "").is_err() {
@@ -67,7 +67,7 @@ impl Release {
         release
     }
 
-    /// Installs or upgrades, and waits until all is ready.
+    /// Installs or upgrades, and waits until everything is ready.
     pub fn helm_upgrade(&self, chart: &str, options: &[&str]) {
         self.helm_upgrade_as(NAME, chart, options);
     }
@@ -82,7 +82,7 @@ impl Release {
         self.helm(&[&fixed, options].concat());
     }
 
-    /// Runs `helm` in the namespace; what it prints.
+    /// Runs `helm` in the namespace; returns its output.
     pub fn helm(&self, arguments: &[&str]) -> String {
         let helm = Helm::Three.program();
         let output = Command::new(helm).args(["--namespace", &self.namespace]).args(arguments).output().unwrap();
@@ -105,7 +105,7 @@ impl Release {
         serde_json::from_str(&self.kubectl(&["get", object, "-o", "json"]).unwrap()).unwrap()
     }
 
-    /// Names of the server's pods that are not going.
+    /// Names of the server's pods that are not terminating.
     pub fn pods(&self) -> Vec<String> {
         let selector = "--selector=app.kubernetes.io/component=server";
         let pods = self.kubectl(&["get", "pods", selector, "-o", "json"]).unwrap();
@@ -122,18 +122,18 @@ impl Release {
         });
     }
 
-    /// Where the Service is, from outside: a port of a node.
+    /// Address of the Service from outside: a port of a node.
     pub fn address(&self) -> SocketAddr {
         let port = self.get(SERVICE)["spec"]["ports"][0]["nodePort"].as_u64().expect("the Service is a NodePort");
         format!("{}:{port}", node_address()).parse().unwrap()
     }
 
-    /// Sends a ping on a connection of its own.
+    /// Sends a ping on a new connection.
     pub fn ping(&self, body: &str) -> Reply {
         Connection::open(self.address()).ask(&post(PINGBACK, body.as_bytes()))
     }
 
-    /// Waits until pings are kept: while no pod is ready, nobody even listens.
+    /// Waits until pings are stored: while no pod is ready, nothing even listens.
     pub fn wait_until_it_keeps_pings(&self) {
         let address = self.address();
         eventually("pings are kept", || {
@@ -143,7 +143,7 @@ impl Release {
         });
     }
 
-    /// Asks the database of the dev profile; one line for each row.
+    /// Queries the database of the dev profile; returns one line per row.
     pub fn sql(&self, query: &str) -> String {
         let psql =
             ["psql", "--username=nutritionfacts", "--no-align", "--tuples-only", "--command", query, "nutritionfacts"];
@@ -151,7 +151,7 @@ impl Release {
         eventually(query, || self.kubectl(&command).ok()).trim().to_owned()
     }
 
-    /// What a person would look at when something is wrong.
+    /// Prints what is useful for finding the cause of a failure.
     fn state(&self) -> String {
         let mut state = String::new();
         let logs = ["logs", "--selector=app.kubernetes.io/name=nutritionfacts", "--tail=20", "--prefix"];
@@ -164,12 +164,12 @@ impl Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        // The volumes of a test cluster are few; the next test may need this one's memory.
+        // Volumes of a test cluster are few, and the next test may need this one's memory.
         let _ = kubectl(&["delete", "namespace", &self.namespace, "--wait=true", "--timeout=2m"], "");
     }
 }
 
-/// Of a node, where this machine and the pods reach it.
+/// Address of a node that this machine and the pods can reach.
 pub fn node_address() -> String {
     let path = "-o=jsonpath={.items[0].status.addresses[?(@.type==\"InternalIP\")].address}";
     kubectl(&["get", "nodes", path], "").unwrap()

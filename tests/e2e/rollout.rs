@@ -1,4 +1,4 @@
-//! Everything that moves pods, under load: no ping answered 200 is missing, none is there twice, and none fails.
+//! Everything that moves pods, under load: no acknowledged ping is lost or stored twice, and none fails.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 #[test]
-fn no_ping_is_lost_whatever_moves_pods() {
+fn no_ping_is_lost_when_pods_are_replaced() {
     let release = Release::begin_beside_definition();
     let set = "service.type=NodePort,crds.enabled=false,replicaCount=3";
     release.helm_upgrade(CHART, &["--values", DEV, "--set", set]);
@@ -36,7 +36,7 @@ fn no_ping_is_lost_whatever_moves_pods() {
     });
     calm("evict all pods", &|| {
         for pod in release.pods() {
-            // As a drain does: again and again, while the disruption budget says no.
+            // As a drain does: repeatedly, while the disruption budget does not allow it.
             eventually("the eviction is granted", || evict(&release, &pod).ok());
             eventually("the pod goes", || release.kubectl(&["get", "pod", &pod]).is_err().then_some(()));
         }
@@ -45,7 +45,7 @@ fn no_ping_is_lost_whatever_moves_pods() {
     let during = load.failures_during("restart the database", || {
         release.kubectl(&["delete", "pod", "nf-nutritionfacts-db-0"]).unwrap();
         release.kubectl(&["wait", "--for=condition=Ready", "pod/nf-nutritionfacts-db-0", "--timeout=2m"]).unwrap();
-        // Each server finds the database again in its own time.
+        // Each server reconnects to the database after its own delay.
         eventually("no ping fails any more", || load.is_calm_for(500));
     });
     println!("while the database was away {during} pings were refused");

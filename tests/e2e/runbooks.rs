@@ -1,4 +1,4 @@
-//! The commands of the runbooks, as they are printed, against an installation that is well.
+//! The commands of the runbooks, unchanged, on a healthy installation.
 
 use std::{
     env, fs,
@@ -47,7 +47,7 @@ fn every_command_of_the_runbooks_works() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// A terminal of somebody whose `kubectl` looks at the namespace of the release, and whose `helm` is that of the tests.
+/// A shell with `kubectl` in the namespace of the release, and the tests' `helm`.
 struct Shell {
     folder: tempfile::TempDir,
 }

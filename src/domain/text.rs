@@ -22,7 +22,7 @@ pub fn text(value: Raw<'_>) -> Cow<'_, str> {
 /// The first `length` characters, and whether the text was cut.
 #[must_use]
 pub fn cut(text: Cow<'_, str>, length: usize) -> (String, bool) {
-    // A character has at least one byte, so most texts_are_cleaned need not be counted.
+    // A character has at least one byte, so most texts need not be counted.
     if text.len() <= length {
         return (text.into_owned(), false);
     }

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The block of the page that begins with this command.
+/// The code block of the page that begins with this command.
 fn block(begins: &str) -> String {
     let page = include_str!("../../docs/operations.md");
     let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -31,7 +31,7 @@ fn ping(server: &Server, id: &str) {
 }
 
 #[test]
-fn postgres_by_dump() {
+fn a_postgres_dump_can_be_restored() {
     let before = stores::postgres();
     let server = before.start();
     ping(&server, "before");
@@ -51,7 +51,7 @@ fn postgres_by_dump() {
 }
 
 #[test]
-fn sqlite_while_it_runs() {
+fn sqlite_can_be_backed_up_while_the_server_runs() {
     let setup = Setup::sqlite();
     let server = setup.start();
     ping(&server, "before");

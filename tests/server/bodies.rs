@@ -1,4 +1,4 @@
-//! What counts as a JSON object: encodings, compressions, broken and truncated texts.
+//! What counts as a JSON object: encodings, compressions, invalid and truncated texts.
 
 use std::io::Write;
 
@@ -130,9 +130,9 @@ fn refused() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-on_both_stores!(what_is_an_object_and_what_is_not, the_last_of_equal_keys_and_a_thousand_unknown_ones);
+on_both_stores!(only_json_objects_are_accepted, the_last_duplicate_key_wins_and_unknown_keys_are_limited);
 
-fn what_is_an_object_and_what_is_not(setup: &Setup) {
+fn only_json_objects_are_accepted(setup: &Setup) {
     let server = setup.start();
     let mut connection = server.connect();
     for (name, body) in accepted() {
@@ -151,7 +151,7 @@ fn what_is_an_object_and_what_is_not(setup: &Setup) {
     let mut rows = Rows::open(&setup.url);
     assert_eq!(rows.count("pingbacks"), accepted().len());
     assert_eq!(rows.count("statistics"), accepted().len());
-    // However it was wrapped, the row is the same.
+    // The row is the same for each encoding.
     let plain = model::pingback(&serde_json::from_str(PING).unwrap());
     let alike = rows.with("pingbacks", "mode", "bodies");
     assert_eq!(alike.len(), 12);
@@ -161,7 +161,7 @@ fn what_is_an_object_and_what_is_not(setup: &Setup) {
     server.assert_well();
 }
 
-fn the_last_of_equal_keys_and_a_thousand_unknown_ones(setup: &Setup) {
+fn the_last_duplicate_key_wins_and_unknown_keys_are_limited(setup: &Setup) {
     let server = setup.start();
     let keys: Vec<String> = (0..1000).map(|number| format!(r#""k{number:04}": "v""#)).collect();
     let body = format!(r#"{{"uptime": 1, "mode": "a", {}, "uptime": 2, "mode": null}}"#, keys.join(", "));
@@ -184,7 +184,7 @@ fn the_last_of_equal_keys_and_a_thousand_unknown_ones(setup: &Setup) {
 }
 
 #[test]
-fn truncated_and_damaged_bodies() {
+fn truncated_and_damaged_bodies_are_answered_400() {
     let server = stores::shared();
     let mut connection = server.connect();
     let packed = zlib(PING.as_bytes(), 6);
@@ -206,7 +206,7 @@ fn truncated_and_damaged_bodies() {
 }
 
 #[test]
-fn headers_do_not_decide() {
+fn encodings_are_detected_from_bytes_not_headers() {
     let server = stores::shared();
     let packed = zlib(PING.as_bytes(), 6);
     for header in [

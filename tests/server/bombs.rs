@@ -1,4 +1,4 @@
-//! Bodies that inflate to far more than they are: refused, and memory stays under the cap.
+//! Decompression bombs: they are refused, and memory stays below the limit.
 
 use std::io::Write;
 
@@ -15,12 +15,12 @@ use crate::{
 const MIB: u64 = 1 << 20;
 const PINGBACK_CAP: usize = 64 << 10;
 
-/// A zlib stream of a GiB of this byte, after the given beginning; without its end, which nobody reads.
+/// A zlib stream of a GiB of this byte after the given beginning; without its end, which is never read.
 fn zlib_of_a_gib(beginning: &[u8], byte: u8) -> Vec<u8> {
     let mut compressor = Compress::new(Compression::best(), true);
     let mut compressed = Vec::with_capacity(64 * 1024);
     compressor.compress_vec(beginning, &mut compressed, FlushCompress::Full).unwrap();
-    // After a full flush a chunk depends on nothing before it: one serves for all.
+    // After a full flush a chunk does not depend on earlier data, so one chunk can be repeated.
     let head = compressed.len();
     compressor.compress_vec(&vec![byte; 1 << 20], &mut compressed, FlushCompress::Full).unwrap();
     assert!(compressed.len() < compressed.capacity());
@@ -52,25 +52,25 @@ fn refused_within(path: &str, body: &[u8], cap: u64) {
 }
 
 #[test]
-fn a_gib_of_zeros_as_pingback() {
+fn a_gib_of_zeros_as_a_pingback_is_refused() {
     let bomb = zlib_of_a_gib(b"", 0);
-    // A bomb of more than the cap is refused by its own length, so this one is shortened.
+    // A bomb larger than the limit is refused for its compressed size, so this one is shorter.
     refused_within(PINGBACK, &bomb[..bomb.len().min(PINGBACK_CAP)], MIB);
 }
 
 #[test]
-fn a_gib_within_a_string_as_pingback() {
+fn a_gib_in_a_string_of_a_pingback_is_refused() {
     let bomb = zlib_of_a_gib(br#"{"version": ""#, b'x');
     refused_within(PINGBACK, &bomb[..bomb.len().min(PINGBACK_CAP)], MIB);
 }
 
 #[test]
-fn a_gib_within_a_string_as_statistics() {
+fn a_gib_in_a_string_of_statistics_is_refused() {
     refused_within(STATISTICS, &zlib_of_a_gib(br#"{"pi": ""#, b'x'), 16 * MIB);
 }
 
 #[test]
-fn a_gzip_bomb_as_statistics() {
+fn a_gzip_bomb_as_statistics_is_refused() {
     let mut encoder = GzEncoder::new(vec![], Compression::fast());
     encoder.write_all(br#"{"pi": ""#).unwrap();
     encoder.write_all(&vec![b'x'; 17 << 20]).unwrap();
@@ -78,7 +78,7 @@ fn a_gzip_bomb_as_statistics() {
 }
 
 #[test]
-fn caps_are_exact() {
+fn limits_of_bodies_are_exact() {
     let server = warm_server();
     let mut connection = server.connect();
     let sized = |size: usize| {
@@ -93,7 +93,7 @@ fn caps_are_exact() {
             }
         }
     }
-    // Thrown away up to four times the cap: the connection lives on.
+    // Discarded up to four times the limit: the connection stays open.
     let reply = connection.ask(&post(PINGBACK, &sized(3 * PINGBACK_CAP)));
     assert_eq!((reply.status, reply.says_close()), (413, false));
     assert!(connection.is_open());
@@ -101,11 +101,11 @@ fn caps_are_exact() {
 }
 
 #[test]
-fn far_beyond_the_cap_the_connection_ends() {
+fn a_body_far_over_the_limit_closes_the_connection() {
     let server = warm_server();
     let mut connection = server.connect();
     connection.send(b"POST /api/v1/pingback HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n{").unwrap();
-    // The server may answer at once or after four times the cap.
+    // The server may reply at once or after four times the limit.
     let _ = connection.send(&vec![b' '; 5 * PINGBACK_CAP]);
     let reply = connection.reply();
     assert_eq!((reply.status, reply.says_close()), (413, true));
@@ -113,9 +113,9 @@ fn far_beyond_the_cap_the_connection_ends() {
     server.assert_well();
 }
 
-/// Many at once do not add up: the budget for bodies is one for all.
+/// Many bombs at once do not add up: they share one budget for bodies.
 #[test]
-fn many_bombs_at_once() {
+fn many_bombs_at_once_stay_within_the_budget() {
     let server = warm_server();
     let bomb = zlib_of_a_gib(br#"{"pi": ""#, b'x');
     let request = post(STATISTICS, &bomb);

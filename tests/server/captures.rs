@@ -1,4 +1,4 @@
-//! What released Kolibri packages sent, byte for byte: the reply, and what is in the store afterwards.
+//! Recorded requests of released Kolibri packages, byte for byte: the reply, and the rows in the store.
 
 use std::fs;
 
@@ -26,14 +26,14 @@ struct Capture {
     body: Option<Map<String, Value>>,
 }
 
-on_both_stores!(all_requests_of_released_packages);
+on_both_stores!(all_requests_of_released_packages_are_stored_and_answered);
 
 fn captures() -> Vec<Capture> {
     let list = fs::read_to_string(format!("{FOLDER}/captures.jsonl")).unwrap();
     list.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn all_requests_of_released_packages(setup: &Setup) {
+fn all_requests_of_released_packages_are_stored_and_answered(setup: &Setup) {
     let server = setup.start();
     let mut rows = Rows::open(&setup.url);
     let captures = captures();
@@ -41,7 +41,7 @@ fn all_requests_of_released_packages(setup: &Setup) {
     for capture in &captures {
         let request = fs::read(format!("{FOLDER}/{}", capture.file)).unwrap();
         let before = [rows.ids("pingbacks"), rows.ids("statistics")];
-        // As the clients do: a connection for each request.
+        // As clients do: one connection per request.
         let mut connection = server.connect();
         let reply = connection.ask(&request);
         assert!(!reply.says_close(), "{}: a client from 0.18 on throws this reply away", capture.file);
@@ -74,7 +74,7 @@ fn all_requests_of_released_packages(setup: &Setup) {
     server.assert_well();
 }
 
-/// docs/protocol.md, 5: silence below 0.11, `{id, messages}` from there.
+/// docs/protocol.md, 5: an empty reply below 0.11, `{id, messages}` from 0.11 on.
 fn check_pingback(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Row) {
     assert_eq!(reply.status, 200, "{file}");
     let release = file.split('/').next().unwrap();
@@ -94,7 +94,7 @@ fn check_pingback(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Ro
 fn check_statistics(file: &str, body: &Map<String, Value>, reply: &Reply, row: &Row, rows: &mut Rows) {
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")), "{file}");
     assert_eq!(reply.json(), serde_json::json!({"messages": []}), "{file}");
-    // The ids are those of the server that recorded: none is ours.
+    // The ids come from the server that was recorded: none exists here.
     assert_eq!((&row["pi"], &row["pingback_id"]), (&model::text(body.get("pi")).into(), &Value::Null), "{file}");
     check_id(row);
     let id = row["id"].as_str().unwrap();
@@ -117,7 +117,7 @@ fn check_statistics(file: &str, body: &Map<String, Value>, reply: &Reply, row: &
     }
 }
 
-/// A UUIDv7 of the moment of arrival.
+/// A UUIDv7 of the time of arrival.
 fn check_id(row: &Row) {
     let id: Uuid = row["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);

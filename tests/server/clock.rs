@@ -1,4 +1,4 @@
-//! A server whose clock is far ahead or far behind: its pings carry its time, it says so, and nothing freezes.
+//! A server whose clock is far ahead or behind: its pings carry its time, it logs the difference, and it keeps working.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-on_both_stores!(ahead_and_behind);
+on_both_stores!(pings_are_counted_by_a_clock_ahead_or_behind);
 
 /// Days by which a clock is off.
 const OFF: [i32; 2] = [40, -40];
@@ -27,7 +27,7 @@ fn ping(server: &Server, names: &str) {
     }
 }
 
-/// The days that are counted, and their installations.
+/// The counted days, with their installations.
 fn counted(rows: &mut Rows) -> BTreeMap<String, i64> {
     let mut days = BTreeMap::new();
     for row in rows.all("activity").into_iter().filter(|row| row["grain"] == "day") {
@@ -40,8 +40,8 @@ fn sum(rows: &mut Rows) -> i64 {
     counted(rows).values().sum()
 }
 
-/// One after the other on the same store; then installations of all of them ping at the right time.
-fn ahead_and_behind(setup: &Setup) {
+/// Each clock in turn on the same store; then installations of all of them ping at the right time.
+fn pings_are_counted_by_a_clock_ahead_or_behind(setup: &Setup) {
     for days in OFF {
         let server = setup.clone().clock(days).start();
         ping(&server, &format!("off {days} "));
@@ -55,18 +55,18 @@ fn ahead_and_behind(setup: &Setup) {
     let mut rows = Rows::open(&setup.url);
     check_derived(&mut rows);
     eventually("all days are counted", || (sum(&mut rows) >= 35).then_some(()));
-    // One day for each clock, and one more if midnight came.
+    // One day for each clock, and one more if the test ran past midnight.
     let days = counted(&mut rows);
     assert!(days.len() >= 3 && days.values().sum::<i64>() == 35, "{days:?}");
-    // And again: a day that comes before one that is counted.
+    // Once more: a day before one that was counted.
     ping(&server, "late ");
     eventually("it is counted again", || (sum(&mut rows) == 42).then_some(()));
     server.assert_well();
 }
 
-/// The embedded store has no other clock to compare.
+/// The embedded store has no other clock for a comparison.
 #[test]
-fn it_is_told() {
+fn a_clock_difference_is_logged() {
     let setup = stores::postgres();
     for days in OFF {
         let server = setup.clone().clock(days).start();

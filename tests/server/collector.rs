@@ -1,4 +1,4 @@
-//! A collector of OTLP traces over gRPC, as small as it can be.
+//! A minimal collector of OTLP traces over gRPC.
 
 use std::{
     net::SocketAddr,
@@ -22,7 +22,7 @@ use tonic::{
 
 use crate::support::eventually;
 
-/// At work until it is dropped.
+/// A running collector; stopped when dropped.
 pub struct Collector {
     pub address: SocketAddr,
     received: Received,
@@ -66,23 +66,23 @@ impl Collector {
         Self { address, received, _stop: stop.drop_guard() }
     }
 
-    /// The setting that leads here.
+    /// The setting with its URL.
     pub fn setting(&self) -> String {
         format!("telemetry.tracing.endpoint=http://{}", self.address)
     }
 
-    /// Everything that arrived, as text to search in.
+    /// Everything that was received, as searchable text.
     pub fn text(&self) -> String {
         format!("{:?}", self.received.0.lock().unwrap())
     }
 
-    /// Who sent it, as attributes.
+    /// The resource attributes of the sender.
     pub fn resource(&self) -> Vec<(String, String)> {
         let received = self.received.0.lock().unwrap();
         received[0].resource_spans[0].resource.as_ref().unwrap().attributes.iter().map(attribute).collect()
     }
 
-    /// The spans of a trace that have arrived, first begun first.
+    /// The received spans of a trace, by start time.
     pub fn spans(&self, trace: &str) -> Vec<Span> {
         let received = self.received.0.lock().unwrap();
         let resources = received.iter().flat_map(|request| &request.resource_spans);
@@ -92,7 +92,7 @@ impl Collector {
         spans
     }
 
-    /// Waits for a whole trace of a ping.
+    /// Waits for the complete trace of a ping.
     pub fn trace(&self, trace: &str) -> [Span; 3] {
         eventually("the trace arrives", || self.spans(trace).try_into().ok())
     }

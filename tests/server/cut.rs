@@ -1,4 +1,4 @@
-//! The connection to PostgreSQL is cut at the worst moment: nobody knows whether the batch was committed.
+//! The connection to PostgreSQL is cut when it is unknown whether the batch was committed.
 
 use crate::{
     load::{Load, check},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[test]
-fn after_the_statement_was_sent_and_after_the_commit() {
+fn a_cut_during_a_commit_loses_and_duplicates_nothing() {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.port());
     let direct = database_in(&cluster);
@@ -22,7 +22,7 @@ fn after_the_statement_was_sent_and_after_the_commit() {
         load.wait_for_answers(300);
     });
     check(&direct, &answered);
-    // A row that was there already is left as it is, not taken for a poison row.
+    // A row that exists already is skipped, and not treated as a poison row.
     assert_eq!(Rows::open(&direct.url).count("set_aside"), 0);
     let replayed = server.metric("nutritionfacts_store_errors_total{class=\"retried\",store=\"postgres\"}").unwrap();
     assert!(replayed.parse::<f64>().unwrap() > 10.0, "batches were tried again: {replayed}");

@@ -1,4 +1,4 @@
-//! What is derived follows the pings within seconds, and is exact whoever dies in the middle of it.
+//! Derived data follows pings within seconds, and is exact even if a process is killed in between.
 
 use std::thread;
 
@@ -20,12 +20,12 @@ use crate::{
 };
 
 on_both_stores!(
-    a_small_fleet_is_soon_digested,
-    killed_at_arbitrary_points,
-    killed_in_the_middle_of_many_steps,
-    the_next_orderly_stop_digests_what_is_left,
-    many_that_cannot_be_digested_hold_up_no_other,
-    a_sender_that_cannot_be_digested_holds_up_no_other,
+    pings_of_a_small_fleet_are_digested_within_seconds,
+    a_digest_killed_at_any_point_is_completed,
+    a_digest_killed_between_many_steps_is_completed,
+    the_next_graceful_shutdown_digests_what_is_left,
+    many_failing_batches_do_not_block_others,
+    a_client_whose_batches_fail_does_not_block_others,
 );
 
 fn ping(server: &Server, number: usize) {
@@ -33,14 +33,14 @@ fn ping(server: &Server, number: usize) {
     assert_eq!(server.ask(&post(PINGBACK, body.as_bytes())).status, 200);
 }
 
-/// How many rows the server has digested.
+/// Number of rows that the server has digested.
 fn digested(server: &Server) -> usize {
     let store = if server.setup.url.starts_with("postgres") { "postgres" } else { "sqlite" };
     let rows = server.metric(&format!("nutritionfacts_digest_rows_total{{store=\"{store}\"}}"));
     rows.map_or(0, |rows| rows.parse().unwrap())
 }
 
-fn a_small_fleet_is_soon_digested(setup: &Setup) {
+fn pings_of_a_small_fleet_are_digested_within_seconds(setup: &Setup) {
     let server = setup.start();
     for number in 0..3 {
         ping(&server, number);
@@ -50,8 +50,8 @@ fn a_small_fleet_is_soon_digested(setup: &Setup) {
     server.assert_well();
 }
 
-/// Before anything is digested, or while much is being digested and written at once.
-fn killed_at_arbitrary_points(setup: &Setup) {
+/// Before anything is digested, or while many rows are being digested and written.
+fn a_digest_killed_at_any_point_is_completed(setup: &Setup) {
     let mut answered = vec![];
     for round in 0..6 {
         let server = setup.start();
@@ -69,8 +69,8 @@ fn killed_at_arbitrary_points(setup: &Setup) {
     server.assert_well();
 }
 
-/// Nothing can be digested for a while, and pings are kept; then there is enough to do for many steps.
-fn killed_in_the_middle_of_many_steps(setup: &Setup) {
+/// The digest is blocked for a while and pings are stored; then there is work for many steps.
+fn a_digest_killed_between_many_steps_is_completed(setup: &Setup) {
     let (refuse, allow) = if setup.url.starts_with("postgres") {
         (
             "ALTER TABLE installations ADD CONSTRAINT refused CHECK (pings < 0)",
@@ -113,7 +113,7 @@ fn killed_in_the_middle_of_many_steps(setup: &Setup) {
     server.assert_well();
 }
 
-fn the_next_orderly_stop_digests_what_is_left(setup: &Setup) {
+fn the_next_graceful_shutdown_digests_what_is_left(setup: &Setup) {
     let server = setup.start();
     for number in 0..20 {
         ping(&server, number % 10);
@@ -125,7 +125,7 @@ fn the_next_orderly_stop_digests_what_is_left(setup: &Setup) {
     check_derived(&mut rows);
 }
 
-/// A digest that is held in the middle of its transaction: the batches taken out of the outbox, nothing derived from them.
+/// A digest that is blocked in its transaction: the batches are removed from the outbox, and nothing is derived yet.
 struct Held {
     runtime: Runtime,
     holder: PgConnection,
@@ -145,7 +145,7 @@ impl Held {
         held
     }
 
-    /// Whether somebody has waited for so long.
+    /// Whether a session has waited for this long.
     fn waits_for(&mut self, time: &str) -> bool {
         let sql = format!(
             "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE relation = 'installations'::regclass
@@ -160,12 +160,12 @@ impl Held {
 }
 
 #[test]
-fn the_server_is_killed_in_the_middle_of_a_transaction() {
+fn a_server_killed_in_a_digest_transaction_loses_nothing() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     let server = setup.start();
     let held = Held::hold(&cluster, &setup, &server);
-    // Pings are kept meanwhile.
+    // Pings are stored meanwhile.
     ping(&server, 0);
     server.kill();
     held.release();
@@ -176,7 +176,7 @@ fn the_server_is_killed_in_the_middle_of_a_transaction() {
 }
 
 #[test]
-fn postgres_is_killed_in_the_middle_of_a_transaction() {
+fn postgres_killed_in_a_digest_transaction_loses_nothing() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     let server = setup.start();
@@ -190,9 +190,9 @@ fn postgres_is_killed_in_the_middle_of_a_transaction() {
     server.assert_well();
 }
 
-/// Also for longer than a statement for pings may take; the numbers tell of it.
+/// Also for longer than the statement timeout of pings; the metrics show it.
 #[test]
-fn the_digest_waits_for_a_lock_and_pings_do_not() {
+fn pings_do_not_wait_while_the_digest_waits_for_a_lock() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("store.statement_timeout=300ms");
     let server = setup.start();
@@ -216,9 +216,9 @@ fn the_digest_waits_for_a_lock_and_pings_do_not() {
     server.assert_well();
 }
 
-/// What the dead have left is digested by the one that lives.
+/// The running server digests what a killed one has left.
 #[test]
-fn two_servers_of_which_one_is_killed_again_and_again() {
+fn batches_of_a_killed_server_are_digested_by_another() {
     let setup = stores::postgres();
     let steady = setup.start();
     let load = Load::default();
@@ -238,7 +238,7 @@ fn two_servers_of_which_one_is_killed_again_and_again() {
     steady.assert_well();
 }
 
-/// Refuses installations of this name.
+/// Rejects installations of this name.
 fn poison(setup: &Setup) {
     let refuse = if setup.url.starts_with("postgres") {
         "ALTER TABLE installations ADD CONSTRAINT poison CHECK (instance_id NOT LIKE 'poison%')"
@@ -254,8 +254,8 @@ fn send(server: &Server, instance: &str) {
     assert_eq!(server.ask(&post(PINGBACK, body.as_bytes())).status, 200);
 }
 
-/// Many batches that cannot be digested do not keep the others from it.
-fn many_that_cannot_be_digested_hold_up_no_other(setup: &Setup) {
+/// Many batches that cannot be digested do not block others.
+fn many_failing_batches_do_not_block_others(setup: &Setup) {
     let server = setup.start();
     poison(setup);
     for number in 0..6 {
@@ -269,8 +269,8 @@ fn many_that_cannot_be_digested_hold_up_no_other(setup: &Setup) {
     assert_eq!(rows.undigested(), 6);
 }
 
-/// A sender whose pings cannot be digested, and who pings all the time, does not keep what others have left from it.
-fn a_sender_that_cannot_be_digested_holds_up_no_other(setup: &Setup) {
+/// A client whose pings cannot be digested, and that pings all the time, does not block the batches of others.
+fn a_client_whose_batches_fail_does_not_block_others(setup: &Setup) {
     let server = setup.start();
     for number in 0..3 {
         ping(&server, number);

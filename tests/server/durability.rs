@@ -1,4 +1,4 @@
-//! A 2xx for a ping means that it is on disk: under load, whoever is killed. Only what the retention has deleted is not kept again.
+//! A 2xx for a ping means that it is on disk, even if processes are killed under load. Only pings that retention has deleted are not stored again.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -14,9 +14,12 @@ use crate::{
     },
 };
 
-on_both_stores!(the_server_is_killed, what_is_older_than_the_retention_is_answered_and_not_kept);
+on_both_stores!(
+    acknowledged_pings_survive_kill_9_of_the_server,
+    pings_older_than_the_retention_are_acknowledged_and_not_stored
+);
 
-fn the_server_is_killed(setup: &Setup) {
+fn acknowledged_pings_survive_kill_9_of_the_server(setup: &Setup) {
     let mut answered = vec![];
     for round in ["first", "second"] {
         let server = setup.start();
@@ -26,14 +29,14 @@ fn the_server_is_killed(setup: &Setup) {
             server.kill();
         }));
     }
-    // The start after a kill is the recovery.
+    // The start after a kill includes the recovery.
     let server = setup.start();
     check(setup, &answered);
     assert_eq!(server.ask(&post(PINGBACK, b"{}")).status, 200);
 }
 
-/// As if the clock were years behind: a retention has deleted the present day while the server runs.
-fn what_is_older_than_the_retention_is_answered_and_not_kept(setup: &Setup) {
+/// As if the clock were years behind: retention has deleted the current day while the server runs.
+fn pings_older_than_the_retention_are_acknowledged_and_not_stored(setup: &Setup) {
     let server = setup.start();
     let send = || {
         for path in [PINGBACK, STATISTICS] {
@@ -59,7 +62,7 @@ fn what_is_older_than_the_retention_is_answered_and_not_kept(setup: &Setup) {
 }
 
 #[test]
-fn postgres_is_killed() {
+fn acknowledged_pings_survive_kill_9_of_postgres() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     let server = setup.start();

@@ -1,4 +1,4 @@
-//! PostgreSQL under load turns read-only, hangs, is slow, or gets a new password: 503 meanwhile, recovery by itself.
+//! PostgreSQL under load becomes read-only, hangs, is slow, or gets a new password: 503 meanwhile, then recovery.
 
 use std::{fs, sync::atomic::Ordering::SeqCst};
 
@@ -25,13 +25,13 @@ pub fn name_of(setup: &Setup) -> &str {
     setup.url.rsplit('/').next().unwrap()
 }
 
-/// Waits until that many pings more are refused.
+/// Waits until this number of additional pings is refused.
 fn wait_for_refusals(load: &Load, more: usize) {
     let wanted = load.refused.load(SeqCst) + more;
     eventually("pings are refused", || (load.refused.load(SeqCst) >= wanted).then_some(()));
 }
 
-/// What the log says of a store that is down.
+/// The reason in the log line about a store that is down.
 fn complaints(server: &Server) -> Vec<String> {
     let events = server.log.events().into_iter();
     let down = events.filter(|event| event["message"].as_str().is_some_and(|text| text.starts_with("store is down")));
@@ -39,7 +39,7 @@ fn complaints(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn it_comes_back_read_only() {
+fn a_read_only_postgres_is_refused_until_it_is_writable() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     let server = setup.start();
@@ -49,7 +49,7 @@ fn it_comes_back_read_only() {
         runtime().block_on(cluster.set("default_transaction_read_only", "on"));
         wait_for_refusals(&load, 200);
         eventually("readiness ends", || (server.get("/readyz").status == 503).then_some(()));
-        // As after a failover: the old connections are gone, and the new ones lead to the same.
+        // As after a failover: the old connections are closed, and new ones lead to the same server.
         runtime().block_on(cluster.cut_connections(name_of(&setup)));
         wait_for_refusals(&load, 200);
         runtime().block_on(cluster.set("default_transaction_read_only", "off"));
@@ -64,7 +64,7 @@ fn it_comes_back_read_only() {
 }
 
 #[test]
-fn it_hangs_and_wakes() {
+fn a_hanging_postgres_is_refused_and_used_again() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("store.acquire_timeout=1s").set("store.statement_timeout=1s");
     let server = setup.start();
@@ -73,7 +73,7 @@ fn it_hangs_and_wakes() {
         for _ in 0..2 {
             load.wait_for_answers(500);
             cluster.pause();
-            // All of them hear of it while it hangs, and the connections of later ones are not held up either.
+            // All of them fail while it hangs, and connections for later pings are not delayed either.
             wait_for_refusals(&load, 500);
             assert_eq!(server.get("/livez").status, 200);
             cluster.resume();
@@ -86,7 +86,7 @@ fn it_hangs_and_wakes() {
 }
 
 #[test]
-fn a_statement_takes_too_long() {
+fn a_slow_statement_times_out_alone() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("store.statement_timeout=300ms");
     let server = setup.start();
@@ -100,15 +100,15 @@ fn a_statement_takes_too_long() {
     server.wait_until_ready();
     assert_eq!(server.ask(&ping).status, 200);
     assert_eq!(Rows::open(&setup.url).pings("a"), 1);
-    // One statement that is slow does not take the store down for everybody.
+    // A single slow statement does not mark the store as down.
     let log = server.log.text();
     assert!(log.contains("57014") && !log.contains("store is down"), "{log}");
     server.assert_well();
 }
 
-/// The password changes, connections are cut, and the file follows later; no restart.
+/// The password changes, connections are cut, and the file follows later; no restart is needed.
 #[test]
-fn the_password_is_rotated() {
+fn a_rotated_password_needs_no_restart() {
     let cluster = Cluster::start_with_password("first");
     let mut setup = database_in(&cluster);
     let file = setup.folder().join("password");
@@ -130,12 +130,12 @@ fn the_password_is_rotated() {
     let load = Load::default();
     let answered = load.during(server.public, "password", || {
         load.wait_for_answers(300);
-        // Connections that are there stay, and the file is there before they are cut: nobody needs to notice.
+        // Existing connections stay, and the file is updated before they are cut: nothing fails.
         execute("ALTER ROLE postgres PASSWORD 'second'".into());
         fs::write(&file, "second\n").unwrap();
         execute(cut.into());
         load.wait_for_answers(300);
-        // The file comes late.
+        // The file is updated late.
         execute("ALTER ROLE postgres PASSWORD 'third'".into());
         execute(cut.into());
         wait_for_refusals(&load, 100);

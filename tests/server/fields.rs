@@ -1,4 +1,4 @@
-//! Each field of a pingback and of a statistics entry, with each kind of wrong value: always 200, and the column holds
+//! Each field of a pingback and of a statistics entry, with each kind of invalid value: always 200, and the column contains
 //! what docs/protocol.md, 14 says.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// A value as JSON text, and what a text column and a number column make of it.
+/// A value as JSON text, and the expected text and number columns.
 struct Wrong {
     json: String,
     text: String,
@@ -84,14 +84,18 @@ const BASE: [(&str, &str); 14] = [
     ("project", r#""""#),
 ];
 
-on_both_stores!(fields_of_pingbacks, fields_of_channels, fields_of_facilities);
+on_both_stores!(
+    any_value_in_a_field_of_a_pingback_is_accepted,
+    any_value_in_a_field_of_a_channel_is_accepted,
+    any_value_in_a_field_of_a_facility_is_accepted
+);
 
 fn object(pairs: &[(&str, &str)]) -> String {
     let members: Vec<String> = pairs.iter().map(|(key, json)| format!("\"{key}\": {json}")).collect();
     format!("{{{}}}", members.join(", "))
 }
 
-fn fields_of_pingbacks(setup: &Setup) {
+fn any_value_in_a_field_of_a_pingback_is_accepted(setup: &Setup) {
     let server = setup.start();
     let base: Map<String, Value> = serde_json::from_str(&object(&BASE)).unwrap();
     let mut expected: BTreeMap<String, Row> = BTreeMap::new();
@@ -115,14 +119,14 @@ fn fields_of_pingbacks(setup: &Setup) {
     assert_eq!(stored.len(), expected.len());
     for mut row in stored {
         let case = row["extra"]["case"].as_str().unwrap().to_owned();
-        // What the case marker adds is none of the model's business.
+        // The case marker is not part of the model.
         row["extra"].as_object_mut().unwrap().remove("case");
         model::assert_columns(&expected[&case], &row, &case);
     }
     server.assert_well();
 }
 
-/// The model, told what is no JSON or beyond the reach of its parser.
+/// The expected row, with hints where the text is not JSON or the model's parser cannot read it.
 fn row_of(key: &str, wrong: &Wrong, base: &Map<String, Value>) -> Row {
     let mut body = base.clone();
     if key == "macaddress" {
@@ -133,11 +137,11 @@ fn row_of(key: &str, wrong: &Wrong, base: &Map<String, Value>) -> Row {
     model::pingback(&body)
 }
 
-fn fields_of_channels(setup: &Setup) {
+fn any_value_in_a_field_of_a_channel_is_accepted(setup: &Setup) {
     fields_of_entries(setup, "c", "channel_statistics", &model::CHANNEL);
 }
 
-fn fields_of_facilities(setup: &Setup) {
+fn any_value_in_a_field_of_a_facility_is_accepted(setup: &Setup) {
     fields_of_entries(setup, "f", "facility_statistics", &model::FACILITY);
 }
 
@@ -153,7 +157,7 @@ fn fields_of_entries(setup: &Setup, list: &str, table: &str, fields: &[Field]) {
         })
         .collect();
     for (case, (key, ..), wrong) in &cases {
-        // Beside one that is right, as an entry that says nothing is left out.
+        // Beside a valid entry, because empty entries are left out.
         let right = beside(key).0;
         let body = format!(r#"{{"pi": "{case}", "{list}": [{{"{key}": {}, "{right}": 1}}]}}"#, wrong.json);
         let reply = connection.ask(&post(STATISTICS, body.as_bytes()));
@@ -178,7 +182,7 @@ fn fields_of_entries(setup: &Setup, list: &str, table: &str, fields: &[Field]) {
             Kind::Number => {
                 expected.insert((*column).into(), wrong.number.into());
             }
-            // Their shapes are told below; all else must be as if nothing had been sent.
+            // Their formats are listed below; any other value must be treated as missing.
             _ => {
                 expected.remove(*column);
             }

@@ -1,4 +1,4 @@
-//! HTTP as others write it: methods, paths, framing, and what is not HTTP at all.
+//! Variations of HTTP: methods, paths, framing, and input that is not HTTP.
 
 use crate::{
     model, stores,
@@ -16,14 +16,14 @@ fn request(line: &str, headers: &[&str], body: &str) -> Vec<u8> {
     format!("{head}\r\n\r\n{body}").into_bytes()
 }
 
-/// A POST with its length.
+/// A POST with `Content-Length`.
 fn framed(line: &str, headers: &[&str]) -> Vec<u8> {
     let length = format!("Content-Length: {}", BODY.len());
     request(line, &[headers, &[&length]].concat(), BODY)
 }
 
 #[test]
-fn other_methods() {
+fn other_methods_are_answered_405() {
     let server = stores::shared();
     for path in [PINGBACK, STATISTICS] {
         for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "FOO", "post"] {
@@ -45,7 +45,7 @@ fn other_methods() {
 }
 
 #[test]
-fn paths() {
+fn known_paths_are_served_and_others_are_answered_404() {
     let server = stores::shared();
     for (path, expected) in [
         ("/api/v1/pingback", 200),
@@ -78,7 +78,7 @@ fn paths() {
 }
 
 #[test]
-fn what_is_there_to_get() {
+fn get_paths_are_answered() {
     let server = stores::shared();
     let root = server.get("/");
     assert_eq!(root.status, 200);
@@ -100,7 +100,7 @@ fn what_is_there_to_get() {
 }
 
 #[test]
-fn pipelined() {
+fn pipelined_requests_are_answered_in_order() {
     let setup = Setup::sqlite();
     let server = setup.start();
     let versions: Vec<String> = (0..100).map(|number| format!("0.{number}.0")).collect();
@@ -120,7 +120,7 @@ fn pipelined() {
 }
 
 #[test]
-fn chunked() {
+fn chunked_bodies_are_read() {
     let server = stores::shared();
     let line = "POST /api/v1/pingback HTTP/1.1";
     let head = ["Host: a", "Transfer-Encoding: chunked"];
@@ -144,7 +144,7 @@ fn chunked() {
         let mut connection = server.connect();
         connection.send(&request(line, &head, body)).unwrap();
         connection.finish_sending();
-        // Either the sentence or just the end; no success in any case.
+        // Either the error text or just the end; in no case a success.
         assert!(connection.read(true).map_or(true, |reply| reply.status == 400), "{body}");
     }
     let cut_off = request(line, &head, "14\r\n{\"version\"");
@@ -156,7 +156,7 @@ fn chunked() {
 }
 
 #[test]
-fn expectation_of_100_continue() {
+fn expect_100_continue_is_answered() {
     let server = stores::shared();
     let length = format!("Content-Length: {}", BODY.len());
     let head = request("POST /api/v1/pingback HTTP/1.1", &["Host: a", "Expect: 100-continue", &length], "");
@@ -169,7 +169,7 @@ fn expectation_of_100_continue() {
 }
 
 #[test]
-fn http_1_0_and_close() {
+fn http_1_0_and_connection_close_are_supported() {
     let server = stores::shared();
     for (line, headers) in [
         ("POST /api/v1/pingback HTTP/1.0", vec![]),
@@ -184,17 +184,17 @@ fn http_1_0_and_close() {
     let mut connection = server.connect();
     let reply = connection.ask(&framed("POST /api/v1/pingback HTTP/1.0", &["Connection: keep-alive"]));
     assert_eq!(reply.status, 200);
-    // No Host: RFC 9112 wants 400, forgiveness loses nothing; never an error of ours.
+    // No Host: RFC 9112 requires 400; accepting it is harmless; it must not be an error of the server.
     let reply = server.ask(&framed("POST /api/v1/pingback HTTP/1.1", &[]));
     assert!([200, 400].contains(&reply.status), "{reply:?}");
 }
 
 #[test]
-fn lies_about_the_length() {
+fn a_wrong_content_length_does_no_harm() {
     let setup = Setup::sqlite();
     let server = setup.start();
     let line = "POST /api/v1/pingback HTTP/1.1";
-    // Too short: the object is cut, and its rest is no request.
+    // Too short: the object is truncated, and its rest is not a request.
     let mut connection = server.connect();
     connection.send(&request(line, &["Host: a", "Content-Length: 10"], BODY)).unwrap();
     let reply = connection.reply();
@@ -202,12 +202,12 @@ fn lies_about_the_length() {
     let reply = connection.reply();
     assert_eq!((reply.status, reply.says_close()), (400, true));
     assert!(connection.is_closed());
-    // Too long: the sender goes away.
+    // Too long: the client disconnects.
     let mut connection = server.connect();
     connection.send(&request(line, &["Host: a", "Content-Length: 1000"], BODY)).unwrap();
     connection.finish_sending();
     assert!(connection.read(true).map_or(true, |reply| reply.status == 400));
-    // None at all: nothing follows, by the rules of HTTP.
+    // None at all: by the rules of HTTP there is no body.
     let reply = server.ask(&request(line, &["Host: a"], ""));
     assert_eq!((reply.status, reply.says_close()), (400, false));
     for length in [
@@ -230,7 +230,7 @@ fn lies_about_the_length() {
 }
 
 #[test]
-fn what_is_not_http() {
+fn input_that_is_not_http_is_rejected() {
     let server = stores::shared();
     for bytes in [
         &b"hello\r\n\r\n"[..],
@@ -255,7 +255,7 @@ fn what_is_not_http() {
 }
 
 #[test]
-fn headers_and_addresses_without_measure() {
+fn oversized_headers_and_addresses_are_rejected() {
     let server = stores::shared();
     let line = "POST /api/v1/pingback HTTP/1.1";
     let long = format!("X-Long: {}", "x".repeat(64 << 10));
@@ -268,13 +268,13 @@ fn headers_and_addresses_without_measure() {
         (414, framed(&address, &["Host: a"])),
     ] {
         let mut connection = server.connect();
-        // The server may have closed before it has read it all.
+        // The server may have closed before reading everything.
         let _ = connection.send(&bytes);
         let reply = connection.read(true).unwrap();
         assert_eq!((reply.status, reply.says_close()), (expected, true));
         assert!(connection.is_closed());
     }
-    // What real proxies add is far below.
+    // Headers added by real proxies are far below the limits.
     let reply = server.ask(&framed(line, &["Host: a", &format!("X-Long: {}", "x".repeat(20 << 10))]));
     assert_eq!(reply.status, 200);
     let reply = server.ask(&framed(line, &[&["Host: a"], &many[..90]].concat()));

@@ -1,4 +1,4 @@
-//! A disk that fills up: honest refusals, nothing lost, and recovery by itself when there is room again.
+//! A disk that fills up: 503 meanwhile, no acknowledged ping is lost, and recovery once there is space again.
 
 use std::{collections::BTreeSet, fs};
 
@@ -12,11 +12,11 @@ use crate::support::{
 };
 
 #[test]
-fn a_full_disk_is_a_normal_day() {
+fn a_full_disk_is_answered_503_and_recovers() {
     let setup = Setup::sqlite().on_a_small_disk();
     let server = setup.start();
     let data = server.own(&server.data_folder());
-    // What an operator can delete: more than SQLite's log, which must be copied into the database first.
+    // Space that an operator can free: more than SQLite's log, which must be checkpointed first.
     let ballast = data.join("ballast");
     fs::write(&ballast, vec![1; 5 * 1024 * 1024]).unwrap();
 
@@ -42,7 +42,7 @@ fn a_full_disk_is_a_normal_day() {
     let reply = connection.ask(&post(PINGBACK, ping.as_bytes()));
     assert_eq!(reply.status, 200, "{}", server.log.text());
     answered.insert(reply.json()["id"].as_str().unwrap().to_owned());
-    // SQLite cannot follow the path into the server's own view.
+    // SQLite cannot open the path inside the server's mount namespace.
     for name in ["nutritionfacts.db", "nutritionfacts.db-wal"] {
         fs::copy(data.join(name), setup.folder().join(name)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! A sender that has gone before its ping's turn comes again: its ping is not kept (docs/decisions/0040-pings-that-wait.md).
+//! Clients that disconnect before their ping is written: the ping is not stored (docs/decisions/0040-pings-that-wait.md).
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn send(server: &Server, before: &[u8], instance: &str) -> Connection {
 }
 
 #[test]
-fn whoever_has_gone_before_its_turn_is_not_kept() {
+fn pings_of_disconnected_clients_are_not_stored() {
     let setup = Setup::sqlite();
     let server = setup.start();
     let number = |name: &str| server.metric(name).unwrap().parse::<usize>().unwrap();
@@ -27,7 +27,7 @@ fn whoever_has_gone_before_its_turn_is_not_kept() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut holder = runtime.block_on(SqliteConnection::connect(&setup.url)).unwrap();
     runtime.block_on(holder.execute("BEGIN IMMEDIATE")).unwrap();
-    // Until one batch waits for the lock, and the next one for its turn.
+    // Until one batch waits for the lock, and the next one is queued.
     let mut stay = Vec::new();
     eventually("the writer waits", || {
         stay.push(send(&server, b"", "stays"));
@@ -37,16 +37,16 @@ fn whoever_has_gone_before_its_turn_is_not_kept() {
     let mut finished = send(&server, b"", "gone");
     finished.finish_sending();
     let closed = send(&server, b"", "gone");
-    // What it has not read makes its end a reset.
+    // Unread data turns the close into a reset.
     let reset = send(&server, b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", "gone");
     stay.push(send(&server, b"", "stays"));
     eventually("they are queued", || (queued() >= before + 3).then_some(()));
     drop((closed, reset));
-    // What the kernel told before, the server knows when it answers this; and none has closed its side only just now.
+    // When this is answered, the server knows all earlier closes; and no client has closed just now.
     std::thread::sleep(Duration::from_millis(200));
     assert!(queued() >= before + 3);
     runtime.block_on(holder.execute("ROLLBACK")).unwrap();
-    // It listens, and hears that its ping was not kept.
+    // The client still listens, and gets the reply that its ping was not stored.
     assert_eq!(finished.reply().status, 503);
     for connection in &mut stay {
         assert_eq!(connection.reply().status, 200);

@@ -1,4 +1,4 @@
-//! Clients that want our memory, our connections or our patience.
+//! Abusive clients that take memory, connections or time.
 
 use std::{io::Write, net::TcpStream, thread, time::Duration};
 
@@ -12,9 +12,9 @@ use crate::support::{
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 const MIB: usize = 1 << 20;
 
-/// Ten thousand half-sent headers would shut everybody out until their deadline, and then again.
+/// Ten thousand incomplete headers would otherwise block all other clients until their deadline, repeatedly.
 #[test]
-fn at_the_cap_half_sent_headers_give_way() {
+fn at_the_limit_connections_with_incomplete_headers_are_closed() {
     let server = Setup::sqlite().set("http.max_connections=20").set("http.header_timeout=1h").start();
     let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
     let half_sent = |number: usize| {
@@ -25,7 +25,7 @@ fn at_the_cap_half_sent_headers_give_way() {
         connection
     };
     let mut hostile: Vec<_> = (0..30).map(half_sent).collect();
-    // All that are left have sent a part of their header: none is idle any more.
+    // All remaining ones have sent a part of their header: none is idle any more.
     eventually("the cap holds", || (open() == "20").then_some(()));
     for _ in 0..30 {
         let reply = server.ask(&post(PINGBACK, PING));
@@ -35,9 +35,9 @@ fn at_the_cap_half_sent_headers_give_way() {
     server.assert_well();
 }
 
-/// Whoever gives way must not stay because it does not read.
+/// A connection that is to be closed must not stay open because its client does not read.
 #[test]
-fn at_the_cap_those_that_never_read_are_gone() {
+fn at_the_limit_connections_that_never_read_are_closed() {
     let server = Setup::sqlite().set("http.max_connections=5").set("http.idle_timeout=1h").start();
     let deaf: Vec<_> = (0..5).map(|_| deafen(server.connect_raw())).collect();
     let open = || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap();
@@ -52,7 +52,7 @@ fn at_the_cap_those_that_never_read_are_gone() {
     drop((deaf, live));
 }
 
-/// Pipelines until nothing more goes through, and reads nothing.
+/// Pipelines requests until nothing more can be sent, and reads nothing.
 fn deafen(mut stream: TcpStream) -> TcpStream {
     stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
@@ -61,7 +61,7 @@ fn deafen(mut stream: TcpStream) -> TcpStream {
 }
 
 #[test]
-fn a_client_that_never_reads_is_closed_in_time_and_costs_little() {
+fn a_client_that_never_reads_is_closed_and_uses_little_memory() {
     let server = Setup::sqlite().set("http.idle_timeout=1s").start();
     let before = server.memory().0;
     thread::scope(|scope| {
@@ -69,7 +69,7 @@ fn a_client_that_never_reads_is_closed_in_time_and_costs_little() {
             scope.spawn(|| {
                 let mut stream = server.connect_raw();
                 let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
-                // Ends only when the server closes: its deadline is for a client that takes nothing.
+                // Ends only when the server closes: its deadline applies to clients that do not read.
                 while stream.write_all(&requests).is_ok() {}
             });
         }
@@ -80,7 +80,7 @@ fn a_client_that_never_reads_is_closed_in_time_and_costs_little() {
 }
 
 #[test]
-fn a_body_that_drips() {
+fn a_body_that_arrives_too_slowly_is_answered_408() {
     let setup = Setup::sqlite().set("http.body_timeout=500ms");
     let server = setup.start();
     let request = post(PINGBACK, &[PING, &vec![b' '; 10_000][..]].concat());
@@ -92,15 +92,15 @@ fn a_body_that_drips() {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    // The reply may be lost, as the client was still sending; but none says that the ping was kept.
+    // The reply may be lost, because the client was still sending; but none acknowledges the ping.
     assert!(connection.read(true).map_or(true, |reply| reply.status == 408 && reply.says_close()));
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 0);
     server.assert_well();
 }
 
-/// Nobody takes what others need: of bodies that never end those of the network with the most give way.
+/// Of bodies that never end, those of the network that holds the most are dropped, so that others get memory.
 #[test]
-fn bodies_of_one_network_shut_nobody_out() {
+fn bodies_of_one_network_do_not_block_others() {
     let setup = Setup::sqlite().set("http.body_timeout=1h").set("http.trusted_proxies=[127.0.0.0/8]");
     let server = setup.start();
     let request = |address: &str, body: &[u8]| {
@@ -110,7 +110,7 @@ fn bodies_of_one_network_shut_nobody_out() {
     };
     let large = [&b"{\"x\": \""[..], &vec![b'x'; 64 * 1024 - 9], b"\""].concat();
     let hostile = request("203.0.113.7", &[&large, &b"}"[..]].concat());
-    // Of one network, more than there is for all.
+    // Of one network, more than the whole budget.
     let connections: Vec<_> = (0..300)
         .map(|_| {
             let mut connection = server.connect();
@@ -121,20 +121,20 @@ fn bodies_of_one_network_shut_nobody_out() {
     for number in 0..100 {
         let ping = request(&format!("192.0.{number}.1"), &[&large[..20_000], b"\"}"].concat());
         let mut connection = server.connect();
-        // In two parts, so that it is not taken at once.
+        // In two parts, so that it is not read at once.
         connection.send(&ping[..10_000]).unwrap();
         assert_eq!(connection.ask(&ping[10_000..]).status, 200);
     }
-    // A small one needs no room at all, from there either.
+    // A small body needs no budget, even from that network.
     assert_eq!(server.ask(&request("203.0.113.7", PING)).status, 200);
     let statuses: Vec<_> = connections.into_iter().map(|mut connection| connection.ask(b"}").status).collect();
     assert!(statuses.contains(&503) && statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
     server.assert_well();
 }
 
-/// In HTTP/2, too, the cap is one: whoever ignores that it is to leave is gone.
+/// The limit also applies to HTTP/2: connections that ignore GOAWAY are closed.
 #[test]
-fn at_the_cap_those_that_ignore_a_good_bye_are_gone() {
+fn at_the_limit_connections_that_ignore_goaway_are_closed() {
     let server = Setup::sqlite().set("http.max_connections=20").set("http.idle_timeout=1h").start();
     let open =
         || server.metric("nutritionfacts_http_connections{listener=\"public\"}").unwrap().parse::<usize>().unwrap();
@@ -142,7 +142,7 @@ fn at_the_cap_those_that_ignore_a_good_bye_are_gone() {
     let mut kept = Vec::new();
     for _ in 0..200 {
         let mut stream = server.connect_raw();
-        // The preface and empty SETTINGS; what the server says is never answered.
+        // The preface and empty SETTINGS; frames of the server are never answered.
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
         kept.push(stream);
     }
@@ -155,9 +155,9 @@ fn at_the_cap_those_that_ignore_a_good_bye_are_gone() {
     server.assert_well();
 }
 
-/// A device in a loop is answered as always, and does not fill the store.
+/// A device in a loop gets the usual replies, and does not fill the store.
 #[test]
-fn an_installation_that_pings_in_a_loop() {
+fn an_installation_that_pings_in_a_loop_is_limited() {
     let setup = Setup::sqlite().set("ingest.max_hourly_pings=5");
     let server = setup.start();
     let mut connection = server.connect();
@@ -183,9 +183,9 @@ fn an_installation_that_pings_in_a_loop() {
     server.assert_well();
 }
 
-/// The budget is for all together: what does not fit is read, thrown away and answered 503.
+/// All requests share the budget: bodies that do not fit are read, discarded and answered 503.
 #[test]
-fn many_large_bodies_at_once() {
+fn large_bodies_over_the_budget_are_answered_503() {
     let server = Setup::sqlite().set("http.body_timeout=1h").start();
     let body = [b"{", &vec![b' '; 15 * MIB][..], b"}"].concat();
     let request = post(STATISTICS, &body);
@@ -202,7 +202,7 @@ fn many_large_bodies_at_once() {
             .collect();
         senders.into_iter().map(|sender| sender.join().unwrap()).collect()
     });
-    // Those that hold the budget end last, so that nobody gets what they give back.
+    // Those that hold the budget end last, so that nobody gets the memory that they release.
     let mut statuses = vec![];
     for connection in &mut connections {
         let reply = connection.ask(&request[last..]);
@@ -215,7 +215,7 @@ fn many_large_bodies_at_once() {
     assert!(taken + refused == 12 && (1..=3).contains(&taken), "{statuses:?}");
     let highest = server.memory().1;
     assert!(highest < 160 * MIB as u64, "{highest} bytes at most, for a budget of 64 MiB");
-    // Whoever gives up gives back.
+    // A client that disconnects releases its memory.
     assert_eq!(server.ask(&request).status, 200);
     server.assert_well();
 }

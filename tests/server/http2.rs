@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS, for proxies that speak it to us.
+//! HTTP/2 without TLS, for proxies that use it.
 
 use std::{
     io::{Read, Write},
@@ -41,7 +41,7 @@ async fn read(response: h2::client::ResponseFuture) -> (u16, String) {
 }
 
 #[test]
-fn many_streams_at_once() {
+fn many_streams_at_once_are_answered() {
     let setup = Setup::sqlite();
     let server = setup.start();
     Runtime::new().unwrap().block_on(async {
@@ -63,7 +63,7 @@ fn many_streams_at_once() {
 }
 
 #[test]
-fn a_stop_answers_what_is_under_way() {
+fn a_shutdown_answers_streams_in_progress() {
     let setup = Setup::sqlite();
     let server = setup.start();
     Runtime::new().unwrap().block_on(async {
@@ -71,11 +71,11 @@ fn a_stop_answers_what_is_under_way() {
         let mut client = client.ready().await.unwrap();
         let (response, mut body) = client.send_request(request(), false).unwrap();
         body.send_data(Bytes::from_static(&PING[..5]), false).unwrap();
-        // The request is there when a later one is answered.
+        // The request was received when a later one is answered.
         let (later, _) = client.clone().ready().await.unwrap().send_request(request(), true).unwrap();
         assert_eq!(read(later).await.0, 400);
         server.signal("TERM");
-        // It says good-bye: no further request, while the one under way goes on.
+        // The server sends GOAWAY: no further requests, but the one in progress continues.
         timeout(LIMIT, async {
             while let Ok(ready) = client.clone().ready().await {
                 let mut ready = ready;
@@ -98,9 +98,9 @@ fn a_stop_answers_what_is_under_way() {
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 1);
 }
 
-/// A client that grants no window for its reply would otherwise hold a connection that never counts as idle.
+/// Otherwise a client that grants no window for its reply would hold a connection that never counts as idle.
 #[test]
-fn a_reply_that_nobody_takes_ends_the_connection() {
+fn a_reply_that_is_not_read_closes_the_connection() {
     let server = Setup::sqlite().set("http.idle_timeout=500ms").start();
     Runtime::new().unwrap().block_on(async {
         let (mut client, connection) = connect(&server, Builder::new().initial_window_size(0)).await;
@@ -111,9 +111,9 @@ fn a_reply_that_nobody_takes_ends_the_connection() {
     server.assert_well();
 }
 
-/// A client that answers to no good-bye does not make the stop a hard one.
+/// A client that ignores GOAWAY does not cause a hard stop.
 #[test]
-fn a_deaf_client_does_not_hold_up_a_stop() {
+fn a_client_that_ignores_goaway_does_not_delay_a_shutdown() {
     let server = Setup::sqlite().start();
     let mut deaf = TcpStream::connect(server.public).unwrap();
     // The preface in two pieces, and empty settings.

@@ -1,4 +1,4 @@
-//! Requests that the previous public server answered: the same answer here, or a reason in docs/compatibility.md.
+//! Recorded requests to the previous public server: same reply here, or a reason in docs/compatibility.md.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use crate::{
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kolibri/legacy-server");
 
-/// What a client can tell apart.
+/// What a client can distinguish.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Body {
     Empty,
@@ -32,7 +32,7 @@ enum Body {
 
 use Body::{Empty, IdAndMessages, Messages, Other, Page, Sorry};
 
-/// Where we differ, and what we say instead.
+/// Where we differ, and our reply.
 const DIFFERENT: [(&str, u16, Body); 22] = [
     ("double-slash", 404, Other),
     ("gzip-body", 200, IdAndMessages(0)),
@@ -58,7 +58,7 @@ const DIFFERENT: [(&str, u16, Body); 22] = [
     ("version-two-part", 200, Empty),
 ];
 
-/// The messages that the previous server had when it was asked.
+/// The messages that the previous server had when it was recorded.
 const MESSAGES: &str = "\
 id: m-active
 stage: Active
@@ -78,7 +78,7 @@ date: 2024-05-28
 translations: {en: {title: S, message: Staged}}
 ";
 
-on_both_stores!(as_the_previous_server_or_for_a_reason);
+on_both_stores!(replies_are_those_of_the_previous_server_unless_documented);
 
 fn kind(reply: &Reply) -> Body {
     let json = reply.json();
@@ -94,7 +94,7 @@ fn kind(reply: &Reply) -> Body {
     }
 }
 
-/// The messages of a reply by id, without the targeting lists, which the previous server sent out.
+/// The messages of a reply by id, without the targeting lists that the previous server sent out.
 fn messages(reply: &Reply) -> BTreeMap<String, Value> {
     let messages = reply.json()["messages"].as_array().cloned().unwrap_or_default();
     let named = messages.into_iter().map(|mut message| {
@@ -105,7 +105,7 @@ fn messages(reply: &Reply) -> BTreeMap<String, Value> {
     named.collect()
 }
 
-/// Reads a recorded reply as a client would.
+/// Parses a recorded reply as a client would.
 fn recorded(bytes: Vec<u8>) -> Reply {
     use std::{io::Write, net::TcpListener, thread};
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -116,7 +116,7 @@ fn recorded(bytes: Vec<u8>) -> Reply {
     reply
 }
 
-fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
+fn replies_are_those_of_the_previous_server_unless_documented(setup: &Setup) {
     let file = setup.folder().join("messages.yaml");
     fs::write(&file, MESSAGES).unwrap();
     let mut server = setup.start();
@@ -126,7 +126,7 @@ fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
     names.sort();
     assert_eq!(names.len(), 51);
     let mut differing = BTreeSet::new();
-    // It was given its messages before the last questions.
+    // It got its messages before the last requests.
     names.sort_by_key(|name| name.starts_with("message-"));
     let mut has_messages = false;
     for name in &names {
@@ -142,7 +142,7 @@ fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
         let new = connection.ask(&request);
         assert!(!new.says_close() && connection.is_open(), "{name}");
 
-        // The text of the test message is our own.
+        // The text of our test message is different.
         if name == "mode-msg" {
             assert_eq!(messages(&new)["msg-abc"]["version_range"], messages(&old)["msg-abc"]["version_range"]);
         } else if kind(&old) == kind(&new) {
@@ -172,7 +172,7 @@ fn as_the_previous_server_or_for_a_reason(setup: &Setup) {
 }
 
 #[test]
-fn the_documentation_lists_what_differs() {
+fn the_documentation_lists_all_differences() {
     let document = include_str!("../../docs/compatibility.md");
     let listed: Vec<&str> =
         document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name)).collect();

@@ -1,4 +1,4 @@
-//! How PostgreSQL is named: as libpq takes it, and without a word of it in a log.
+//! Connection settings of PostgreSQL: accepted as by libpq, and never logged.
 
 use crate::{
     stores,
@@ -11,7 +11,7 @@ use crate::{
 
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 
-/// The host and the port, and the name of the database.
+/// Host and port, and the name of the database.
 fn parts(url: &str) -> (String, String) {
     let (_, rest) = url.split_once('@').unwrap();
     let (server, database) = rest.split_once('/').unwrap();
@@ -32,9 +32,9 @@ fn told(server: &Server, field: &str, text: &str) {
     });
 }
 
-/// Where the server speaks no TLS, whoever demands it stays away.
+/// If the server has no TLS, a client that requires it does not connect.
 #[test]
-fn libpqs_variables_are_honoured() {
+fn libpqs_variables_are_used() {
     let setup = stores::postgres();
     let (server, database) = parts(&setup.url);
     let (host, port) = server.rsplit_once(':').unwrap();
@@ -47,7 +47,7 @@ fn libpqs_variables_are_honoured() {
             told(&strict, "problem", "TLS");
             assert_eq!(strict.ask(&post(PINGBACK, PING)).status, 503, "{mode}");
         }
-        // What is said in the configuration overrides it.
+        // The configuration overrides the variables.
         setup.clone().variable("PGSSLMODE", "require").set("store.ssl_mode=disable").start().assert_well();
     }
     let (code, text) = setup.clone().variable("PGSSLMODE", "maybe").refusal();
@@ -57,14 +57,14 @@ fn libpqs_variables_are_honoured() {
 }
 
 #[test]
-fn what_libpq_takes_is_taken() {
+fn urls_of_libpq_are_accepted() {
     let setup = stores::postgres();
     let (server, database) = parts(&setup.url);
     let (host, port) = server.rsplit_once(':').unwrap();
     for url in [
         format!("postgresql://postgres@{host}:1,{host}:{port}/{database}?target_session_attrs=read-write"),
         format!("postgres:///{database}?host={host}&port={port}&user=postgres&connect_timeout=3"),
-        // As a Secret made by hand has it.
+        // As in a Secret that was made by hand.
         format!("{}\n", setup.url),
     ] {
         let server = at(&setup, &url).start();
@@ -74,7 +74,7 @@ fn what_libpq_takes_is_taken() {
 }
 
 #[test]
-fn no_part_of_a_url_comes_out() {
+fn no_part_of_a_url_is_logged() {
     let setup = stores::postgres().set("telemetry.log.filter=trace");
     let url = setup.url.clone();
     for parameter in ["sslpassword=hunter2", "Password=hunter2", "hunter2", "options=hunter2", "x=1&hunter2=3"] {
@@ -91,9 +91,9 @@ fn no_part_of_a_url_comes_out() {
     assert!(!server.log.text().contains("hunter2"));
 }
 
-/// Each says what is wrong, and what to do.
+/// Each error includes what to do.
 #[test]
-fn advice_is_given_where_waiting_mends_nothing() {
+fn errors_that_need_action_are_logged_with_advice() {
     let setup = stores::postgres();
     let (server, _) = parts(&setup.url);
     for (url, problem, advice) in [

@@ -1,4 +1,4 @@
-//! Senders that take their time.
+//! Slow and idle clients.
 
 use std::{thread, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::support::{
 const LINE: &[u8] = b"POST /api/v1/pingback HTTP/1.1\r\n";
 
 #[test]
-fn too_slow_with_the_body() {
+fn a_slow_body_is_answered_408() {
     let setup = Setup::sqlite().set("http.body_timeout=300ms");
     let server = setup.start();
     let request = post(PINGBACK, br#"{"version": "0.19.5"}"#);
@@ -25,12 +25,12 @@ fn too_slow_with_the_body() {
 }
 
 #[test]
-fn too_slow_with_the_header() {
+fn a_slow_header_closes_the_connection() {
     let server = Setup::sqlite().set("http.header_timeout=300ms").start();
     let mut connection = server.connect();
     connection.send(LINE).unwrap();
     assert!(connection.is_closed(), "without a reply");
-    // Nor does it help to send a byte now and then.
+    // Sending a byte now and then does not extend the deadline.
     let mut connection = server.connect();
     connection.send(LINE).unwrap();
     while connection.send(b"x").is_ok() {
@@ -40,7 +40,7 @@ fn too_slow_with_the_header() {
 }
 
 #[test]
-fn idle() {
+fn an_idle_connection_is_closed() {
     let server = Setup::sqlite().set("http.idle_timeout=300ms").start();
     let mut silent = server.connect();
     let mut used = server.connect();
@@ -50,9 +50,9 @@ fn idle() {
 }
 
 #[test]
-fn at_the_cap_the_longest_idle_gives_way() {
+fn at_the_limit_the_longest_idle_connection_is_closed() {
     let server = Setup::sqlite().set("http.max_connections=5").start();
-    // One with a request under way is spared, however old.
+    // A connection with a request in progress is not closed, however old it is.
     let request = post(PINGBACK, br#"{"version": "0.19.5"}"#);
     let mut under_way = server.connect();
     under_way.send(&request[..request.len() - 1]).unwrap();
@@ -70,7 +70,7 @@ fn at_the_cap_the_longest_idle_gives_way() {
 }
 
 #[test]
-fn sigterm_answers_what_is_under_way_and_ends_with_0() {
+fn sigterm_answers_requests_in_progress_and_exits_with_0() {
     let setup = Setup::sqlite();
     let server = setup.start();
     let request = post(PINGBACK, br#"{"version": "0.19.5"}"#);

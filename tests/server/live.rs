@@ -1,4 +1,4 @@
-//! Configuration that changes while the server runs.
+//! Configuration changes at run time.
 
 use std::{fs, path::PathBuf};
 
@@ -36,7 +36,7 @@ fn with_file(text: &str) -> (Setup, PathBuf) {
 }
 
 #[test]
-fn live_keys_are_taken_over_and_others_reported() {
+fn live_keys_are_applied_and_others_reported() {
     let (setup, file) = with_file("");
     let server = setup.start();
     assert!(!reply_is_empty(&server));
@@ -59,7 +59,7 @@ fn live_keys_are_taken_over_and_others_reported() {
 }
 
 #[test]
-fn the_last_good_configuration_stays() {
+fn an_invalid_configuration_keeps_the_last_good_one() {
     let (setup, file) = with_file("api: {reply: empty}\n");
     let server = setup.start();
     let hash = config(&server)["hash"].clone();
@@ -81,7 +81,7 @@ fn the_last_good_configuration_stays() {
 }
 
 #[test]
-fn a_mounted_config_map_changes_by_a_swap_of_links() {
+fn a_mounted_config_map_is_read_after_a_swap_of_links() {
     let setup = Setup::sqlite();
     let mut mount = Mount::new(&setup.folder().join("mount"), "config.yaml", "api: {reply: empty}");
     let server = setup.config(mount.file()).start();
@@ -91,9 +91,9 @@ fn a_mounted_config_map_changes_by_a_swap_of_links() {
     server.assert_well();
 }
 
-/// Whatever a followed ConfigMap says, a server starts, and goes on, without it; here by its mounted copy alone.
+/// An invalid ConfigMap that is followed is ignored at start and at run time; here by its mounted copy alone.
 #[test]
-fn a_broken_config_map_keeps_no_server_from_starting() {
+fn an_invalid_config_map_does_not_prevent_a_start() {
     for text in BROKEN {
         let setup = Setup::sqlite();
         let base = setup.folder().join("config.yaml");
@@ -116,7 +116,7 @@ fn a_broken_config_map_keeps_no_server_from_starting() {
 }
 
 #[test]
-fn a_rotated_key_starts_new_pseudonyms_and_an_unusable_one_changes_nothing() {
+fn a_rotated_key_changes_pseudonyms_and_an_invalid_one_does_not() {
     let setup = Setup::sqlite().without_key();
     let key = setup.folder().join("key");
     fs::write(&key, "k".repeat(40)).unwrap();
@@ -140,9 +140,9 @@ fn a_rotated_key_starts_new_pseudonyms_and_an_unusable_one_changes_nothing() {
     server.assert_well();
 }
 
-/// Whatever the server says, it never tells a secret, an address or an identifier.
+/// Logs and replies never contain a secret, an address or an identifier.
 #[test]
-fn nothing_planted_comes_out() {
+fn secrets_addresses_and_identifiers_are_not_logged() {
     const PLANTED: [&str; 6] =
         ["planted-key", "planted-node", "planted-instance", "203.0.113.99", "planted-body", "planted-unknown"];
     let setup =

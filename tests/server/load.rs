@@ -1,4 +1,4 @@
-//! Many senders at once, and the promise that is checked afterwards: answered means kept, once.
+//! Many clients at once, and the guarantee that is checked afterwards: acknowledged pings are stored exactly once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,19 +19,19 @@ use crate::support::{
 
 const SENDERS: usize = 48;
 
-/// Pings from many senders, each as fast as it gets answers. One in four makes a connection for each ping.
+/// Pings from many clients, each as fast as it gets replies. One in four opens a connection for each ping.
 #[derive(Default)]
 pub struct Load {
     ended: AtomicBool,
     pub answered: AtomicUsize,
     pub refused: AtomicUsize,
-    /// Connections that ended without an answer.
+    /// Connections that ended without a reply.
     pub failed: AtomicUsize,
 }
 
 impl Load {
-    /// Sends until the load ends; name and id of all pings that were answered 200. An installation says the same in some of
-    /// its pings, then it has another version.
+    /// Sends until the load ends; returns name and id of all acknowledged pings. An installation sends the same profile in some
+    /// of its pings, then another version.
     fn send(&self, address: SocketAddr, name: &str, keeps: bool) -> Vec<(String, String)> {
         let mut answered = vec![];
         let mut connection = Connection::try_open(address);
@@ -64,13 +64,13 @@ impl Load {
         answered
     }
 
-    /// Runs the load while `meanwhile` does its deeds; what was answered.
+    /// Runs the load during `meanwhile`; returns the acknowledged pings.
     pub fn during(&self, address: SocketAddr, round: &str, meanwhile: impl FnOnce()) -> Vec<(String, String)> {
         thread::scope(|scope| {
             let senders: Vec<_> = (0..SENDERS)
                 .map(|sender| scope.spawn(move || self.send(address, &format!("{round}-{sender}"), sender % 4 > 0)))
                 .collect();
-            // Ends the load also when a deed panics, so that the scope can end.
+            // Ends the load also after a panic, so that the scope can end.
             let _end = End(&self.ended);
             meanwhile();
             self.ended.store(true, SeqCst);
@@ -97,7 +97,7 @@ fn ask(connection: &mut Connection, body: &str) -> io::Result<Reply> {
     connection.read(true)
 }
 
-/// Every answered ping is there under the id of its reply, none twice, and all that are there are digested.
+/// Every acknowledged ping exists under the id of its reply, none twice, and all stored pings are digested.
 pub fn check(setup: &Setup, answered: &[(String, String)]) {
     let mut rows = Rows::open(&setup.url);
     let stored = rows.all("pingbacks");
@@ -113,7 +113,7 @@ pub fn check(setup: &Setup, answered: &[(String, String)]) {
     check_derived(&mut rows);
 }
 
-/// What is derived from the pings is what they come to, as simply as can be: all of them digested, once.
+/// The derived data matches a simple calculation from the pings: all of them are digested once.
 pub fn check_derived(rows: &mut Rows) {
     let instances = rows.digested();
     let mut pings: BTreeMap<String, Vec<Row>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The program from outside: real process, real sockets, both stores.
+//! The program as a process: real sockets, both stores.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,15 +20,15 @@ use crate::{
 };
 
 on_both_stores!(
-    published_changed_and_withdrawn,
-    the_last_good_ones_are_used_while_files_cannot_be_read,
-    a_bad_message_is_left_out_and_the_others_go_out,
-    a_wrong_path_withdraws_nothing,
-    a_mounted_config_map_changes_by_a_swap_of_links,
-    a_rule_makes_a_tester,
+    messages_are_published_changed_and_withdrawn,
+    the_last_good_messages_are_used_while_files_are_unreadable,
+    an_invalid_message_is_left_out_and_others_are_sent,
+    a_mistyped_path_withdraws_nothing,
+    a_mounted_config_map_is_read_after_a_swap_of_links,
+    a_mode_rule_makes_a_device_a_tester,
 );
 
-/// With a folder of messages.
+/// A setup with a folder of messages.
 fn with_folder(setup: &Setup) -> (Setup, PathBuf) {
     let folder = setup.folder().join("messages");
     fs::create_dir(&folder).unwrap();
@@ -56,7 +56,7 @@ fn wait_for(server: &Server, expected: &[&str]) {
     eventually("the messages are sent", || (ids(server, &json!({})) == expected).then_some(()));
 }
 
-fn published_changed_and_withdrawn(setup: &Setup) {
+fn messages_are_published_changed_and_withdrawn(setup: &Setup) {
     let (setup, folder) = with_folder(setup);
     let server = setup.start();
     assert!(ids(&server, &json!({})).is_empty());
@@ -110,7 +110,7 @@ audience: {networks: [127.0.0.0/8], instances: [a, b]}
     server.assert_well();
 }
 
-fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
+fn the_last_good_messages_are_used_while_files_are_unreadable(setup: &Setup) {
     let (setup, folder) = with_folder(setup);
     let fresh = document("fresh", "");
     fs::write(folder.join("a.yaml"), document("first", "")).unwrap();
@@ -121,7 +121,7 @@ fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
         rows.first().is_some_and(|row| row["catalogue"].to_string().contains("first")).then_some(())
     });
 
-    // Gone while the server runs, and still at the next start.
+    // Missing while the server runs, and still at the next start.
     let away = setup.folder().join("away");
     fs::rename(&folder, &away).unwrap();
     eventually("it is told", || server.log.text().contains("cannot read messages").then_some(()));
@@ -132,7 +132,7 @@ fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
     let server = server.kill().start();
     assert_eq!(ids(&server, &json!({})), ["first"]);
 
-    // An empty folder is what is left where a volume is not mounted.
+    // If a volume is not mounted, its folder is empty.
     fs::create_dir(&folder).unwrap();
     eventually("it is told", || server.log.text().contains("not mounted").then_some(()));
     assert_eq!(ids(&server, &json!({})), ["first"]);
@@ -146,8 +146,8 @@ fn the_last_good_ones_are_used_while_files_cannot_be_read(setup: &Setup) {
     wait_for(&server, &[]);
 }
 
-/// A path that is mistyped, while the server runs and at a start.
-fn a_wrong_path_withdraws_nothing(setup: &Setup) {
+/// A mistyped path, while the server runs and at start.
+fn a_mistyped_path_withdraws_nothing(setup: &Setup) {
     let folder = setup.folder().join("messages");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("a.yaml"), document("first", "")).unwrap();
@@ -164,7 +164,7 @@ fn a_wrong_path_withdraws_nothing(setup: &Setup) {
     let server = setup.start();
     assert_eq!(ids(&server, &json!({})), ["first"]);
 
-    // Another path that can be read, or none, is meant.
+    // Another readable path, or none, is a deliberate change.
     let other = setup.folder().join("other.yaml");
     fs::write(&other, document("second", "")).unwrap();
     names(&other);
@@ -174,7 +174,7 @@ fn a_wrong_path_withdraws_nothing(setup: &Setup) {
     server.assert_well();
 }
 
-fn a_mounted_config_map_changes_by_a_swap_of_links(setup: &Setup) {
+fn a_mounted_config_map_is_read_after_a_swap_of_links(setup: &Setup) {
     let (setup, folder) = with_folder(setup);
     let mut mount = Mount::new(&folder, "a.yaml", &document("first", ""));
     let server = setup.start();
@@ -187,7 +187,7 @@ fn a_mounted_config_map_changes_by_a_swap_of_links(setup: &Setup) {
 }
 
 /// A tester whose device sends no mode gets one by a rule.
-fn a_rule_makes_a_tester(setup: &Setup) {
+fn a_mode_rule_makes_a_device_a_tester(setup: &Setup) {
     let (setup, folder) = with_folder(setup);
     let staged = document("staged", "").replace("Active", "Staged");
     fs::write(folder.join("a.yaml"), staged).unwrap();
@@ -196,7 +196,7 @@ fn a_rule_makes_a_tester(setup: &Setup) {
     assert!(ids(&server, &json!({})).is_empty());
 }
 
-fn a_bad_message_is_left_out_and_the_others_go_out(setup: &Setup) {
+fn an_invalid_message_is_left_out_and_others_are_sent(setup: &Setup) {
     let (setup, folder) = with_folder(setup);
     let bad = document("bad", "versionRange: '<0.16.0b1'\nlinkUrl: ftp://example.org");
     fs::write(folder.join("a.yaml"), format!("{}---\n{bad}---\nid: [\n", document("good", ""))).unwrap();
@@ -213,7 +213,7 @@ fn a_bad_message_is_left_out_and_the_others_go_out(setup: &Setup) {
     server.assert_well();
 }
 
-/// PostgreSQL and the files are away at the start: senders get 503, never an empty set.
+/// PostgreSQL is down and the files are unreadable at start: clients get 503, never an empty set.
 #[test]
 fn nothing_is_sent_before_the_messages_are_known() {
     let cluster = Cluster::start();

@@ -1,4 +1,4 @@
-//! The numbers on the admin listener, by the names that dashboards rely on.
+//! Metrics on the admin listener, by the names that dashboards use.
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +18,13 @@ use crate::{
     },
 };
 
-on_both_stores!(count_what_happened, satisfy_prometheus, hold_no_label_of_a_sender);
+on_both_stores!(
+    metrics_count_each_outcome,
+    metrics_comply_with_the_rules_of_prometheus,
+    labels_have_no_values_from_clients
+);
 
-/// Series with its labels, value.
+/// Series with labels, and value.
 fn series(server: &Server) -> BTreeMap<String, f64> {
     let reply = Connection::open(server.admin).ask(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(reply.status, 200);
@@ -30,7 +34,7 @@ fn series(server: &Server) -> BTreeMap<String, f64> {
     lines.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.into(), value.parse().unwrap())).collect()
 }
 
-fn count_what_happened(setup: &Setup) {
+fn metrics_count_each_outcome(setup: &Setup) {
     let server = setup.start();
     let before = series(&server);
     let large = vec![b' '; (1 << 20) + 1];
@@ -73,7 +77,7 @@ fn count_what_happened(setup: &Setup) {
     assert!(!after.keys().any(|name| name.contains("sender's") || name.contains("BREW") || name.contains("coffee")));
 }
 
-/// Something of everything, and what nobody should send.
+/// Requests of all kinds, including invalid ones.
 fn mixed_traffic(server: &Server) {
     for path in [PINGBACK, STATISTICS] {
         for body in [&b"{}"[..], br#"{"version": "0.19.5"}"#, b"[]", b"hello", &vec![b' '; (1 << 20) + 1]] {
@@ -93,18 +97,18 @@ fn mixed_traffic(server: &Server) {
     server.ask(format!("GET /{} HTTP/1.1\r\nHost: planted\r\n\r\n", "planted".repeat(2000)).as_bytes());
 }
 
-fn satisfy_prometheus(setup: &Setup) {
-    // Without a cluster, in vain, but the metric of it is there.
+fn metrics_comply_with_the_rules_of_prometheus(setup: &Setup) {
+    // Without a cluster this fails, but the metric exists.
     let server = setup.clone().kubeconfig("/nowhere").start();
     mixed_traffic(&server);
     eventually("the connections are counted", || server.metric(r#"nutritionfacts_store_connections{state="idle"}"#));
-    // Months are of PostgreSQL, a volume of our own is of SQLite.
+    // Only PostgreSQL has months, only SQLite a volume.
     let of_the_other: &[&str] = if setup.url.starts_with("postgres") {
         &["nutritionfacts_store_volume_free_bytes", "nutritionfacts_store_volume_size_bytes"]
     } else {
         &["nutritionfacts_store_months_ahead"]
     };
-    // Some are there when maintenance has been round, and something is digested.
+    // Some series exist only after maintenance has run and pings were digested.
     for (name, kind, ..) in Metrics::ALL.iter().filter(|(name, ..)| !of_the_other.contains(name)) {
         let line = format!("# TYPE {name} {kind}\n");
         eventually(&format!("{name} is documented, and there"), || server.admin_text("/metrics").find(&line));
@@ -120,7 +124,7 @@ fn satisfy_prometheus(setup: &Setup) {
     assert!(output.status.success() && said.is_empty(), "{}\n{text}", String::from_utf8_lossy(&said));
 }
 
-fn hold_no_label_of_a_sender(setup: &Setup) {
+fn labels_have_no_values_from_clients(setup: &Setup) {
     let server = setup.start();
     mixed_traffic(&server);
     let text = server.admin_text("/metrics");

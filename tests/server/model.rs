@@ -1,4 +1,4 @@
-//! The rules of docs/protocol.md, 14 once more, as simply as can be: what a body should become in the store.
+//! A simple model of docs/protocol.md, 14: the expected row for a body.
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::support::{rows::Row, server::KEY};
 
-/// How a value is read.
+/// How a value is converted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Text,
@@ -67,7 +67,7 @@ pub const FACILITY: [Field; 17] = [
     ("sh", "user_subset", Text),
 ];
 
-/// Keys of a pingback that become a text column as they are.
+/// Keys of a pingback that become text columns unchanged.
 pub const PLAIN: [(&str, &str, usize); 8] = [
     ("instance_id", "instance_id", 100),
     ("version", "kolibri_version", 100),
@@ -98,7 +98,7 @@ pub const KNOWN: [&str; 15] = [
     "project",
 ];
 
-/// The columns of a pingback, but those that the arrival decides (`id`, `received_at`, `ip`, region).
+/// The columns of a pingback, except those that depend on its arrival (`id`, `received_at`, `ip`, region).
 pub fn pingback(body: &Map<String, Value>) -> Row {
     let mut row = Row::new();
     let mut cut = vec![];
@@ -227,7 +227,7 @@ fn os(body: &Map<String, Value>) -> &'static str {
 fn python_version(sysversion: &str) -> &str {
     let end = sysversion.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(sysversion.len());
     let number = sysversion[..end].trim_end_matches('.');
-    // What has not two or three short parts is no version of Python.
+    // A version of Python has two or three short parts.
     let parts: Vec<&str> = number.split('.').collect();
     let well_formed = [2, 3].contains(&parts.len()) && parts.iter().all(|part| (1..=4).contains(&part.len()));
     if well_formed { number } else { "" }
@@ -243,7 +243,7 @@ pub fn pseudonym(column: &str, value: &str) -> String {
     hash.finalize().into_bytes()[..16].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// Asserts that the row has these columns with these values; numbers may differ by what a store rounds.
+/// Asserts that the row has these columns with these values; numbers may differ by the rounding of a store.
 pub fn assert_columns(expected: &Row, row: &Row, case: &str) {
     for (column, value) in expected {
         let stored = row.get(column).unwrap_or_else(|| panic!("{case}: no column {column} in {row:#?}"));

@@ -1,4 +1,4 @@
-//! The document that is served is the committed one, and its paths answer as it says. Bodies are tried by
+//! The served document is the committed one, and its paths reply as it says. Bodies are tested by
 //! `scripts/test-openapi`.
 
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::server::Setup;
 
 #[test]
-fn what_is_served_is_what_is_committed() {
+fn the_served_document_is_the_committed_one() {
     let server = Setup::sqlite().start();
     let reply = server.get("/openapi.json");
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
@@ -14,7 +14,7 @@ fn what_is_served_is_what_is_committed() {
 }
 
 #[test]
-fn every_path_answers_its_own_methods_and_no_other() {
+fn every_path_accepts_only_its_documented_methods() {
     let server = Setup::sqlite().start();
     let document: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -33,7 +33,7 @@ fn every_path_answers_its_own_methods_and_no_other() {
             if operation.is_null() {
                 assert!(reply.header("allow").is_some() && reply.body.is_empty(), "{method} {path}");
             } else if !path.starts_with("/api/v1/pingback") && status == 200 {
-                // Without a version a pingback is answered with nothing.
+                // The reply to a pingback without a version is empty.
                 let types = operations[method.to_lowercase()]["responses"]["200"]["content"].as_object().unwrap();
                 assert!(types.contains_key(reply.header("content-type").unwrap()), "{method} {path}");
             }

@@ -1,4 +1,4 @@
-//! PostgreSQL away or in trouble: honest refusals, and recovery by itself.
+//! PostgreSQL is down or in trouble: 503 meanwhile, then recovery.
 
 use std::thread;
 
@@ -18,7 +18,7 @@ use crate::{
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 
 #[test]
-fn away_and_back() {
+fn postgres_goes_down_and_the_server_recovers() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("store.acquire_timeout=1s");
     let server = setup.start();
@@ -33,7 +33,7 @@ fn away_and_back() {
     eventually("readiness ends", || (server.get("/readyz").status == 503).then_some(()));
     assert!(server.get("/readyz?verbose").json().is_object());
     assert_eq!(server.get("/livez").status, 200, "a restart would not bring PostgreSQL back");
-    // What can never become valid is told so even now.
+    // Invalid requests are refused as such even now.
     assert_eq!(server.ask(&post(PINGBACK, b"[]")).status, 400);
 
     cluster.restart();
@@ -44,7 +44,7 @@ fn away_and_back() {
 }
 
 #[test]
-fn away_at_the_start() {
+fn a_server_starts_while_postgres_is_down() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     cluster.kill();
@@ -58,7 +58,7 @@ fn away_at_the_start() {
 }
 
 #[test]
-fn a_full_queue_refuses() {
+fn a_full_queue_is_answered_503() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("ingest.queue_capacity=3").set("ingest.max_batch=1");
     let setup = setup.set("store.statement_timeout=60s").set("store.acquire_timeout=60s");
@@ -67,7 +67,7 @@ fn a_full_queue_refuses() {
     cluster.pause();
     let statuses: Vec<u16> = thread::scope(|scope| {
         let senders: Vec<_> = (0..30).map(|_| scope.spawn(|| server.ask(&post(PINGBACK, PING)).status)).collect();
-        // Most of them cannot even wait.
+        // Most of them cannot even be queued.
         eventually("the queue is full", || {
             (senders.iter().filter(|sender| sender.is_finished()).count() > 20).then_some(())
         });
@@ -82,7 +82,7 @@ fn a_full_queue_refuses() {
     server.assert_well();
 }
 
-/// One row that the database refuses: its sender and its neighbours notice nothing.
+/// One row that the database rejects: its client and other pings are not affected.
 #[test]
 fn a_poison_row_is_set_aside() {
     let cluster = Cluster::start();
@@ -124,7 +124,7 @@ fn a_poison_row_is_set_aside() {
 }
 
 #[test]
-fn the_log_holds_nothing_of_a_sender() {
+fn the_log_contains_no_data_of_clients() {
     for setup in [Setup::sqlite(), stores::postgres()] {
         let server = setup.set("telemetry.log.filter=debug").start();
         let body =

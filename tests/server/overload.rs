@@ -1,4 +1,4 @@
-//! More pings than the store can take: each is kept or refused, none lost, none counted twice.
+//! More pings than the store can take: each is stored or refused, none lost, none counted twice.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -15,7 +15,7 @@ const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
     CREATE TRIGGER slow BEFORE INSERT ON pings FOR EACH ROW EXECUTE FUNCTION slow()";
 
 #[test]
-fn what_does_not_fit_is_refused_and_the_rest_is_kept() {
+fn excess_pings_are_refused_and_all_others_stored() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("ingest.queue_capacity=20").set("ingest.max_batch=10");
     let server = setup.start();
@@ -26,7 +26,7 @@ fn what_does_not_fit_is_refused_and_the_rest_is_kept() {
     let answered = load.during(server.public, "overload", || {
         eventually("some are refused", || (load.refused.load(SeqCst) > 500).then_some(()));
         load.wait_for_answers(500);
-        // The store is as fast as before: nothing is left of the crowd.
+        // The store is as fast as before: the overload has no lasting effect.
         runtime.block_on(cluster.execute(name, "DROP TRIGGER slow ON pings"));
         load.wait_for_answers(1000);
     });

@@ -1,4 +1,4 @@
-//! `nutritionfacts ping`, by which `helm test` sees that a server works.
+//! The subcommand `nutritionfacts ping`, by which `helm test` checks a server.
 
 use std::process::{Command, Output};
 
@@ -11,7 +11,7 @@ fn ping(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nutritionfacts")).arg("ping").args(arguments).output().unwrap()
 }
 
-fn is_kept_and_counted(setup: &Setup) {
+fn a_stored_ping_is_reported_and_counted(setup: &Setup) {
     let server = setup.start();
     let (url, admin) = (format!("http://{}", server.public), format!("http://{}", server.admin));
     for _ in 0..2 {
@@ -24,10 +24,10 @@ fn is_kept_and_counted(setup: &Setup) {
     });
 }
 
-on_both_stores!(is_kept_and_counted);
+on_both_stores!(a_stored_ping_is_reported_and_counted);
 
 #[test]
-fn a_server_that_is_not_there_is_named_with_the_reason() {
+fn an_unreachable_server_is_reported_with_the_reason() {
     for (url, problem) in [
         ("http://127.0.0.1:1", "Connection refused"),
         ("https://127.0.0.1:1", "an address has the form http://HOST:PORT"),

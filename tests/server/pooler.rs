@@ -1,4 +1,4 @@
-//! Through PgBouncer in transaction mode, where no two transactions need share a connection.
+//! PgBouncer in transaction mode, where any two transactions may use different connections.
 
 use std::{process::Command, thread};
 
@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// The months, and what was derived from their pings.
+/// The months, and the data derived from their pings.
 const FORGET_MONTHS: &str = "DO $$ DECLARE month text; BEGIN
     FOR month IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pings'::regclass LOOP
         EXECUTE 'DROP TABLE ' || month;
     END LOOP; END $$;
     TRUNCATE installations, version_changes, ping_gaps, periods, activity, cohorts";
 
-/// Days, weeks and months are counted on connections of their own.
+/// Days, weeks and months are counted on separate connections.
 fn wait_for_counts(servers: &[Server]) {
     for grain in ["day", "week", "month"] {
         let counts = |result: &str| -> Vec<String> {
@@ -40,13 +40,13 @@ fn wait_for_counts(servers: &[Server]) {
 }
 
 #[test]
-fn two_servers_under_load() {
+fn two_servers_under_load_work_through_a_pooler() {
     let cluster = Cluster::start();
     let mut bouncer = PgBouncer::start(&cluster, 3);
     let direct = database_in(&cluster);
     let name = direct.url.rsplit('/').next().unwrap();
     let setup = Setup::postgres(&bouncer.url(name)).set("store.pooler=transaction").set("ingest.lanes=4");
-    // Both migrate the empty database, at once.
+    // Both migrate the empty database at the same time.
     let servers = [setup.launch(), setup.launch()];
     for server in &servers {
         server.wait_until_ready();
@@ -54,14 +54,14 @@ fn two_servers_under_load() {
     assert_eq!(servers[0].ask(&post(PINGBACK, br#"{"instance_id": "first", "version": "0.19.5"}"#)).status, 200);
     wait_for_counts(&servers);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    // The month of the next ping is made on its way.
+    // The month of the next ping is created when it is written.
     runtime.block_on(cluster.execute(name, FORGET_MONTHS));
     let loads = [Load::default(), Load::default()];
     let (mut answered, second) = thread::scope(|scope| {
         let second = scope.spawn(|| loads[1].during(servers[1].public, "two", || loads[1].wait_for_answers(3000)));
         let first = loads[0].during(servers[0].public, "one", || {
             loads[0].wait_for_answers(1000);
-            // Retries would hide statements that the pooler parted.
+            // Retries would hide statements that the pooler has split.
             let metrics = servers[0].admin_text("/metrics");
             let errors = |line: &&str| line.starts_with("nutritionfacts_store_errors_total{") && !line.ends_with(" 0");
             assert_eq!(metrics.lines().find(errors), None, "errors on an ordinary day");
@@ -88,9 +88,9 @@ fn two_servers_under_load() {
     assert_eq!(report["installations"], Rows::open(&direct.url).count("instances"));
 }
 
-/// No start-up parameter passes a pooler: the limit is that of the role.
+/// A pooler does not pass on startup parameters: the timeout is that of the role.
 #[test]
-fn the_role_limits_its_statements() {
+fn statements_have_the_timeout_of_the_role() {
     let cluster = Cluster::start();
     let bouncer = PgBouncer::start(&cluster, 3);
     let direct = database_in(&cluster);
@@ -110,7 +110,7 @@ fn the_role_limits_its_statements() {
 }
 
 #[test]
-fn a_pooler_that_nobody_mentioned_is_guessed() {
+fn a_pooler_that_is_not_configured_is_detected() {
     let cluster = Cluster::start();
     let bouncer = PgBouncer::start(&cluster, 3);
     let direct = database_in(&cluster);

@@ -1,4 +1,4 @@
-//! What of a device's identity reaches the store, from the first row (docs/privacy.md).
+//! Which identifiers of devices are stored, from the first row on (docs/privacy.md).
 
 use serde_json::{Value, json};
 
@@ -12,11 +12,15 @@ use crate::{
     },
 };
 
-on_both_stores!(pseudonymous, raw, nothing);
+on_both_stores!(
+    pseudonymous_stores_hashes_and_networks,
+    raw_stores_identifiers_and_addresses,
+    none_stores_no_identifiers
+);
 
 const MAC: &str = "00:1B:44:11:3A:B7";
 
-/// A ping as if through a proxy; its row.
+/// Sends a ping as through a proxy; returns its row.
 fn row_of(setup: &Setup, server: &Server, project: &str, forwarding: &str) -> Row {
     let body = json!({
         "instance_id": "the instance", "database_id": "the database", "project": project, "macaddress": MAC,
@@ -32,7 +36,7 @@ fn columns(row: &Row) -> [&Value; 5] {
     ["node_id", "system_id", "ip", "instance_id", "database_id"].map(|column| &row[column])
 }
 
-fn pseudonymous(setup: &Setup) {
+fn pseudonymous_stores_hashes_and_networks(setup: &Setup) {
     let setup = setup.clone().set(r#"http.trusted_proxies=["127.0.0.0/8", "10.0.0.0/8"]"#);
     let server = setup.start();
     let row = row_of(&setup, &server, "one", "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3");
@@ -44,7 +48,7 @@ fn pseudonymous(setup: &Setup) {
         json!({"mac": "[removed]", "nested": [{"address": "[removed]", "text": "harmless"}], "v6": "[removed]"});
     assert_eq!(row["extra"], extra);
 
-    // Who sends chooses what is left of the last proxy; that is not believed.
+    // The client controls entries before that of the last proxy; they are not trusted.
     for (number, (forwarding, expected)) in [
         ("X-Forwarded-For: 2001:db8:1:2:3::4", "2001:db8:1::/48"),
         ("X-Forwarded-For: ::ffff:203.0.113.9", "203.0.113.0/24"),
@@ -67,7 +71,7 @@ fn pseudonymous(setup: &Setup) {
     assert_eq!(row_of(&distrustful, &server, "one", "X-Forwarded-For: 203.0.113.7")["ip"], "127.0.0.0/24");
 }
 
-fn raw(setup: &Setup) {
+fn raw_stores_identifiers_and_addresses(setup: &Setup) {
     let setup = setup.clone().set("privacy.identifiers=raw").set("privacy.notice_url=https://example.org/notice");
     let setup = setup.set("privacy.notice_version=7").set(r#"http.trusted_proxies=["127.0.0.0/8"]"#);
     let server = setup.start();
@@ -77,7 +81,7 @@ fn raw(setup: &Setup) {
     assert_eq!((&row["privacy_notice"], &row["extra"]["mac"]), (&json!("7"), &mac));
 }
 
-fn nothing(setup: &Setup) {
+fn none_stores_no_identifiers(setup: &Setup) {
     let setup = setup.clone().set("privacy.identifiers=none");
     let server = setup.start();
     let row = row_of(&setup, &server, "one", "X-Forwarded-For: 203.0.113.7");

@@ -1,4 +1,4 @@
-//! What installations say of themselves is in the store with each of their pings, whatever the server remembers of them.
+//! The profile of each ping is in the store, whatever the server has cached.
 
 use crate::{
     load::{Load, check},
@@ -11,21 +11,21 @@ use crate::{
     },
 };
 
-on_both_stores!(what_was_removed_is_written_again, a_small_memory_changes_nothing);
+on_both_stores!(a_deleted_profile_is_written_again, a_small_cache_changes_no_result);
 
 fn ping(server: &Server) {
     assert_eq!(server.ask(&post(PINGBACK, br#"{"instance_id": "a", "version": "0.19.5"}"#)).status, 200);
 }
 
-/// The one ping that is there, with what its sender said.
+/// The only stored ping, with its profile.
 fn check_ping(setup: &Setup) {
     let mut rows = Rows::open(&setup.url);
     assert_eq!(rows.one("pingbacks", "instance_id", "a")["kolibri_version"], "0.19.5");
     assert_eq!(rows.pings("a"), 1);
 }
 
-/// As a retention does.
-fn what_was_removed_is_written_again(setup: &Setup) {
+/// As a retention job does.
+fn a_deleted_profile_is_written_again(setup: &Setup) {
     let server = setup.start();
     ping(&server);
     check_ping(setup);
@@ -39,9 +39,9 @@ fn what_was_removed_is_written_again(setup: &Setup) {
     server.assert_well();
 }
 
-/// As by a failover to a server that had not got them yet.
+/// As by a failover to a server that did not have them yet.
 #[test]
-fn what_postgres_has_lost_is_written_again() {
+fn a_profile_lost_by_postgres_is_written_again() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster);
     let server = setup.start();
@@ -55,8 +55,8 @@ fn what_postgres_has_lost_is_written_again() {
     server.assert_well();
 }
 
-/// It has room for one installation or two, and many ping at once.
-fn a_small_memory_changes_nothing(setup: &Setup) {
+/// The cache has room for one installation or two, and many ping at once.
+fn a_small_cache_changes_no_result(setup: &Setup) {
     let setup = setup.clone().set("ingest.profile_cache=1KiB");
     let server = setup.start();
     let load = Load::default();

@@ -1,4 +1,4 @@
-//! Any JSON object is answered 200, and the stored row is what the model says.
+//! Any JSON object is answered 200, and the stored row is that of the model.
 
 use proptest::{
     collection::vec,
@@ -19,7 +19,7 @@ use crate::{
 
 const CASES: u32 = 300;
 
-on_both_stores!(any_object_is_a_ping, any_object_is_a_report);
+on_both_stores!(any_json_object_is_stored_as_a_ping, any_json_object_is_stored_as_a_report);
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -31,7 +31,7 @@ fn text() -> impl Strategy<Value = String> {
         Just("Linux-5.10.103-v7+-armv7l-with-debian-10.13".to_owned()),
         "[\u{0}-\u{20}é\u{10000}-\u{10FFFF}]{0,600}",
     ]
-    // Texts that are addresses are another rule's business (docs/privacy.md); random ones are hardly ever meant as such.
+    // Texts that are addresses follow another rule (docs/privacy.md); random texts are hardly ever addresses.
     .prop_filter("no address", |text| !text.contains("::"))
 }
 
@@ -58,13 +58,13 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    // `project` holds the name of the case.
+    // `project` contains the name of the case.
     let known = model::KNOWN.into_iter().filter(|key| *key != "project").collect::<Vec<_>>();
-    // `_cut` and `_dropped` are the server's own.
+    // `_cut` and `_dropped` are set by the server.
     prop_oneof![6 => prop::sample::select(known).prop_map(str::to_owned), 1 => "[a-zA-Zé .]{0,8}"]
 }
 
-fn any_object_is_a_ping(setup: &Setup) {
+fn any_json_object_is_stored_as_a_ping(setup: &Setup) {
     let server = setup.start();
     let mut connection = server.connect();
     let mut rows = Rows::open(&setup.url);
@@ -89,7 +89,7 @@ fn any_object_is_a_ping(setup: &Setup) {
     server.assert_well();
 }
 
-fn any_object_is_a_report(setup: &Setup) {
+fn any_json_object_is_stored_as_a_report(setup: &Setup) {
     let server = setup.start();
     let mut connection = server.connect();
     let mut rows = Rows::open(&setup.url);
@@ -113,7 +113,7 @@ fn any_object_is_a_report(setup: &Setup) {
             ("facility_statistics", &facilities, &model::FACILITY[..]),
         ] {
             let objects: Vec<_> = sent.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
-            // What says something by a plain column is there; lists and objects are cleaned, and may say nothing then.
+            // Entries with plain columns exist; lists and objects are cleaned, and may become empty.
             let plain = |entry: &serde_json::Map<String, Value>| {
                 let mut row = model::entry(fields, entry);
                 row.retain(|_, value| !value.is_array() && !value.is_object());

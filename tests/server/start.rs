@@ -1,4 +1,4 @@
-//! How the program starts, and when it refuses to.
+//! How the program starts, and when it refuses to start.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -17,14 +17,14 @@ use crate::{
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5", "node_id": "0123456789abcdef0123"}"#;
 
 #[test]
-fn the_embedded_store_makes_its_folder_and_key() {
+fn the_embedded_store_creates_its_folder_and_key() {
     let setup = Setup::sqlite().without_key();
     let server = setup.start();
     assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
     let key = server.data_folder().join("privacy.key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let made = fs::read(&key).unwrap();
-    // The same key after a restart, so the same pseudonym.
+    // The key is the same after a restart, and so is the pseudonym.
     let server = server.kill().start();
     assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
     assert_eq!(fs::read(&key).unwrap(), made);
@@ -39,7 +39,7 @@ fn the_embedded_store_makes_its_folder_and_key() {
 }
 
 #[test]
-fn postgres_without_a_key_is_refused_with_the_command_that_makes_one() {
+fn postgres_without_a_key_is_refused_with_a_command_to_generate_one() {
     let (code, text) = stores::postgres().without_key().refusal();
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("privacy.key") && text.contains("/dev/urandom"), "{text}");
@@ -59,7 +59,7 @@ fn a_second_server_on_the_same_file_is_refused() {
 }
 
 #[test]
-fn a_wrong_setting_is_named_and_refused() {
+fn an_invalid_setting_is_refused_and_named() {
     for (setting, named) in [
         ("http.max_boddy=1MiB", "max_boddy"),
         ("ingest.queue_capacity=many", "ingest.queue_capacity"),
@@ -77,7 +77,7 @@ fn a_wrong_setting_is_named_and_refused() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, text) = Setup::sqlite().set(&format!("http.listen={address}")).refusal();
@@ -86,20 +86,20 @@ fn a_port_in_use_is_told() {
 }
 
 #[test]
-fn replies_can_be_the_letter_of_the_first_specification() {
+fn replies_can_follow_the_first_specification_literally() {
     let setup = Setup::sqlite().set("api.reply=empty");
     let server = setup.start();
     let reply = server.ask(&post(PINGBACK, PING));
     assert_eq!((reply.status, reply.header("content-length"), reply.body.len()), (200, Some("0"), 0));
-    // Statistics are none of that specification's business.
+    // That specification does not cover statistics.
     let reply = server.ask(&post("/api/v1/statistics", b"{}"));
     assert_eq!(reply.json(), json!({"messages": []}));
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 1);
 }
 
-/// `systemctl reload`, and what rotates logs, send these.
+/// `systemctl reload` and log rotation send these.
 #[test]
-fn signals_that_mean_no_end_end_nothing() {
+fn reload_signals_do_not_stop_the_server() {
     let server = Setup::sqlite().start();
     for name in ["HUP", "USR1", "USR2"] {
         server.signal(name);
@@ -109,9 +109,9 @@ fn signals_that_mean_no_end_end_nothing() {
     server.assert_well();
 }
 
-/// A pipe that nobody reads from stops nothing.
+/// A pipe that nobody reads does not block the server.
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_does_not_block_the_server() {
     let server = Setup::sqlite().set("telemetry.log.filter=debug").start();
     server.log.be_deaf();
     let refused = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -127,9 +127,9 @@ fn a_log_that_nobody_reads_stops_nothing() {
     eventually("lines are counted instead", || (dropped() != "0").then_some(()));
 }
 
-/// Several processes on one database, started at once, do not get in each other's way.
+/// Several processes that start at the same time on one database do not disturb each other.
 #[test]
-fn many_start_on_one_database() {
+fn many_servers_can_start_on_one_empty_database() {
     let setup = stores::postgres();
     let servers: Vec<_> = (0..5).map(|_| setup.clone()).collect();
     let servers: Vec<_> = std::thread::scope(|scope| {

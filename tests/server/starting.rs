@@ -1,4 +1,4 @@
-//! What is answered before the schema is there, and what becomes of a migration that fails.
+//! Replies before the schema exists, and failing migrations.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::runtime::{Builder, Runtime};
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The key of the advisory lock under which the schema changes.
+/// The key of the advisory lock for schema changes.
 const MIGRATIONS_LOCK: i64 = 0x6e75_7472_0000_0001;
 
 const PING: &[u8] = br#"{"version": "0.19.5"}"#;
@@ -55,7 +55,7 @@ fn probes_are_answered_while_another_migrates() {
     assert_eq!((server.get("/livez").status, server.get("/readyz").status), (200, 503));
     let reply = server.ask(&post(PINGBACK, PING));
     assert_eq!((reply.status, reply.says_close()), (503, false));
-    // Whoever is told to stop meanwhile stops.
+    // A server that is stopped meanwhile exits.
     let impatient = setup.launch();
     eventually("both wait", || (superuser.count(&waits) == 2).then_some(()));
     assert_eq!(impatient.stop().code(), Some(0));
@@ -66,7 +66,7 @@ fn probes_are_answered_while_another_migrates() {
 }
 
 #[test]
-fn a_failed_migration_ends_the_start_and_says_what_to_do() {
+fn a_failed_migration_ends_the_process_and_says_what_to_do() {
     let setup = stores::postgres();
     let mut superuser = Superuser::of(&setup);
     superuser.execute("CREATE TABLE set_aside (mine int)");
@@ -82,9 +82,9 @@ fn a_failed_migration_ends_the_start_and_says_what_to_do() {
     assert_eq!(setup.start().ask(&post(PINGBACK, PING)).status, 200);
 }
 
-/// A failover in the middle of a migration is a bad day, not a broken migration.
+/// A failover in the middle of a migration is not a failed migration.
 #[test]
-fn a_migration_that_is_cut_off_is_tried_again() {
+fn an_interrupted_migration_is_retried() {
     let setup = stores::postgres();
     let mut superuser = Superuser::of(&setup);
     superuser.execute(

@@ -1,4 +1,4 @@
-//! Statistics: envelopes of any shape, and very large ones.
+//! Statistics: reports of any form, and very large ones.
 
 use serde_json::{Value, json};
 
@@ -11,15 +11,20 @@ use crate::{
     },
 };
 
-on_both_stores!(tied_to_the_pingback, envelopes_of_any_shape, ten_thousand_channels, unknown_keys_are_kept_and_counted);
+on_both_stores!(
+    statistics_refer_to_their_pingback,
+    reports_of_any_form_are_accepted,
+    a_report_of_ten_thousand_channels_is_stored,
+    unknown_keys_are_stored_and_counted
+);
 
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 
-fn tied_to_the_pingback(setup: &Setup) {
+fn statistics_refer_to_their_pingback(setup: &Setup) {
     let server = setup.start();
     let id = server.ask(&post(PINGBACK, PING)).json()["id"].as_str().unwrap().to_owned();
     let body = json!({"pi": id, "c": [{"ci": "0123456789"}], "f": []}).to_string();
-    // Twice, as a client does whose first reply was lost; on two connections, as they all do.
+    // Twice, as a client whose first reply was lost; on two connections, as clients do.
     for _ in 0..2 {
         let reply = server.ask(&post(STATISTICS, body.as_bytes()));
         assert_eq!((reply.status, reply.json()), (200, json!({"messages": []})));
@@ -30,14 +35,14 @@ fn tied_to_the_pingback(setup: &Setup) {
     assert!(reports.iter().all(|row| row["pingback_id"] == id.as_str()));
     assert_eq!(rows.with("channel_statistics", "channel_id", "0123456789").len(), 2);
 
-    // After a restart the id is still good.
+    // The id is still valid after a restart.
     let server = server.kill().start();
     assert_eq!(server.ask(&post(STATISTICS, body.as_bytes())).status, 200);
     let reports = Rows::open(&setup.url).with("statistics", "pingback_id", &id);
     assert_eq!(reports.len(), 3);
 }
 
-fn envelopes_of_any_shape(setup: &Setup) {
+fn reports_of_any_form_are_accepted(setup: &Setup) {
     let server = setup.start();
     let mut connection = server.connect();
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -76,7 +81,7 @@ fn envelopes_of_any_shape(setup: &Setup) {
     server.assert_well();
 }
 
-fn ten_thousand_channels(setup: &Setup) {
+fn a_report_of_ten_thousand_channels_is_stored(setup: &Setup) {
     let server = setup.start();
     let ids: Vec<String> = (0..50).map(|number| format!("{number:010x}")).collect();
     let channel = |number: i32| json!({"ci": format!("{number:010x}"), "v": number, "u": "2026-01-01", "pi": ids, "s": 1.5, "sk": {"video": number}});
@@ -96,8 +101,8 @@ fn ten_thousand_channels(setup: &Setup) {
     server.assert_well();
 }
 
-/// A newer client's fields are there, and noticed, before a version knows them.
-fn unknown_keys_are_kept_and_counted(setup: &Setup) {
+/// Unknown fields of a newer client are stored and counted before a version of the server knows them.
+fn unknown_keys_are_stored_and_counted(setup: &Setup) {
     let server = setup.start();
     let report = json!({
         "pi": "p", "lv": [1, {"a": "10.0.0.1"}],

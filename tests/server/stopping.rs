@@ -1,4 +1,4 @@
-//! How a server stops: without losing anyone, and at last without waiting for anyone.
+//! Shutdown: no request is lost, and no client can delay it forever.
 
 use std::{io::Write, thread, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
 
 const PING: &[u8] = br#"{"instance_id": "a", "version": "0.19.5"}"#;
 
-on_both_stores!(sigterm_and_sigint_under_load);
+on_both_stores!(sigterm_and_sigint_under_load_lose_no_ping);
 
-fn sigterm_and_sigint_under_load(setup: &Setup) {
+fn sigterm_and_sigint_under_load_lose_no_ping(setup: &Setup) {
     let mut answered = vec![];
     for signal in ["TERM", "INT", "TERM"] {
         let server = setup.start();
@@ -36,7 +36,7 @@ fn sigterm_and_sigint_under_load(setup: &Setup) {
     check(setup, &answered);
 }
 
-/// A request whose last byte is still to come.
+/// A request without its last byte.
 fn half_sent(server: &Server) -> Connection {
     let request = post(PINGBACK, PING);
     let mut connection = server.connect();
@@ -53,7 +53,7 @@ fn wait_for_the_stop(server: &Server) {
     eventually("the stop begins", || server.log.text().contains("\"stopping\"").then_some(()));
 }
 
-/// A second signal; what comes within a second belongs to the first.
+/// Sends a second signal; signals within a second of the first belong to it.
 fn insist(server: &Server) {
     eventually("it is a second one", || {
         server.signal("INT");
@@ -61,7 +61,7 @@ fn insist(server: &Server) {
     });
 }
 
-/// Its exit code and all it wrote.
+/// The exit code and the whole output.
 fn end(server: Server) -> (Option<i32>, String) {
     let log = server.log.clone();
     let code = server.wait().code();
@@ -72,7 +72,7 @@ fn end(server: Server) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_second_signal_is_hard() {
+fn a_second_signal_stops_the_server_immediately() {
     let server = Setup::sqlite().start();
     let _under_way = half_sent(&server);
     server.signal("TERM");
@@ -85,7 +85,7 @@ fn a_second_signal_is_hard() {
 
 /// `timeout` signals the process, then its group.
 #[test]
-fn a_signal_that_comes_twice_is_one() {
+fn two_signals_within_a_second_count_as_one() {
     let server = Setup::sqlite().start();
     let mut under_way = half_sent(&server);
     server.signal("TERM");
@@ -99,7 +99,7 @@ fn a_signal_that_comes_twice_is_one() {
 }
 
 #[test]
-fn the_end_of_the_grace_is_hard() {
+fn the_end_of_the_grace_period_stops_the_server_immediately() {
     let cluster = Cluster::start();
     let server = database_in(&cluster).set("shutdown.grace=300ms").start();
     cluster.pause();
@@ -113,9 +113,9 @@ fn the_end_of_the_grace_is_hard() {
     assert!(text.contains("shutdown.grace is over"), "{text}");
 }
 
-/// A slow sender may take long as a rule, but not when the server stops.
+/// A slow client may normally take long, but not when the server shuts down.
 #[test]
-fn a_slow_sender_does_not_make_the_stop_a_hard_one() {
+fn a_slow_client_does_not_cause_a_hard_stop() {
     let setup = Setup::sqlite().set("http.header_timeout=1h").set("http.body_timeout=1h").set("shutdown.grace=5s");
     let server = setup.start();
     let mut body = half_sent(&server);
@@ -134,9 +134,9 @@ fn a_slow_sender_does_not_make_the_stop_a_hard_one() {
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 0);
 }
 
-/// The second signal does not wait for a PostgreSQL that hangs.
+/// A second signal does not wait for a PostgreSQL that hangs.
 #[test]
-fn a_hard_stop_waits_for_nobody() {
+fn a_hard_stop_does_not_wait_for_postgres() {
     let cluster = Cluster::start();
     let server = database_in(&cluster).set("store.statement_timeout=10m").set("store.acquire_timeout=10m").start();
     cluster.pause();
@@ -150,7 +150,7 @@ fn a_hard_stop_waits_for_nobody() {
 }
 
 #[test]
-fn during_the_delay_all_is_served_but_readiness() {
+fn during_the_delay_all_requests_are_served_except_readiness() {
     let setup = Setup::sqlite().set("shutdown.delay=1h");
     let server = setup.start();
     let mut before = server.connect();
@@ -167,19 +167,19 @@ fn during_the_delay_all_is_served_but_readiness() {
         }
     }
     assert_eq!((server.get("/livez").status, server.get("/health_check").status), (200, 200));
-    // Whoever is impatient says so a second time.
+    // A second signal skips the delay.
     insist(&server);
     assert_eq!(end(server).0, Some(1));
     assert_eq!(Rows::open(&setup.url).count("pingbacks"), 4);
-    // On a terminal nobody waits for load balancers.
+    // SIGINT has no delay, because a terminal has no load balancers.
     let server = setup.start();
     server.signal("INT");
     assert_eq!(end(server).0, Some(0));
 }
 
-/// Pings that wait for their commit are answered, although the stop has begun.
+/// Pings that wait for their commit are answered after the shutdown has begun.
 #[test]
-fn what_is_queued_is_committed_and_answered() {
+fn queued_pings_are_committed_and_answered() {
     let cluster = Cluster::start();
     let setup = database_in(&cluster).set("ingest.max_batch=3");
     let server = setup.start();
@@ -202,20 +202,20 @@ fn what_is_queued_is_committed_and_answered() {
         assert!(sender.is_closed());
     }
     assert_eq!(server.wait().code(), Some(0));
-    // They are also digested before it ends.
+    // They are also digested before the server exits.
     let mut rows = Rows::open(&setup.url);
     assert_eq!(rows.undigested(), 0);
     assert_eq!(rows.one("instances", "instance_id", "a")["pings"], 20);
 }
 
-/// One client that does not read its replies does not make the stop a hard one.
+/// A client that does not read its replies does not cause a hard stop.
 #[test]
-fn a_client_that_never_reads_is_left() {
+fn a_client_that_never_reads_does_not_cause_a_hard_stop() {
     let server = Setup::sqlite().start();
     let mut deaf = server.connect_raw();
     deaf.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let requests = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
-    // Until nothing more goes through: all buffers on both ways are full.
+    // Until nothing more can be sent: all buffers in both directions are full.
     while deaf.write_all(&requests).is_ok() {}
     server.signal("TERM");
     let stop = thread::spawn(move || end(server));

@@ -1,4 +1,4 @@
-//! Each test of a topic on both stores.
+//! Runs each test of a topic on both stores.
 
 use std::{
     str::FromStr,
@@ -19,7 +19,7 @@ use crate::support::{
     server::{Server, Setup},
 };
 
-/// Stamps tests, functions of a fresh [`Setup`], on both stores.
+/// Generates tests on both stores from functions of a new [`Setup`].
 macro_rules! on_both_stores {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
@@ -32,7 +32,7 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
-/// An empty database in the PostgreSQL that this binary shares.
+/// An empty database in the shared PostgreSQL of this binary.
 pub fn postgres() -> Setup {
     database_in(postgres::shared())
 }
@@ -45,7 +45,7 @@ pub fn database_in(cluster: &Cluster) -> Setup {
     Setup::postgres(&runtime.block_on(cluster.create_database(&name)))
 }
 
-/// Runs statements beside the server.
+/// Runs statements while a server may be running.
 pub fn execute(setup: &Setup, sql: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -59,7 +59,7 @@ pub fn execute(setup: &Setup, sql: &'static str) {
     });
 }
 
-/// One server for tests that look at replies only.
+/// One shared server, for tests that only check replies.
 pub fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Setup::sqlite().start())

@@ -1,4 +1,4 @@
-//! TLS towards PostgreSQL: each `store.ssl_mode` against a certificate of an authority of our own.
+//! TLS to PostgreSQL: each `store.ssl_mode` with a certificate of a test authority.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ fn by(cluster: &Cluster, database: &str, host: &str, mode: &str, authority: Opti
 }
 
 #[test]
-fn every_mode() {
+fn every_ssl_mode_accepts_and_rejects_the_right_servers() {
     let (ours, theirs) = (Authority::new("DNS:localhost"), Authority::new("DNS:localhost"));
     let cluster = Cluster::start();
     let database = database_in(&cluster).url.rsplit('/').next().unwrap().to_owned();
@@ -66,7 +66,7 @@ fn every_mode() {
 }
 
 #[test]
-fn a_missing_authority_is_told_at_start() {
+fn a_missing_authority_file_is_reported_at_start() {
     let cluster = Cluster::start();
     let (code, text) =
         by(&cluster, "postgres", "localhost", "verify-full", Some(Path::new("/nowhere/ca.crt"))).refusal();

@@ -1,4 +1,4 @@
-//! Traces, as a real collector receives them.
+//! Traces, as received by a real collector.
 
 use std::{fs, net::TcpListener};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-on_both_stores!(one_ping_makes_one_trace);
+on_both_stores!(one_ping_creates_one_trace);
 
 const PARENT: &str = "b7ad6b7169203331";
 
@@ -22,7 +22,7 @@ fn trace(number: u128) -> String {
     format!("{number:032x}")
 }
 
-/// A report with a line more in its header; its status.
+/// Sends a report with an additional header line; returns its status.
 fn send(server: &Server, path: &str, body: &[u8], line: &str) -> u16 {
     let request = String::from_utf8(post(path, body)).unwrap();
     server.ask(request.replacen("\r\n", &format!("\r\n{line}\r\n"), 1).as_bytes()).status
@@ -37,7 +37,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-fn one_ping_makes_one_trace(setup: &Setup) {
+fn one_ping_creates_one_trace(setup: &Setup) {
     let collector = Collector::start();
     let server = setup.clone().set(&collector.setting()).set("http.trusted_proxies=[127.0.0.0/8]").start();
     let body = json!({"instance_id": "planted", "node_id": "planted", "version": "0.19.5", "planted": "planted"});
@@ -68,7 +68,7 @@ fn one_ping_makes_one_trace(setup: &Setup) {
             [("db.system.name", system), ("nutritionfacts.batch.rows", "1"), ("nutritionfacts.outcome", "stored")];
         assert_eq!(attributes(&commit), pairs(&expected));
     }
-    // Whatever a stranger sends as method, path and host.
+    // Arbitrary text from clients as method, path and host.
     server.ask(b"PLANTED /planted HTTP/1.1\r\nHost: planted\r\ntraceparent: planted\r\n\r\n");
     eventually("the stranger's trace arrives", || collector.text().contains("_OTHER").then_some(()));
     let text = collector.text();
@@ -83,7 +83,7 @@ fn one_ping_makes_one_trace(setup: &Setup) {
 }
 
 #[test]
-fn the_ratio_is_live_and_nothing_is_sent_at_zero() {
+fn the_sample_ratio_is_live_and_zero_sends_nothing() {
     let collector = Collector::start();
     let setup = Setup::sqlite();
     let file = setup.folder().join("config.yaml");
@@ -104,14 +104,14 @@ fn the_ratio_is_live_and_nothing_is_sent_at_zero() {
     write("0.5");
     reloaded("3");
     ping(&server, &trace(4));
-    // Spans arrive in the order of their ends: what has not come before the last one never comes.
+    // Spans arrive in the order of their ends: what has not arrived before the last one never will.
     collector.trace(&trace(4));
     assert_eq!([1, 2, 3].map(|number| collector.spans(&trace(number)).len()), [0, 3, 0]);
     server.assert_well();
 }
 
 #[test]
-fn what_is_left_is_sent_at_the_end() {
+fn the_last_spans_are_sent_at_shutdown() {
     let collector = Collector::start();
     let server = Setup::sqlite().set(&collector.setting()).start();
     ping(&server, &trace(1));
@@ -120,8 +120,8 @@ fn what_is_left_is_sent_at_the_end() {
 }
 
 #[test]
-fn a_collector_that_is_away_costs_nothing() {
-    // One refuses connections, the other takes them and never says a word.
+fn an_unreachable_collector_does_not_delay_pings() {
+    // One refuses connections, the other accepts them and never responds.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [gone, mute.local_addr().unwrap()] {
@@ -172,7 +172,7 @@ fn log_lines_name_the_request_and_its_trace() {
     let request = String::from_utf8(post(PINGBACK, b"[]")).unwrap();
     let reply = server.ask(request.replacen("\r\n", &format!("\r\n{line}\r\n"), 1).as_bytes());
     assert_eq!((reply.status, reply.header("x-request-id")), (400, Some("5f3a-00C")));
-    // Probes are refused too until the server has started.
+    // Before the server has started, probes are refused too.
     let refused = |message: &str| {
         let events = server.log.events().into_iter();
         events.filter(|event| event["message"] == message && event["route"] == PINGBACK).collect::<Vec<_>>()
@@ -181,11 +181,11 @@ fn log_lines_name_the_request_and_its_trace() {
         let event = eventually("the line is written", || refused(message).into_iter().next());
         assert_eq!((&event["request"], &event["trace"]), (&json!("5f3a-00C"), &json!(trace(7))), "{event}");
     }
-    // Named before it was answered, the span has all the same what was answered.
+    // The span was named before the reply, but still has the status of the reply.
     let spans = eventually("the span arrives", || Some(collector.spans(&trace(7))).filter(|spans| !spans.is_empty()));
     assert_eq!(spans.len(), 1);
     assert!(attributes(&spans[0]).contains(&("http.response.status_code".into(), "400".into())), "{spans:?}");
-    // A stranger's text does not get into the log, and nobody gets a header that he has not asked for.
+    // Untrusted text is not logged, and headers are returned only on request.
     let reply = server.ask(request.replacen("\r\n", "\r\nx-request-id: a stranger's\r\n", 1).as_bytes());
     assert_eq!(reply.header("x-request-id"), None);
     assert_eq!(server.ask(request.as_bytes()).header("x-request-id"), None);
@@ -199,7 +199,7 @@ fn log_lines_name_the_request_and_its_trace() {
 }
 
 #[test]
-fn equal_refusals_make_one_line() {
+fn equal_refusals_are_logged_once() {
     let server = Setup::sqlite().start();
     let mut connection = server.connect();
     for _ in 0..500 {

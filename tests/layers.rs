@@ -1,4 +1,4 @@
-//! A module imports only from strictly lower layers; the layers are those of the picture in `src/lib.rs`.
+//! Modules import only from strictly lower layers; the layers are those of the picture in `src/lib.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -43,7 +43,7 @@ fn top_module(path: &Path) -> String {
     inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-/// The top-level modules that a source names after `root::`, as `use`, in line, or in a group.
+/// The top-level modules that a source imports after `root::`, by `use`, inline, or in a group.
 fn named_after(root: &str, source: &str) -> BTreeSet<String> {
     let code: String =
         source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
@@ -89,12 +89,12 @@ fn word(text: &str) -> Option<String> {
     (!word.is_empty()).then_some(word)
 }
 
-/// Every import in `source`, a file of `module`, that does not lead down.
+/// Every import in `source`, a file of `module`, that does not lead to a lower layer.
 fn climbs(module: &str, source: &str) -> Vec<String> {
     let Some(own) = layer(module) else {
         return vec![format!("`{module}` is in no layer: add it to the picture in src/lib.rs and to LAYERS")];
     };
-    // `super::super::` may lead to the root as well: one way to write it is enough to watch.
+    // `super::super::` may lead to the root as well: only one way to write it is allowed.
     let around = named_after("super::super", source).into_iter().map(|name| format!("super::super::{name}"));
     named_after("crate", source)
         .into_iter()
@@ -118,12 +118,12 @@ fn modules_import_only_from_lower_layers() {
 }
 
 #[test]
-fn the_picture_shows_these_layers() {
+fn the_picture_in_lib_rs_shows_these_layers() {
     let library = include_str!("../src/lib.rs");
     for (number, modules) in (0..LAYERS.len()).rev().zip(LAYERS) {
         let start = format!("//! {number}  ");
         let line = library.lines().find_map(|line| line.strip_prefix(&start)).expect("a line for each layer");
-        // Two spaces stand between neighbours, three or more before the words that explain.
+        // Neighbours are separated by two spaces, the description by three or more.
         let shown: Vec<&str> = line.split("   ").next().unwrap().split("  ").map(str::trim).collect();
         assert_eq!(shown, modules, "layer {number}");
     }
@@ -140,7 +140,7 @@ fn main_uses_the_library_only() {
 }
 
 #[test]
-fn every_way_to_name_a_module_is_seen() {
+fn every_form_of_import_is_detected() {
     for (module, source) in [
         ("domain", "use crate::config::Config;"),
         ("domain", "fn f() { crate::http::serve() }"),

@@ -1,4 +1,4 @@
-//! `nutritionfacts messages check`: what an author of messages is told.
+//! The subcommand `nutritionfacts messages check`: its output for authors of messages.
 
 use std::{fs, path::Path, process::Command};
 
@@ -24,7 +24,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 #[test]
-fn right_messages() {
+fn valid_messages_are_accepted() {
     let two = format!("{GOOD}---\n{}", GOOD.replace("id: a", "id: b"));
     let folder = folder(&[("one.yaml", GOOD), ("two.yaml", &two.replace("id: a", "id: c"))]);
     let told = |arguments: &[&str]| {
@@ -38,7 +38,7 @@ fn right_messages() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_file_line_and_document() {
+fn every_error_is_reported_with_file_line_and_document() {
     let wrong = format!("{GOOD}---\nid: b\nstage: Active\nversionRange: '<0.16'\ndate: 2026-11-01T10:00:00Z\n");
     let folder = folder(&[("m.yaml", &wrong), ("n.yaml", GOOD)]);
     let (code, stdout, stderr) = check(folder.path(), &["m.yaml", "n.yaml"]);
@@ -53,7 +53,7 @@ fn everything_that_is_wrong_with_file_line_and_document() {
 }
 
 #[test]
-fn what_cannot_be_checked() {
+fn unreadable_files_exit_with_2() {
     let folder = folder(&[("notes.txt", "nothing")]);
     let (code, _, stderr) = check(folder.path(), &["nowhere.yaml"]);
     assert_eq!(code, Some(2));

@@ -1,8 +1,8 @@
-//! SQL for PostgreSQL keeps to forms that a distributed PostgreSQL (Citus) takes, too. Each refused form has an equal that is as good.
+//! SQL for PostgreSQL uses only forms that a distributed PostgreSQL (Citus) accepts. Each rejected form has an equivalent one.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// Tables that are spread over machines there, by a second column of their key.
+/// Tables that are distributed there, by a second column of their key.
 const SPREAD: [&str; 3] = ["pings", "pingbacks", "profiles"];
 
 /// All SQL texts: files, constants in the code of the store in PostgreSQL, and dashboards.
@@ -22,14 +22,14 @@ fn texts() -> BTreeMap<String, String> {
     texts
 }
 
-/// Without comments, with single spaces.
+/// Without comments, and with single spaces.
 fn plain(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
     let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
-/// What is refused in a text, if something is.
+/// Why a text is rejected, if it is.
 fn refused(text: &str) -> Option<String> {
     let text = plain(text);
     if text.contains("LATERAL (SELECT") {
@@ -79,14 +79,14 @@ fn refused(text: &str) -> Option<String> {
 }
 
 #[test]
-fn every_text_keeps_to_them() {
+fn every_sql_text_uses_accepted_forms() {
     let refused: Vec<_> =
         texts().iter().filter_map(|(name, text)| Some(format!("{name}: {}", refused(text)?))).collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
 #[test]
-fn refused_forms_are_found() {
+fn rejected_forms_are_detected() {
     for text in [
         "SELECT * FROM lines CROSS JOIN LATERAL (SELECT * FROM pings WHERE pings.id = lines.id LIMIT 1) AS ping",
         "SELECT * FROM a LEFT JOIN LATERAL (SELECT 1 FROM pings WHERE pings.id = a.id OFFSET 0) AS b ON true",

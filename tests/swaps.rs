@@ -1,6 +1,6 @@
 //! Messages that change under load: each reply holds one state of the catalogue as a whole.
 //!
-//! The catalogue is swapped as `messages::follow` does it; files would be too slow for a thousand changes.
+//! The catalogue is replaced as `messages::follow` does it; files would be too slow for a thousand changes.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -38,7 +38,7 @@ use support::http::{Connection, PINGBACK, post};
 const SWAPS: usize = 1_000;
 const SENDERS: usize = 50;
 const PINGS: usize = 50_000;
-/// Messages of each state.
+/// Number of messages in each state.
 const MESSAGES: usize = 5;
 
 struct WallClock;
@@ -50,7 +50,7 @@ impl Clock for WallClock {
     }
 }
 
-/// All messages of a state carry its number.
+/// All messages of a state contain its number.
 fn state(number: usize) -> Arc<Catalogue> {
     let message = |index| {
         let document = json!({
@@ -62,7 +62,7 @@ fn state(number: usize) -> Arc<Catalogue> {
     Arc::new(Catalogue::new(&(0..MESSAGES).map(message).collect::<Vec<_>>()))
 }
 
-/// A message of a state as it goes out.
+/// A message of a state as it is sent.
 fn sent(number: usize, index: usize) -> Value {
     json!({
         "msg_id": format!("m{index}"), "version_range": "*", "link_url": "", "timestamp": "2026-11-01",
@@ -71,7 +71,7 @@ fn sent(number: usize, index: usize) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_reply_holds_one_whole_state() {
+async fn every_reply_contains_one_complete_state() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("nutritionfacts.db").display());
     let loaded = load(&[Layer::flag("--set", "store.url", url)]).unwrap();
@@ -114,7 +114,7 @@ async fn every_reply_holds_one_whole_state() {
         let request = post(PINGBACK, br#"{"instance_id": "a", "version": "0.17.5"}"#);
         let mut seen = BTreeSet::new();
         for number in 0..PINGS / SENDERS {
-            // Each sender at another moment, so that the swaps are spread over the load.
+            // Each client at another moment, so that the swaps are spread over the load.
             if number % (PINGS / SWAPS) == sender % (PINGS / SWAPS) {
                 catalogue.send_replace(state(swaps.fetch_add(1, SeqCst) + 1));
             }

@@ -1,4 +1,4 @@
-//! What stands behind the buttons of Tilt, as far as it needs no cluster. `tilt/check` has the tests of the Tiltfile.
+//! The buttons of Tilt, as far as they need no cluster. `tilt/check` has the tests of the Tiltfile.
 
 use std::{
     fs,
@@ -19,14 +19,14 @@ fn text(file: &str) -> String {
 }
 
 #[test]
-fn the_good_live_configuration_is_taken_and_the_bad_one_is_refused() {
+fn the_valid_live_configuration_is_accepted_and_the_invalid_one_rejected() {
     load(&[Layer::file("live-good.yaml", text("live-good.yaml"))]).unwrap();
     let complaints = load(&[Layer::file("live-bad.yaml", text("live-bad.yaml"))]).err().unwrap();
     assert!(complaints[0].to_string().contains("http.max_body"), "{}", complaints[0]);
 }
 
 #[test]
-fn the_message_can_be_sent() {
+fn the_message_is_valid() {
     let mut object: Value = serde_saphyr::from_str(&text("message.yaml")).unwrap();
     let mut document = object["spec"].take();
     document["id"] = object["metadata"]["name"].take();
@@ -43,7 +43,7 @@ impl Restarted {
     fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tilt/restart");
-        // `nohup` ignores SIGHUP, and a shell cannot trap what was ignored when it began.
+        // `nohup` ignores SIGHUP, and a shell cannot trap signals that were ignored when it started.
         let mut command = Command::new("env");
         command.arg("--default-signal=HUP").arg(script).args(["sh", "-c", program]);
         let child = command.current_dir(&folder).spawn().unwrap();
@@ -80,8 +80,8 @@ fn eventually(mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_program_is_run_anew_after_it_has_stopped_in_its_own_time() {
-    // It takes its time to stop, as the server does.
+fn a_program_is_restarted_after_it_has_stopped_by_itself() {
+    // It takes a moment to stop, as the server does.
     let program = "trap 'sleep 0.2; echo end >>ends; exit 0' TERM; echo begin >>starts; while :; do sleep 0.05; done";
     let mut restarted = Restarted::new(program);
     restarted.wait_for_starts(1);
@@ -95,9 +95,9 @@ fn a_program_is_run_anew_after_it_has_stopped_in_its_own_time() {
     restarted.wait_for_starts(2);
 }
 
-/// Kubernetes is to see it, and to count restarts.
+/// Kubernetes must see the failure, and count restarts.
 #[test]
-fn a_program_that_fails_is_not_run_anew() {
+fn a_program_that_fails_is_not_restarted() {
     let mut restarted = Restarted::new("echo begin >>starts; exit 7");
     assert_eq!(restarted.child.wait().unwrap().code(), Some(7));
     restarted.wait_for_starts(1);

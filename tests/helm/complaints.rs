@@ -1,5 +1,5 @@
-//! What users of other charts complain about, each as a test of that name. Those about running pods are here as far as
-//! manifests decide them.
+//! Common complaints of users of other charts, each as a test of that name. Those about running pods are tested here as far
+//! as manifests decide them.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn pdb_blocks_drain() {
     }
 }
 
-/// Argo CD renders without the cluster, again and again: a Secret is either given or constant.
+/// Argo CD renders without access to the cluster, repeatedly: a Secret is either given or constant.
 #[test]
 fn secrets_regenerated_by_argo_cd() {
     let secrets = || -> Vec<Value> {
@@ -67,7 +67,7 @@ fn hook_job_before_its_config_map() {
     assert!(pod.get("serviceAccountName").is_none(), "the account is not there yet");
 }
 
-/// `helm template` knows nothing of a cluster, and Argo CD and Flux render by it.
+/// `helm template` cannot query a cluster, and Argo CD and Flux render like it.
 #[test]
 fn service_monitor_missing_in_helm_template() {
     for kind in ["ServiceMonitor", "PrometheusRule"] {
@@ -80,7 +80,7 @@ fn service_monitor_missing_in_helm_template() {
     }
 }
 
-/// Helm never touches `crds/` again after the first installation.
+/// Helm does not update `crds/` after the first installation.
 #[test]
 fn crd_never_upgraded() {
     for chart in [CHART, CRDS_CHART] {
@@ -107,7 +107,7 @@ fn jobs_refused_by_restricted_psa() {
     }
 }
 
-/// The password is in a Secret, byte for byte, and nowhere else; no template puts an address together.
+/// The password is only in a Secret, byte for byte; no template assembles a URL.
 #[test]
 fn special_characters_in_the_password() {
     let password = "p@ss:w/o?r#d%20&=\"'`$(id) {{ no }} ü\\ ";
@@ -160,7 +160,7 @@ fn live_config_restarts_pods() {
     assert!(live(&release).is_some());
 }
 
-/// A mount of one file is never refreshed.
+/// A mount of a single file is never refreshed.
 #[test]
 fn sub_path_never_updates() {
     walk(&RELEASES, |release, findings| {
@@ -173,8 +173,8 @@ fn sub_path_never_updates() {
     });
 }
 
-/// No pod goes before another has come, and one that goes serves until it is forgotten: by the program's own delay, as there
-/// is no shell for a `preStop`.
+/// No pod is stopped before another one is ready, and a stopping pod serves until load balancers have removed it: by the
+/// program's own delay, as there is no shell for a `preStop`.
 #[test]
 fn status_502_during_rollout() {
     walk(&RELEASES, |release, findings| {
@@ -208,7 +208,7 @@ fn liveness_kills_a_long_migration() {
             .startup_probe
             .as_ref()
             .map(|probe| probe.failure_threshold.unwrap_or(3) * probe.period_seconds.unwrap_or(10));
-        // There the threshold is what is unset.
+        // This case unsets the threshold.
         let is_long = release.case.name == "unset" || allowed.is_some_and(|seconds| seconds >= 3600);
         findings.check(server.manifest, is_long, format!("is killed after {allowed:?} s of migration"));
         let asks_startup = container.startup_probe.as_ref().and_then(|probe| probe.http_get.as_ref()?.path.clone());
@@ -218,7 +218,7 @@ fn liveness_kills_a_long_migration() {
     });
 }
 
-/// Each server migrates under an advisory lock, and nothing else does it at the same time: neither an init container in each
+/// Each server migrates under an advisory lock, and nothing else migrates at the same time: neither an init container in each
 /// pod, nor a Job beside a start.
 #[test]
 fn migration_race_of_five_starting_pods() {
@@ -245,7 +245,7 @@ fn datasource_not_found() {
     }
 }
 
-/// What kustomize has of the same kind says the same. (Its own tests look at the rest.)
+/// Kustomize has the same values. (Its own tests compare the rest.)
 #[test]
 fn helm_and_kustomize_drift() {
     let release = Release::named("crds");
@@ -263,6 +263,6 @@ fn helm_and_kustomize_drift() {
 #[test]
 fn alert_without_runbook() {
     assert_eq!(without_runbook(&groups(Release::named("profile-production"))), Vec::<String>::new());
-    // The alert in that case is the user's own, and has none.
+    // The alert in this case is the user's own, and has no runbook.
     assert_eq!(without_runbook(&groups(Release::named("monitoring"))), ["NoPings"]);
 }

@@ -1,4 +1,4 @@
-//! The program takes the configuration and the messages of every case, and finds in them what the values say.
+//! The program accepts the configuration and messages of every case, with the values that were set.
 
 use nutritionfacts::config::load;
 use serde_json::Value;
@@ -9,13 +9,13 @@ use super::{
     release::{LONG, RELEASES, Release, walk},
 };
 
-/// What a case's own files say.
+/// The content of a case's own files.
 fn values(release: &Release) -> Vec<Value> {
     let files = release.case.arguments.iter().filter(|argument| argument.starts_with('/'));
     files.map(|file| serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()).collect()
 }
 
-/// All keys below a section that are no section themselves.
+/// All keys in a section that are not sections themselves.
 fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(fields) => {
@@ -26,7 +26,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
 }
 
 #[test]
-fn the_program_takes_the_configuration() {
+fn the_program_accepts_the_configuration() {
     for releases in [&RELEASES, &LONG] {
         walk(releases, |release, findings| {
             let Some((deployment, _)) = release.deployment() else { return };
@@ -41,9 +41,9 @@ fn the_program_takes_the_configuration() {
     }
 }
 
-/// The mounted copy of the live ConfigMap counts as that ConfigMap, so it stands in while the API server is away.
+/// The mounted copy of the live ConfigMap counts as that ConfigMap, so it is used while the API server is down.
 #[test]
-fn the_live_config_map_is_a_layer_of_its_own_where_it_is_watched() {
+fn a_watched_live_config_map_is_a_separate_layer() {
     walk(&RELEASES, |release, findings| {
         let Some((deployment, _)) = release.deployment() else { return };
         let wanted: Vec<_> = values(release).into_iter().map(|values| values["liveConfig"]["config"].clone()).collect();
@@ -63,7 +63,7 @@ fn the_live_config_map_is_a_layer_of_its_own_where_it_is_watched() {
 }
 
 #[test]
-fn the_files_say_what_the_values_say() {
+fn files_contain_the_values() {
     walk(&RELEASES, |release, findings| {
         for (kind, section) in [("config", "config"), ("live", "liveConfig")] {
             let mut wanted = vec![];
@@ -88,9 +88,9 @@ fn the_files_say_what_the_values_say() {
     });
 }
 
-/// The live folder stays in front, so that a list of files in values does not lose the messages of the release.
+/// The live folder comes first, so that a list of files in values does not remove the messages of the release.
 #[test]
-fn messages_of_the_release_are_always_among_the_files() {
+fn messages_of_the_release_are_always_included() {
     walk(&RELEASES, |release, findings| {
         let Some((deployment, _)) = release.deployment() else { return };
         let loaded = loaded(release);
@@ -110,7 +110,7 @@ fn messages_of_the_release_are_always_among_the_files() {
 }
 
 #[test]
-fn the_program_takes_the_messages() {
+fn the_program_accepts_the_messages() {
     walk(&RELEASES, |release, findings| {
         let wanted =
             values(release).iter().filter_map(|values| values["messages"].as_array().map(Vec::len)).next_back();
@@ -125,9 +125,9 @@ fn the_program_takes_the_messages() {
     assert_eq!(messages(name, config_map).messages().count(), 2);
 }
 
-/// The Job has no files, and must come to the same database.
+/// The Job has no files, and must use the same database.
 #[test]
-fn the_migration_has_the_database_of_the_server() {
+fn the_migration_job_uses_the_database_of_the_server() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let Object::Job(_) = &workload.manifest.object else { continue };

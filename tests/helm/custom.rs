@@ -1,4 +1,4 @@
-//! Objects of operators: the schemas that stand in for their definitions are used, and refuse what is mistyped.
+//! Objects of operators: our schemas in place of their definitions are used, and reject mistyped keys.
 
 use serde_json::{Map, Value, json};
 
@@ -7,10 +7,10 @@ use super::{
     schema::{SCHEMAS, of},
 };
 
-/// Sections of an object whose keys are the user's own.
+/// Sections of an object with arbitrary keys of the user.
 const FREE: [&str; 5] = ["annotations", "labels", "matchLabels", "metadata", "parameters"];
 
-/// The object with one key mistyped, for each of its keys.
+/// For each key of the object, a copy in which it is mistyped.
 fn mistyped(value: &Value) -> Vec<Value> {
     let mut found = vec![];
     match value {
@@ -43,7 +43,7 @@ fn mistyped(value: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn every_schema_is_that_of_an_object_of_some_case() {
+fn every_schema_is_used_by_a_case() {
     for schema in SCHEMAS.iter() {
         let used = RELEASES.iter().any(|release| release.of_kind(schema.kind()).next().is_some());
         assert!(used, "no case makes a {}", schema.kind());
@@ -51,7 +51,7 @@ fn every_schema_is_that_of_an_object_of_some_case() {
 }
 
 #[test]
-fn a_mistyped_key_of_any_object_is_a_fault() {
+fn a_mistyped_key_in_any_object_is_an_error() {
     let mut count = 0;
     for release in RELEASES.iter() {
         for manifest in &release.manifests {
@@ -70,7 +70,7 @@ fn a_mistyped_key_of_any_object_is_a_fault() {
 }
 
 #[test]
-fn a_wrong_value_is_a_fault() {
+fn an_invalid_value_is_an_error() {
     let route = of("gateway.networking.k8s.io/v1", "HTTPRoute").unwrap();
     let spec = json!({"parentRefs": [{"name": "a"}], "rules": [{"backendRefs": [{"name": "a", "port": 80}]}]});
     assert_eq!(route.faults(&json!({"spec": spec})), Vec::<String>::new());

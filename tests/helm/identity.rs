@@ -1,5 +1,5 @@
-//! What restarts pods, and what does not: their template changes with the configuration, and with nothing that is in force
-//! without a restart.
+//! Which changes restart pods: their template changes with configuration that needs a restart, and with nothing
+//! else.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ use super::{
     },
 };
 
-/// What the controllers compare to see whether pods must be replaced.
+/// The part that controllers compare to decide whether pods must be replaced.
 pub fn pod_templates(render: &Render) -> Vec<Value> {
     let of_controllers = render
         .documents
@@ -57,7 +57,7 @@ fn before(case: &Case) -> &'static Render {
 }
 
 #[test]
-fn another_version_of_the_chart_restarts_nothing() {
+fn a_new_chart_version_does_not_restart_pods() {
     let chart =
         changed_chart(
             |path, text| {
@@ -84,7 +84,7 @@ fn another_version_of_the_chart_restarts_nothing() {
 }
 
 #[test]
-fn another_version_of_the_program_restarts_the_servers() {
+fn a_new_program_version_restarts_the_servers() {
     let chart = changed_chart(|path, text| {
         if path.ends_with("Chart.yaml") { text.replace("\nappVersion: ", "\nappVersion: 7") } else { text }
     });
@@ -96,9 +96,9 @@ fn another_version_of_the_program_restarts_the_servers() {
     assert_eq!(differ, servers, "and the database stays as it is");
 }
 
-/// `config` restarts, and `liveConfig` and `messages` do not, in every case.
+/// In every case, `config` restarts pods, and `liveConfig` and `messages` do not.
 #[test]
-fn what_is_live_restarts_nothing() {
+fn live_configuration_does_not_restart_pods() {
     let message = json!({"id": "a", "stage": "Active", "date": "2026-11-24", "translations": {"en": {"title": "T", "message": "M"}}});
     let live = json!({
         "liveConfig": {"config": {"api": {"reply": "empty"}, "messages": {"files": ["/etc/some-messages"]}}},
@@ -112,9 +112,9 @@ fn what_is_live_restarts_nothing() {
     }
 }
 
-/// Labels and annotations of objects, what is scaled, and who may come in are no matter of the pods.
+/// Labels and annotations of objects, scaling, and network access do not concern the pod template.
 #[test]
-fn what_is_no_matter_of_the_pods_restarts_nothing() {
+fn values_that_do_not_concern_pods_do_not_restart_them() {
     for values in [
         json!({"service": {"annotations": {"a": "b"}, "labels": {"a": "b"}, "port": 8000}}),
         json!({"networkPolicy": {"enabled": true}}),
@@ -129,7 +129,7 @@ fn what_is_no_matter_of_the_pods_restarts_nothing() {
 }
 
 #[test]
-fn what_needs_a_restart_gets_one() {
+fn values_that_need_a_restart_restart_pods() {
     let case = Case::named("external");
     for values in [
         json!({"config": {"http": {"max_connections": 7}}}),
@@ -149,9 +149,9 @@ fn what_needs_a_restart_gets_one() {
     }
 }
 
-/// The checksum is of what the program is told, and neither of the object nor of what is live.
+/// The checksum depends on the configuration, not on the object or on live configuration.
 #[test]
-fn the_checksum_is_of_the_configuration() {
+fn the_checksum_depends_on_the_configuration() {
     let checksum = |release: &Release| {
         let (deployment, _) = release.deployment().unwrap();
         let annotations = &deployment.source["spec"]["template"]["metadata"]["annotations"];

@@ -1,4 +1,4 @@
-//! Labels and selectors: what belongs together finds each other, and nothing else.
+//! Labels and selectors: each selector matches its own objects, and no others.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const OF_OBJECTS: [&str; 7] = [
 /// A version would restart the pods with each release of the chart.
 const NOT_OF_PODS: [&str; 3] = ["app.kubernetes.io/version", "helm.sh/chart", "app.kubernetes.io/managed-by"];
 
-/// A value of a label as Kubernetes takes it.
+/// A valid value of a label in Kubernetes.
 fn is_value(text: &str) -> bool {
     let ends_well = |end: Option<char>| end.is_none_or(|end| end.is_ascii_alphanumeric());
     let inner = |character: char| character.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&character);
@@ -52,7 +52,7 @@ fn every_object_has_the_recommended_labels() {
 #[test]
 fn every_pod_has_the_recommended_labels_without_a_version() {
     walk(&RELEASES, |release, findings| {
-        // Pods of their own are objects, which nothing restarts.
+        // Standalone pods are objects, which nothing restarts.
         for workload in release.workloads().into_iter().filter(|workload| workload.manifest.kind() != "Pod") {
             for label in OF_OBJECTS {
                 let has = workload.labels.contains_key(label);
@@ -171,14 +171,14 @@ fn a_budget_a_spread_and_a_policy_select_the_pods_of_one_workload() {
     });
 }
 
-/// Two releases in one namespace, under names of which one begins with the other.
+/// Two releases in one namespace, where the name of one is a prefix of the other's.
 #[test]
-fn releases_side_by_side_leave_each_other_alone() {
+fn releases_in_one_namespace_do_not_select_each_other() {
     let pods_of = |manifest: &Manifest, release: &Release| -> Vec<String> {
         let hit = |labels: &Labels| {
             selectors(&manifest.source).iter().any(|(path, selector)| {
-                // What others are reached by says so by their own labels.
-                // What a user says of other pods is the user's.
+                // Selectors of other objects' pods use their own labels.
+                // Selectors in values are the user's responsibility.
                 !path.contains("gress.")
                     && !path.contains(".affinity.")
                     && !selector.is_empty()

@@ -1,7 +1,7 @@
-//! The Helm charts: what holds for every object of every case, what values are refused, and the complaints that users of
-//! other charts have, each as a test.
+//! The Helm charts: rules for every object of every case, rejected values, and common complaints about other charts, each as
+//! a test.
 //!
-//! Not part of a plain `cargo test`, as it needs Helm 3 and Helm 4: `cargo test --test helm` runs it (docs/testing.md, "The
+//! Not part of a plain `cargo test`, because it needs Helm 3 and Helm 4: `cargo test --test helm` runs it (docs/testing.md, "The
 //! charts").
 
 #[path = "../support/mod.rs"]

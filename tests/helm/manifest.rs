@@ -1,4 +1,4 @@
-//! Objects as types of Kubernetes, strictly: what a type does not know is a fault.
+//! Kubernetes objects as strict types: unknown fields are errors.
 
 use k8s_openapi::{
     Resource,
@@ -21,13 +21,13 @@ use super::schema;
 
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
-        /// One of the kinds that the chart makes.
+        /// A kind that the chart creates.
         #[expect(dead_code, reason = "some kinds are looked at as JSON only")]
         pub enum Object {
             $($kind(Box<$kind>),)*
-            /// Of a `CustomResourceDefinition` of others, held against a schema of ours.
+            /// A kind of an operator, checked by one of our schemas.
             Custom,
-            /// Nothing that can be read.
+            /// Not parseable.
             Broken,
         }
 
@@ -71,7 +71,7 @@ pub struct Manifest {
     pub source: Value,
     pub metadata: ObjectMeta,
     pub object: Object,
-    /// What its type does not take.
+    /// Fields that its type does not have.
     pub faults: Vec<String>,
 }
 
@@ -111,30 +111,30 @@ impl Manifest {
         Some(self.metadata.annotations.as_ref()?.get(name)?.as_str())
     }
 
-    /// When Helm applies it, if not with the others: `pre-install,pre-upgrade`, `test`.
+    /// When Helm applies it, if it is a hook: `pre-install,pre-upgrade`, `test`.
     pub fn hook(&self) -> Option<&str> {
         self.annotation("helm.sh/hook")
     }
 }
 
-/// The items of a list; none of what is no list.
+/// The items of a list; none if it is not a list.
 pub fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Reads an object, and says what got lost on the way: a type of Kubernetes passes over what it does not know, and fills
-/// in what is required.
+/// Parses an object, and returns what was lost: types of Kubernetes ignore unknown fields and fill in required
+/// ones.
 fn strict<T: DeserializeOwned + Serialize>(source: &Value) -> Result<(T, Vec<String>), String> {
     let mut source = source.clone();
     normalise(&mut source);
     let object: T = serde_json::from_value(source.clone()).map_err(|error| format!("cannot be read: {error}"))?;
     let mut faults = vec![];
-    // A type that was read can be written.
+    // A type that was parsed can be serialised.
     compare(&source, &serde_json::to_value(&object).expect("it has a JSON form"), "", &mut faults);
     Ok((object, faults))
 }
 
-/// Kubernetes takes a quantity as a number as well, and these types do not.
+/// Kubernetes also accepts numbers as quantities, but these types do not.
 fn normalise(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -175,7 +175,7 @@ fn compare(source: &Value, known: &Value, path: &str, faults: &mut Vec<String>) 
 }
 
 #[test]
-fn what_a_type_does_not_know_is_a_fault() {
+fn unknown_fields_are_errors() {
     let faults = |source: Value| Manifest::of(source).faults;
     let service = |spec: Value| serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": spec});
     let port = serde_json::json!({"port": 80, "targetPort": "http"});

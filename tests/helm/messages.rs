@@ -1,4 +1,4 @@
-//! Messages in values are judged as those that are objects in the cluster are.
+//! Messages in values are validated like those in objects of the cluster.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::support::render::Case;
 #[path = "../cluster/cases.rs"]
 mod cases;
 
-/// An object as it stands in values.
+/// An object in the form used in values.
 fn as_value(object: &Value) -> Value {
     let mut message = object["spec"].clone();
     if let Some(fields) = message.as_object_mut() {
@@ -21,7 +21,7 @@ fn render(messages: &[Value]) -> Result<(), String> {
     Case::named("embedded").try_render(&json!({"messages": messages})).map(|_| ())
 }
 
-/// Which of these Helm takes: it names each message that is wrong.
+/// Which of these Helm accepts: it names each invalid message.
 fn taken(messages: &[Value]) -> Vec<&Value> {
     let refusal = render(messages).expect_err("none of them is wrong");
     let is_named = |index: usize| ["'", "/"].iter().any(|end| refusal.contains(&format!("'/messages/{index}{end}")));
@@ -29,15 +29,15 @@ fn taken(messages: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn whatever_the_custom_resource_takes_is_taken() {
+fn values_accept_what_the_custom_resource_accepts() {
     let objects: Vec<_> = cases::accepted().into_iter().map(|(place, value)| cases::put(place, value)).collect();
     assert!(objects.len() > 40, "{}", objects.len());
     assert_eq!(render(&objects.iter().map(as_value).collect::<Vec<_>>()), Ok(()));
 }
 
-/// But for one: a schema counts letters, and the program the units of UTF-16 that clients store.
+/// Except for one: a schema counts characters, and the program counts UTF-16 units, which clients store.
 #[test]
-fn whatever_the_custom_resource_refuses_is_refused() {
+fn values_reject_what_the_custom_resource_rejects() {
     let long = json!("😀".repeat(26));
     let objects = cases::refused().into_iter().map(|(place, value, ..)| cases::put(place, value));
     let (longs, wrong): (Vec<_>, Vec<_>) = objects.partition(|object| object["metadata"]["name"] == long);
@@ -46,9 +46,9 @@ fn whatever_the_custom_resource_refuses_is_refused() {
     assert_eq!(taken(&wrong), Vec::<&Value>::new());
 }
 
-/// An object has a name, and the API server knows no other fields.
+/// An object has a name, and the API server has no other fields.
 #[test]
-fn what_only_a_message_in_a_file_can_have_wrong_is_refused() {
+fn values_reject_errors_that_only_message_files_can_have() {
     let wrong = [
         ("/id", None),
         ("/id", Some(json!(""))),

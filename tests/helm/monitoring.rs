@@ -1,5 +1,5 @@
-//! Dashboards and alerts: they reach Grafana and Prometheus as they are in the chart's files, and name nothing that is
-//! elsewhere of another name.
+//! Dashboards and alerts: they reach Grafana and Prometheus unchanged, and do not depend on names that differ between
+//! installations.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -12,7 +12,7 @@ use super::{
     support::{helm::Helm, render::Case},
 };
 
-/// Whatever names a data source that may be of another name elsewhere.
+/// Every reference to a data source whose name may differ.
 pub fn fixed_sources(dashboard: &Value) -> Vec<String> {
     let mut found = vec![];
     if dashboard.get("__inputs").is_some() {
@@ -34,7 +34,7 @@ pub fn fixed_sources(dashboard: &Value) -> Vec<String> {
     found
 }
 
-/// Alerts that have no page of their own, or say that it is elsewhere.
+/// Alerts without a page, or with a page elsewhere.
 pub fn without_runbook(groups: &Value) -> Vec<String> {
     let rules = items(groups).iter().flat_map(|group| items(&group["rules"]));
     let alerts =
@@ -61,7 +61,7 @@ fn dashboard() -> Value {
 }
 
 #[test]
-fn a_fixed_data_source_is_found_out() {
+fn a_fixed_data_source_is_detected() {
     assert_eq!(fixed_sources(&dashboard()), Vec::<String>::new());
     for bad in [
         json!({"__inputs": []}),
@@ -72,9 +72,9 @@ fn a_fixed_data_source_is_found_out() {
     }
 }
 
-/// With braces that are no template's.
+/// With braces that do not belong to templates.
 #[test]
-fn a_dashboard_reaches_grafana_as_it_is() {
+fn dashboards_reach_grafana_unchanged() {
     let chart = changed_chart(|_, text| text);
     let (folder, text) = (chart.path().join("files/dashboards"), dashboard().to_string());
     fs::create_dir_all(&folder).unwrap();
@@ -87,7 +87,7 @@ fn a_dashboard_reaches_grafana_as_it_is() {
 }
 
 #[test]
-fn an_alert_reaches_prometheus_as_it_is_or_as_values_change_it() {
+fn alerts_reach_prometheus_unchanged_or_as_set_by_values() {
     let some = "{alert: Some, expr: 'up == 0', for: 5m, annotations: {summary: '{{ $labels.pod }}'}}";
     let other = "{alert: Other, expr: 'up == 1'}";
     let chart = changed_chart(|_, text| text);
@@ -113,7 +113,7 @@ fn an_alert_reaches_prometheus_as_it_is_or_as_values_change_it() {
     assert!(refusal.contains("no alert of this chart: Sme"), "{refusal}");
 }
 
-/// Those of the chart itself, by their names, as values change them.
+/// The chart's own alerts by name, as changed by values.
 fn alerts(changes: &Value) -> BTreeMap<String, Value> {
     let values = json!({"prometheusRule": {"alerts": changes}});
     let rendered =
@@ -128,14 +128,14 @@ fn shipped() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Recording rules too, which have no name that a value could change.
+/// Also recording rules, which values cannot change.
 #[test]
 fn all_rules_reach_prometheus() {
     assert_eq!(groups(Release::named("profile-production")), shipped()["groups"]);
 }
 
 #[test]
-fn each_alert_can_be_switched_off_and_tuned() {
+fn each_alert_can_be_disabled_and_tuned() {
     let plain = alerts(&json!({}));
     assert!(!plain.is_empty());
     let each = |change: Value| plain.keys().map(|name| (name.clone(), change.clone())).collect::<Value>();
@@ -152,9 +152,9 @@ fn each_alert_can_be_switched_off_and_tuned() {
     assert_eq!(all_but_one.len() + 1, plain.len());
 }
 
-/// The number that an expression ends in; where there is none, a value that would change nothing is refused.
+/// The number at the end of an expression; without one, a value would have no effect and is rejected.
 #[test]
-fn a_threshold_can_be_set_where_there_is_one() {
+fn a_threshold_can_be_set_if_the_alert_has_one() {
     let plain = alerts(&json!({}));
     let ends_in_one = |rule: &&Value| {
         let expression = rule["expr"].as_str().unwrap().trim_end();

@@ -1,4 +1,4 @@
-//! Names: long ones are cut, no two objects have the same, and whatever is named exists.
+//! Names: long ones are cut, no two objects have the same, and every referenced object exists.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -20,8 +20,8 @@ fn with_a_long_release() -> Vec<Release> {
     side_by_side(&cases, |case| Release::of(case.render_as(&name)))
 }
 
-/// How long a name may be. The rest of the 63 characters is for what controllers put behind it: a `StatefulSet`'s revision has
-/// eleven in a label, `CloudNativePG` says 50 itself.
+/// Longest name. The rest of the 63 characters is for suffixes by controllers: the revision of a `StatefulSet` has
+/// eleven in a label, and `CloudNativePG` itself limits names to 50.
 fn limit(kind: &str) -> usize {
     match kind {
         "StatefulSet" => 52,
@@ -51,24 +51,24 @@ fn check_names(release: &Release, findings: &mut Findings) {
 }
 
 #[test]
-fn names_are_short_enough_and_each_is_there_once() {
+fn names_are_short_enough_and_unique() {
     walk(&RELEASES, check_names);
 }
 
 #[test]
-fn names_are_short_enough_where_a_long_one_is_given() {
+fn names_are_short_enough_with_a_long_name_override() {
     walk(&LONG, check_names);
 }
 
 #[test]
-fn names_are_short_enough_where_the_release_has_a_long_one() {
+fn names_are_short_enough_with_a_long_release_name() {
     let releases = with_a_long_release();
     walk(&releases, check_names);
     walk(&releases, check_references);
 }
 
 #[test]
-fn every_object_says_its_namespace() {
+fn every_object_has_a_namespace() {
     walk(&RELEASES, |release, findings| {
         for manifest in release.ours() {
             let is_global = manifest.kind() == "CustomResourceDefinition";
@@ -85,7 +85,7 @@ fn every_object_says_its_namespace() {
     });
 }
 
-/// What an object names of the same release: place, kind, name.
+/// References of an object to others of the same release: place, kind, name.
 fn references(manifest: &Manifest) -> Vec<(String, String, String)> {
     fn text(value: &Value) -> String {
         value.as_str().unwrap_or_default().to_owned()
@@ -128,15 +128,15 @@ fn check_references(release: &Release, findings: &mut Findings) {
 }
 
 #[test]
-fn whatever_an_object_names_is_there() {
+fn every_referenced_object_exists() {
     for releases in [&RELEASES, &GUARDED, &LONG] {
         walk(releases, check_references);
     }
 }
 
-/// The addresses that a pod is given lead to Services of the release.
+/// The addresses in a pod's environment are those of Services of the release.
 #[test]
-fn the_test_asks_services_that_are_there() {
+fn the_test_pod_uses_existing_services() {
     walk(&LONG, |release, findings| {
         for manifest in release.of_kind("Pod") {
             let args = items(&manifest.source["spec"]["containers"][0]["args"]);

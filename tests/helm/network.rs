@@ -1,4 +1,4 @@
-//! Network policies of every case: whatever a pod needs is open, and nothing else.
+//! Network policies of every case: pods can reach what they need, and nothing else.
 
 use k8s_openapi::{
     api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec},
@@ -12,7 +12,7 @@ use super::{
     release::{GUARDED, RELEASES, Release, walk},
 };
 
-/// Protocol and port, and to whom; an empty list is everybody.
+/// Protocol and port, and the peers; an empty list means everybody.
 type Opening<'a> = (String, Vec<&'a NetworkPolicyPeer>);
 
 fn port(port: &NetworkPolicyPort) -> String {
@@ -40,7 +40,7 @@ fn ingress(policy: &NetworkPolicySpec) -> Vec<Opening<'_>> {
     policy.ingress.iter().flatten().flat_map(|rule| openings(rule.ports.as_ref(), rule.from.as_ref())).collect()
 }
 
-/// The policy that is for a workload's pods.
+/// The policy for a workload's pods.
 fn policy<'a>(release: &'a Release, workload: &Workload<'_>) -> Option<(&'a Manifest, &'a NetworkPolicySpec)> {
     release.manifests.iter().find_map(|manifest| {
         let Object::NetworkPolicy(policy) = &manifest.object else { return None };
@@ -54,7 +54,7 @@ fn workload<'a>(release: &'a Release, kind: &str) -> Option<Workload<'a>> {
     release.workloads().into_iter().find(|workload| workload.manifest.kind() == kind)
 }
 
-/// Whether a peer, in the same namespace, is these pods.
+/// Whether a peer selects these pods in the same namespace.
 fn lets_in(peers: &[&NetworkPolicyPeer], labels: &Labels) -> bool {
     let is_theirs = |peer: &&NetworkPolicyPeer| {
         let everywhere = peer.namespace_selector.as_ref().is_some_and(|selector| wanted(selector).is_empty());
@@ -68,13 +68,13 @@ fn lets_in(peers: &[&NetworkPolicyPeer], labels: &Labels) -> bool {
     peers.is_empty() || peers.iter().any(is_theirs)
 }
 
-/// What the case adds on its own.
+/// Rules that the case adds.
 fn is_extra(release: &Release, peers: &[&NetworkPolicyPeer]) -> bool {
     let of = |peer: &&NetworkPolicyPeer| peer.ip_block.as_ref().is_some_and(|block| block.cidr == "192.0.2.20/32");
     release.case.name == "network-policy" && peers.iter().any(of)
 }
 
-/// The ports that a pod with this configuration has to reach.
+/// The ports that a pod with this configuration must reach.
 fn needed(release: &Release, is_server: bool) -> Vec<String> {
     let loaded = loaded(release);
     let dns = if release.case.name == "openshift" { 5353 } else { 53 };
@@ -118,7 +118,7 @@ fn a_pod_reaches_what_it_needs_and_nothing_else() {
 
 /// The database of the release, from both ends.
 #[test]
-fn the_database_of_the_release_is_reached_by_the_server_alone() {
+fn only_the_server_can_reach_the_database_of_the_release() {
     walk(&GUARDED, |release, findings| {
         let (Some(server), Some(database)) = (workload(release, "Deployment"), workload(release, "StatefulSet")) else {
             return;
@@ -142,7 +142,7 @@ fn the_database_of_the_release_is_reached_by_the_server_alone() {
 }
 
 #[test]
-fn an_operators_cluster_is_named_as_the_operator_labels_it() {
+fn policies_select_an_operators_cluster_by_its_labels() {
     walk(&GUARDED, |release, findings| {
         let Some(server) = workload(release, "Deployment") else { return };
         let env = server.container("nutritionfacts").and_then(|container| container.env.clone()).unwrap_or_default();
@@ -160,7 +160,7 @@ fn an_operators_cluster_is_named_as_the_operator_labels_it() {
 }
 
 #[test]
-fn pings_and_metrics_come_in_by_ports_that_are_there() {
+fn pings_and_metrics_use_existing_ports() {
     walk(&GUARDED, |release, findings| {
         let Some(server) = workload(release, "Deployment") else { return };
         let Some((manifest, policy)) = policy(release, &server) else { return };
@@ -178,9 +178,9 @@ fn pings_and_metrics_come_in_by_ports_that_are_there() {
     });
 }
 
-/// `helm test` sends a ping from a pod of its own, and looks at the metrics.
+/// `helm test` sends a ping from its own pod, and reads the metrics.
 #[test]
-fn the_test_of_the_release_comes_in() {
+fn the_test_pod_can_reach_the_server() {
     walk(&GUARDED, |release, findings| {
         let (Some(server), Some(test)) = (workload(release, "Deployment"), workload(release, "Pod")) else { return };
         let Some((manifest, policy)) = policy(release, &server) else { return };
@@ -194,7 +194,7 @@ fn the_test_of_the_release_comes_in() {
 }
 
 #[test]
-fn policies_are_made_where_they_are_asked_for() {
+fn policies_exist_if_enabled() {
     walk(&RELEASES, |release, findings| {
         let asked =
             ["network-policy", "network-policy-dev", "openshift", "profile-production", "profile-production-airgap"];

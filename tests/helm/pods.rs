@@ -1,4 +1,4 @@
-//! Whatever runs pods, and the pods' parts.
+//! Objects that run pods, and the parts of pods.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ pub type Labels = BTreeMap<String, String>;
 /// Name of the server's container.
 pub const SERVER: &str = "nutritionfacts";
 
-/// An object that makes pods, and what these are.
+/// An object that creates pods, and their specification.
 pub struct Workload<'a> {
     pub manifest: &'a Manifest,
     pub labels: Labels,
     pub spec: &'a PodSpec,
     pub selector: Option<&'a LabelSelector>,
-    /// Volumes that a `StatefulSet` makes for each pod.
+    /// Volumes that a `StatefulSet` creates for each pod.
     pub claims: Vec<&'a str>,
 }
 
@@ -74,12 +74,12 @@ impl<'a> Workload<'a> {
         }
     }
 
-    /// Those of initialisation as well.
+    /// Including init containers.
     pub fn containers(&self) -> impl Iterator<Item = &'a Container> {
         self.spec.init_containers.iter().flatten().chain(&self.spec.containers)
     }
 
-    /// Those that the chart itself makes, not `extraContainers` and `initContainers`.
+    /// Those of the chart itself, without `extraContainers` and `initContainers`.
     pub fn own_containers(&self) -> impl Iterator<Item = &'a Container> {
         self.spec.containers.iter().filter(|container| container.name != "sidecar")
     }
@@ -88,7 +88,7 @@ impl<'a> Workload<'a> {
         self.containers().find(|container| container.name == name)
     }
 
-    /// Whether it has a port of that name.
+    /// Whether it has a port of this name.
     pub fn has_port(&self, name: &str) -> bool {
         self.containers()
             .flat_map(|container| container.ports.iter().flatten())
@@ -96,15 +96,15 @@ impl<'a> Workload<'a> {
     }
 }
 
-/// Whether labels are what a selector asks for.
+/// Whether labels match a selector.
 pub fn matches(selector: &Labels, labels: &Labels) -> bool {
     selector.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
-/// The labels that a selector asks for; the chart uses no expressions.
+/// The labels of a selector; the chart uses no expressions.
 ///
 /// # Panics
-/// If it has some all the same.
+/// If there are expressions.
 pub fn wanted(selector: &LabelSelector) -> Labels {
     assert!(selector.match_expressions.is_none(), "expressions are not understood here: {selector:?}");
     selector.match_labels.clone().unwrap_or_default()

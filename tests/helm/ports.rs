@@ -1,4 +1,4 @@
-//! Ports: named, unique in a pod, and wherever one is asked for it is there.
+//! Ports: named, unique in a pod, and existing wherever they are referenced.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::{
 };
 
 #[test]
-fn ports_have_names_and_numbers_of_their_own_in_a_pod() {
+fn ports_have_unique_names_and_numbers_in_a_pod() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
@@ -57,9 +57,9 @@ fn the_ports_of_a_service_have_names_and_lead_to_ports_of_the_pods() {
     });
 }
 
-/// Metrics, `/config` and the like are not for the world.
+/// Metrics and `/config` must not be public.
 #[test]
-fn the_public_service_has_the_public_port_only() {
+fn the_public_service_has_only_the_public_port() {
     walk(&RELEASES, |release, findings| {
         for manifest in
             release.of_kind("Service").filter(|service| service.label("app.kubernetes.io/component") == Some("server"))
@@ -71,7 +71,7 @@ fn the_public_service_has_the_public_port_only() {
     });
 }
 
-/// The Services that something in front leads to, with the port by name or number.
+/// The Services to which an Ingress or route leads, with the port by name or number.
 fn backends(release: &Release) -> Vec<(&Manifest, Value, Value)> {
     let mut found = vec![];
     for manifest in &release.manifests {
@@ -90,7 +90,7 @@ fn backends(release: &Release) -> Vec<(&Manifest, Value, Value)> {
 }
 
 #[test]
-fn what_stands_in_front_leads_to_a_port_of_the_public_service() {
+fn ingresses_and_routes_lead_to_a_port_of_the_public_service() {
     walk(&RELEASES, |release, findings| {
         for (manifest, name, port) in backends(release) {
             let service = release.find("Service", name.as_str().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Probes: all three, at paths that the program serves, each for what it is good for.
+//! Probes: all three, at paths that the program serves, each for its purpose.
 
 use k8s_openapi::{
     api::core::v1::{Container, Probe},
@@ -11,7 +11,7 @@ use super::{
     support::{http::Connection, server::Setup},
 };
 
-/// Its purpose is to unset them.
+/// This case unsets them.
 const OWN: &str = "unset";
 
 fn probes(container: &Container) -> [(&'static str, Option<&Probe>); 3] {
@@ -23,7 +23,7 @@ fn probes(container: &Container) -> [(&'static str, Option<&Probe>); 3] {
 }
 
 #[test]
-fn the_server_has_all_three() {
+fn the_server_has_all_three_probes() {
     walk(&RELEASES, |release, findings| {
         let Some(server) = release.server() else { return };
         let container = server.container(SERVER).expect("the server's pod has the server");
@@ -50,7 +50,7 @@ fn the_server_has_all_three() {
 }
 
 #[test]
-fn the_database_of_the_release_has_all_three() {
+fn the_database_of_the_release_has_all_three_probes() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads().iter().filter(|workload| workload.manifest.kind() == "StatefulSet") {
             for container in workload.containers() {
@@ -63,7 +63,7 @@ fn the_database_of_the_release_has_all_three() {
     });
 }
 
-/// The program itself, asked at each path that some case probes.
+/// The program itself, requested at each probed path of the cases.
 #[test]
 fn the_program_serves_every_path_that_is_probed() {
     let program = Setup::sqlite().start();
@@ -96,7 +96,7 @@ fn the_program_serves_every_path_that_is_probed() {
 }
 
 #[test]
-fn each_probe_asks_what_it_is_good_for() {
+fn each_probe_requests_the_right_path() {
     walk(&RELEASES, |release, findings| {
         let Some(server) = release.server().filter(|_| release.case.name != OWN) else { return };
         let container = server.container(SERVER).expect("the server's pod has the server");

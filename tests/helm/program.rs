@@ -1,4 +1,4 @@
-//! A release as the program sees it: the configuration that the server's pod starts with, and its messages.
+//! A release from the program's view: the configuration with which the server's pod starts, and its messages.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Container};
 use nutritionfacts::{
@@ -15,7 +15,7 @@ use super::{
 /// The configuration of the server.
 ///
 /// # Panics
-/// Where the program refuses it.
+/// If the program rejects it.
 pub fn loaded(release: &Release) -> Loaded {
     try_loaded(release).unwrap_or_else(|complaints| panic!("case {}: {}", release.case.name, lines(&complaints)))
 }
@@ -24,7 +24,7 @@ pub fn lines(complaints: &[Complaint]) -> String {
     complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The same, or what the program says to it.
+/// The configuration, or the program's error.
 pub fn try_loaded(release: &Release) -> Result<Loaded, Vec<Complaint>> {
     let server = release.server().expect("the chart runs a server");
     let container = server.container(SERVER).expect("the server's pod has the server");
@@ -39,7 +39,7 @@ fn value<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
     container.env.iter().flatten().find(|variable| variable.name == name)?.value.as_deref()
 }
 
-/// The variables that set keys; what others make stands in for itself.
+/// The variables that set keys; values from objects outside the release are replaced by examples.
 pub fn variables(container: &Container) -> Vec<Layer> {
     let layer = |variable: &k8s_openapi::api::core::v1::EnvVar| {
         let key = variable.name.strip_prefix("NUTRITIONFACTS__")?.to_lowercase().replace("__", ".");
@@ -49,7 +49,7 @@ pub fn variables(container: &Container) -> Vec<Layer> {
     container.env.iter().flatten().filter_map(layer).collect()
 }
 
-/// A file that the pod has by a ConfigMap of the release; others make it if it is not there.
+/// A file that the pod gets from a ConfigMap of the release; `None` if others create it.
 fn file(release: &Release, server: &Workload<'_>, container: &Container, path: &str) -> Option<String> {
     let (folder, key) = path.rsplit_once('/').expect("the path of a file");
     let mount = container.volume_mounts.iter().flatten().find(|mount| mount.mount_path == folder);
@@ -68,14 +68,14 @@ pub fn config_map<'a>(release: &'a Release, name: &str) -> Option<&'a ConfigMap>
     }
 }
 
-/// The ConfigMap that is in force without a restart, if the chart makes it: its name and what it holds.
+/// The ConfigMap of live configuration, if the chart creates it: its name and content.
 pub fn live(release: &Release) -> Option<(&str, &ConfigMap)> {
     let manifest =
         release.of_kind("ConfigMap").find(|manifest| manifest.source["data"].get("messages.yaml").is_some())?;
     Some((manifest.name(), config_map(release, manifest.name())?))
 }
 
-/// The messages that such a ConfigMap holds, as the program reads them.
+/// The messages in such a ConfigMap, as the program reads them.
 pub fn messages(name: &str, config_map: &ConfigMap) -> Collection {
     let texts = config_map.data.iter().flatten().filter(|(key, _)| *key != "config.yaml");
     let parts = texts.map(|(key, text)| Part::text(format!("configmap/{name}/{key}"), Ok(text.clone()))).collect();

@@ -1,4 +1,4 @@
-//! The ways to install that the README shows are ways that work; `tests/e2e` goes them on a cluster.
+//! The installation commands in the README work; `tests/e2e` runs them on a cluster.
 
 use std::{iter, path::Path};
 
@@ -7,15 +7,15 @@ use super::support::helm::Helm;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn every_way_to_install_in_the_readme_renders() {
-    // A command goes on behind a backslash.
+fn every_installation_command_in_the_readme_renders() {
+    // A command continues after a backslash.
     let page = include_str!("../../README.md").replace("\\\n", " ");
     let commands: Vec<Vec<_>> = page.lines().map(|line| line.split_whitespace().collect()).collect();
     let in_root = format!("{ROOT}/helm/");
     let mut found = 0;
     for command in commands {
         match command[..] {
-            // `helm template` takes all options of `helm install`.
+            // `helm template` accepts all options of `helm install`.
             ["helm", "install", ref arguments @ ..] => {
                 let arguments: Vec<_> = arguments.iter().map(|word| word.replace("helm/", &in_root)).collect();
                 let arguments: Vec<_> = iter::once("template").chain(arguments.iter().map(String::as_str)).collect();

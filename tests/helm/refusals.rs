@@ -1,4 +1,4 @@
-//! Values that are refused, with the path of what is wrong.
+//! Rejected values, with the path of the error.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::support::{
     render::{Case, side_by_side},
 };
 
-/// A path as the program would write it, and a value there.
+/// A path as the program writes it, and a value for it.
 fn at(path: &str, value: Value) -> Value {
     path.rsplit('.').fold(value, |value, name| match name.parse::<usize>() {
         Ok(_) => json!([value]),
@@ -17,7 +17,7 @@ fn at(path: &str, value: Value) -> Value {
     })
 }
 
-/// Whether a refusal names the place and the key, as Helm does: `at '/image': additional properties 'tagg' not allowed`.
+/// Whether an error names the place and the key, as Helm does: `at '/image': additional properties 'tagg' not allowed`.
 fn names(refusal: &str, path: &str) -> bool {
     let pointer = format!("/{}", path.replace('.', "/"));
     let (parent, name) = pointer.rsplit_once('/').expect("it begins with a slash");
@@ -25,7 +25,7 @@ fn names(refusal: &str, path: &str) -> bool {
     refusal.lines().any(|line| line.contains(&format!("at '{pointer}'")) || of_parent(line))
 }
 
-/// Mistyped keys and wrong values, at all levels. The path is that of the refusal.
+/// Mistyped keys and invalid values, at all levels. The path is that of the error.
 fn table() -> Vec<(&'static str, Value)> {
     vec![
         ("replicas", json!(3)),
@@ -115,7 +115,7 @@ fn table() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn mistyped_keys_and_wrong_values_are_refused_by_their_path() {
+fn mistyped_keys_and_invalid_values_are_rejected_with_their_path() {
     let table = table();
     assert!(table.len() >= 40, "{}", table.len());
     let outcomes = side_by_side(&table, |(path, value)| Case::named("external").try_render(&at(path, value.clone())));
@@ -125,9 +125,9 @@ fn mistyped_keys_and_wrong_values_are_refused_by_their_path() {
     }
 }
 
-/// Helm 4 in the same way, for one of each kind of refusal.
+/// The same with Helm 4, for one of each kind of error.
 #[test]
-fn helm_4_refuses_by_the_path_as_well() {
+fn helm_4_also_rejects_with_the_path() {
     let case = Case::named("external");
     for path in ["image.tagg", "config.http.lisen", "liveConfig.config.store", "messages.0.titel", "service.type"] {
         let value = table().into_iter().find(|(known, _)| *known == path).expect("it is in the table").1;
@@ -136,9 +136,9 @@ fn helm_4_refuses_by_the_path_as_well() {
     }
 }
 
-/// Every key of values.yaml with a letter more, all at once.
+/// Every key of values.yaml with an additional letter, all at once.
 #[test]
-fn every_key_is_refused_when_it_is_mistyped() {
+fn every_key_is_rejected_if_mistyped() {
     fn mistype(schema: &Value, defaults: &Value, path: &str, found: &mut Vec<String>) -> Value {
         let mut fields = serde_json::Map::new();
         for (name, default) in defaults.as_object().into_iter().flatten() {
@@ -162,9 +162,9 @@ fn every_key_is_refused_when_it_is_mistyped() {
     assert!(taken.is_empty(), "these are taken: {taken:?}\n{refusal}");
 }
 
-/// What an umbrella chart passes is its own.
+/// Keys that an umbrella chart passes are its own.
 #[test]
-fn the_keys_of_an_umbrella_chart_are_taken() {
+fn keys_of_an_umbrella_chart_are_accepted() {
     for values in [
         json!({"global": {"storageClass": "a", "domain": {"a": 1}}}),
         json!({"enabled": true}),
@@ -174,9 +174,9 @@ fn the_keys_of_an_umbrella_chart_are_taken() {
     }
 }
 
-/// Each is right by itself: what cannot be together is said all at once, with what to do.
+/// Each value is valid by itself: all contradictions are reported at once, with what to do.
 #[test]
-fn values_that_do_not_go_together_are_refused_with_what_to_do() {
+fn contradicting_values_are_rejected_with_what_to_do() {
     let (embedded, external) = ("embedded", "external");
     for (case, values, words) in [
         (

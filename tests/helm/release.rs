@@ -1,4 +1,4 @@
-//! All objects of a case, and walks over all cases that tell everything at once.
+//! All objects of a case, and checks over all cases that report all errors at once.
 
 use std::{fmt::Display, sync::LazyLock};
 
@@ -14,7 +14,7 @@ use super::{
 
 pub struct Release {
     pub case: Case,
-    /// The case, and what was set above its own values.
+    /// The case, and values that override its own.
     pub name: String,
     pub manifests: Vec<Manifest>,
 }
@@ -37,7 +37,7 @@ pub static LONG: LazyLock<Vec<Release>> = LazyLock::new(|| {
     all_with("a long name", &values)
 });
 
-/// The cases of the chart that runs something, with other values above their own.
+/// The cases of the main chart, with values that override their own.
 fn all_with(what: &str, values: &Value) -> Vec<Release> {
     let cases: Vec<_> = CASES.iter().filter(|case| case.is_server()).collect();
     side_by_side(&cases, |case| {
@@ -56,7 +56,7 @@ impl Release {
         RELEASES.iter().find(|release| release.case.name == case).unwrap_or_else(|| panic!("there is no case {case}"))
     }
 
-    /// Whether there is an object of that kind and name.
+    /// Whether there is an object of this kind and name.
     pub fn find(&self, kind: &str, name: &str) -> Option<&Manifest> {
         self.manifests.iter().find(|manifest| manifest.kind() == kind && manifest.name() == name)
     }
@@ -75,7 +75,7 @@ impl Release {
     }
 }
 
-/// What a walk found.
+/// The result of a check over all cases.
 #[derive(Default)]
 pub struct Findings {
     place: String,
@@ -84,7 +84,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Looks at one thing of an object.
+    /// Checks one property of an object.
     pub fn check(&mut self, at: &Manifest, holds: bool, complaint: impl Display) {
         self.looked += 1;
         if !holds {
@@ -92,7 +92,7 @@ impl Findings {
         }
     }
 
-    /// Looks at one thing that is of no object, or of several.
+    /// Checks one property of no object, or of several.
     pub fn check_all(&mut self, holds: bool, complaint: impl Display) {
         self.looked += 1;
         if !holds {
@@ -101,10 +101,10 @@ impl Findings {
     }
 }
 
-/// Looks at all releases.
+/// Checks all releases.
 ///
 /// # Panics
-/// With all that is wrong, and if there was nothing to look at.
+/// With all errors, and if nothing was checked.
 #[track_caller]
 pub fn walk(releases: &[Release], mut look: impl FnMut(&Release, &mut Findings)) {
     let mut findings = Findings::default();
@@ -118,7 +118,7 @@ pub fn walk(releases: &[Release], mut look: impl FnMut(&Release, &mut Findings))
 }
 
 #[test]
-fn every_object_is_what_its_type_knows() {
+fn every_object_has_only_fields_of_its_type() {
     for releases in [&RELEASES, &GUARDED, &LONG] {
         walk(releases, |release, findings| {
             for manifest in &release.manifests {

@@ -1,13 +1,13 @@
-//! Resources: as much memory guaranteed as allowed, and no limit of CPU.
+//! Resources: memory requests equal limits, and there are no CPU limits.
 
 use super::release::{RELEASES, walk};
 
 #[test]
-fn every_container_of_ours_has_its_memory_and_no_limit_of_cpu() {
+fn our_containers_have_a_memory_limit_and_no_cpu_limit() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let is_server = workload.manifest.kind() == "Deployment";
-            // Its purpose is to unset them.
+            // This case unsets them.
             if release.case.name == "unset" && is_server {
                 findings.check(
                     workload.manifest,
@@ -37,9 +37,9 @@ fn every_container_of_ours_has_its_memory_and_no_limit_of_cpu() {
     });
 }
 
-/// A mirror holds what `images.txt` lists, and nothing else is asked for.
+/// A mirror contains the images of `images.txt`, and no others are used.
 #[test]
-fn every_image_is_listed_for_air_gaps() {
+fn every_image_is_listed_in_images_txt() {
     let listed = include_str!("../../helm/nutritionfacts/images.txt");
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {

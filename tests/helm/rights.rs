@@ -1,4 +1,4 @@
-//! Rights: exactly what the program uses, and a token only where it asks the API server at all.
+//! Permissions: exactly those that the program uses, and a token only if it uses the API server.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use super::{
     release::{RELEASES, walk},
 };
 
-/// The Role that the documentation and kustomize have (`tests/docs.rs` holds these two together).
+/// The Role in the documentation and in kustomize (`tests/docs.rs` compares these two).
 const SHIPPED: &str = include_str!("../../kustomize/base/role.yaml");
 
-/// The rules for what a configuration follows.
+/// The rules that a configuration needs.
 fn expected(kubernetes: &nutritionfacts::config::sections::Kubernetes) -> Vec<Value> {
     let shipped: Value = serde_saphyr::from_str(SHIPPED).unwrap();
     let mut rules = vec![];
@@ -35,7 +35,7 @@ fn the_role_grants_what_the_program_uses() {
         let Some((deployment, _)) = release.deployment() else { return };
         let expected = expected(&loaded(release).kubernetes);
         let found: Vec<_> = release.of_kind("Role").collect();
-        // Others make it.
+        // Others create it.
         if release.case.name == "split-rights" {
             findings.check(
                 deployment,
@@ -63,7 +63,7 @@ fn the_role_grants_what_the_program_uses() {
 }
 
 #[test]
-fn the_role_is_bound_to_the_account_of_the_server_and_to_nobody_else() {
+fn the_role_is_bound_only_to_the_account_of_the_server() {
     walk(&RELEASES, |release, findings| {
         let Some(server) = release.server() else { return };
         let bindings: Vec<_> = release.of_kind("RoleBinding").collect();
@@ -81,7 +81,7 @@ fn the_role_is_bound_to_the_account_of_the_server_and_to_nobody_else() {
 }
 
 #[test]
-fn a_token_is_mounted_only_where_something_is_watched() {
+fn a_token_is_mounted_only_if_something_is_watched() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let is_server = workload.manifest.kind() == "Deployment";

@@ -1,4 +1,4 @@
-//! How pods come and go: numbers of them, what replaces them, and how long each has to end.
+//! Replicas: how many there are, how they are replaced, and how long each has to stop.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     release::{RELEASES, Release, walk},
 };
 
-/// Who says how many servers there are.
+/// What controls the number of servers.
 fn is_scaled_by_others(release: &Release) -> bool {
     let scalers = ["HorizontalPodAutoscaler", "ScaledObject"];
     scalers.iter().any(|kind| release.of_kind(kind).next().is_some()) || release.case.name == "replicas-elsewhere"
@@ -21,7 +21,7 @@ fn is_embedded(release: &Release) -> bool {
 }
 
 #[test]
-fn a_pod_is_killed_five_seconds_after_the_program_has_had_its_time() {
+fn a_pod_is_killed_five_seconds_after_delay_and_grace() {
     walk(&RELEASES, |release, findings| {
         let Some(server) = release.server() else { return };
         let shutdown = loaded(release).shutdown.clone();
@@ -39,7 +39,7 @@ fn a_pod_is_killed_five_seconds_after_the_program_has_had_its_time() {
 }
 
 #[test]
-fn replicas_are_left_to_those_who_scale() {
+fn replicas_are_not_set_if_something_scales_them() {
     let mut scaled = 0;
     walk(&RELEASES, |release, findings| {
         let Some((manifest, deployment)) = release.deployment() else { return };
@@ -54,7 +54,7 @@ fn replicas_are_left_to_those_who_scale() {
 }
 
 #[test]
-fn a_budget_is_there_where_there_may_be_several_pods_and_never_holds_a_drain_up() {
+fn a_disruption_budget_exists_for_several_pods_and_never_blocks_a_drain() {
     walk(&RELEASES, |release, findings| {
         let Some((deployment, _)) = release.deployment() else { return };
         let replicas = deployment.source["spec"]["replicas"].as_i64();
@@ -85,7 +85,7 @@ fn a_budget_is_there_where_there_may_be_several_pods_and_never_holds_a_drain_up(
 }
 
 #[test]
-fn no_server_goes_before_another_has_come() {
+fn no_server_is_stopped_before_another_is_ready() {
     walk(&RELEASES, |release, findings| {
         let Some((deployment, _)) = release.deployment() else { return };
         let strategy = &deployment.source["spec"]["strategy"];
@@ -117,7 +117,7 @@ fn the_embedded_store_has_one_server_and_its_volume() {
 }
 
 #[test]
-fn pods_are_spread_where_that_can_be_done() {
+fn pods_are_spread_if_possible() {
     walk(&RELEASES, |release, findings| {
         let Some(server) = release.server() else { return };
         let constraints = server.spec.topology_spread_constraints.iter().flatten();
@@ -133,9 +133,9 @@ fn pods_are_spread_where_that_can_be_done() {
     });
 }
 
-/// What stands in front serves port 80 as it is, as old Kolibris lose what they send when they are redirected.
+/// Ingresses and routes serve port 80 without a redirect, because old Kolibri versions lose the body when redirected.
 #[test]
-fn nothing_in_front_redirects() {
+fn ingresses_and_routes_do_not_redirect() {
     walk(&RELEASES, |release, findings| {
         for ingress in release.of_kind("Ingress").filter(|_| release.case.name != "ingress-paths") {
             for (name, value) in [

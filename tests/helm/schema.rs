@@ -1,7 +1,7 @@
-//! Objects of operators, held against small schemas of ours (`schemas/`): only what the chart may use, and nothing beside.
+//! Validates objects of operators by small schemas of ours (`schemas/`), which contain only what the chart may use.
 //!
-//! Few keywords of JSON Schema, and stricter: an object takes no other properties unless it says so, and a keyword that
-//! is not known here is an error instead of being passed over.
+//! Supports few keywords of JSON Schema, and is stricter: an object has no additional properties unless it says so, and an
+//! unknown keyword is an error.
 
 use std::sync::LazyLock;
 
@@ -41,7 +41,7 @@ impl Schema {
         self.kind
     }
 
-    /// What is wrong with an object; its `metadata` are not looked at.
+    /// The errors of an object; its `metadata` are not checked.
     pub fn faults(&self, object: &Value) -> Vec<String> {
         let mut faults = vec![];
         for name in object.as_object().into_iter().flat_map(Map::keys) {

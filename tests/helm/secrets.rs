@@ -1,4 +1,4 @@
-//! Whatever a pod takes from ConfigMaps, Secrets and claims is in the release, or on the list of what others make.
+//! Everything that a pod takes from ConfigMaps, Secrets and claims is in the release, or on the list of objects made by others.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ const DATABASE: Outside = ("Secret", "nutritionfacts-database", &["password"]);
 const PRIVACY: Outside = ("Secret", "nutritionfacts-privacy", &["privacy.key"]);
 const CNPG_APP: &[&str] = &["host", "port", "dbname", "username", "password"];
 
-/// Kind, name, and the keys that are read.
+/// Kind, name, and the keys that are used.
 type Outside = (&'static str, &'static str, &'static [&'static str]);
 
-/// What is to be there before the release: the documentation of each case says so.
+/// Objects that must exist before the release: the documentation of each case names them.
 fn outside(case: &str) -> Vec<Outside> {
     match case {
         "autoscaling" | "capacity" | "external" | "external-pgbouncer" | "keda" | "load-balancer"
@@ -53,7 +53,7 @@ fn outside(case: &str) -> Vec<Outside> {
     }
 }
 
-/// Something that a pod or an Ingress takes: kind, name, keys.
+/// A reference of a pod or an Ingress: kind, name, keys.
 #[derive(Debug)]
 struct Taken {
     kind: &'static str,
@@ -102,7 +102,7 @@ fn of_workload(workload: &Workload<'_>) -> Vec<Taken> {
     found.extend(workload.containers().flat_map(of_container));
     found.extend(workload.spec.image_pull_secrets.iter().flatten().map(|secret| taken("Secret", &secret.name, [])));
     let account = workload.spec.service_account_name.iter();
-    // Each namespace has that one.
+    // Every namespace has this one.
     found.extend(account.filter(|name| *name != "default").map(|name| taken("ServiceAccount", name, [])));
     found
 }
@@ -137,7 +137,7 @@ fn all(release: &Release) -> Vec<(&Manifest, Taken)> {
 }
 
 #[test]
-fn whatever_is_taken_is_in_the_release_or_made_by_others() {
+fn every_reference_is_in_the_release_or_on_the_list() {
     walk(&RELEASES, |release, findings| {
         let outside = outside(&release.case.name);
         for (manifest, Taken { kind, name, keys }) in all(release) {
@@ -156,9 +156,9 @@ fn whatever_is_taken_is_in_the_release_or_made_by_others() {
     });
 }
 
-/// The list is no longer than need be, so that it says what a user has to make.
+/// The list has no unused entries, so that it shows what a user must create.
 #[test]
-fn whatever_others_make_is_taken() {
+fn every_entry_of_the_list_is_used() {
     walk(&RELEASES, |release, findings| {
         let all = all(release);
         for (kind, name, keys) in outside(&release.case.name) {
@@ -173,9 +173,9 @@ fn whatever_others_make_is_taken() {
     });
 }
 
-/// What Helm applies before all else cannot take what comes with all else.
+/// Hooks that run before the release cannot use objects of the release.
 #[test]
-fn a_hook_before_the_release_takes_nothing_of_the_release() {
+fn hooks_before_the_release_do_not_use_its_objects() {
     walk(&RELEASES, |release, findings| {
         for (manifest, taken) in all(release) {
             if manifest.hook().is_some_and(|hook| hook.contains("pre-")) {

@@ -1,5 +1,5 @@
-//! Pod Security, profile "restricted", for every pod, as
-//! <https://kubernetes.io/docs/concepts/security/pod-security-standards/> has it at 1.37.
+//! The Pod Security profile "restricted" for every pod, according to
+//! <https://kubernetes.io/docs/concepts/security/pod-security-standards/> for 1.37.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, SeccompProfile};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn seccomp(profile: Option<&SeccompProfile>) -> Option<bool> {
     profile.map(|profile| ["RuntimeDefault", "Localhost"].contains(&profile.type_.as_str()))
 }
 
-/// What the profile refuses of a pod.
+/// The violations of a pod.
 fn refused(pod: &PodSpec) -> Vec<String> {
     let mut found = vec![];
     let context = pod.security_context.clone().unwrap_or_default();
@@ -37,7 +37,7 @@ fn refused(pod: &PodSpec) -> Vec<String> {
         found.extend((field == Some(true)).then(|| name.to_owned()));
     }
     for volume in pod.volumes.iter().flatten() {
-        // A volume that was read can be written.
+        // A volume that was parsed can be serialised.
         let json = serde_json::to_value(volume).expect("it has a JSON form");
         let kinds: Vec<_> = json
             .as_object()
@@ -97,7 +97,7 @@ fn refused_container(container: &Container, (non_root, profile): (Option<bool>, 
 }
 
 #[test]
-fn every_pod_is_taken_under_the_restricted_profile() {
+fn every_pod_complies_with_the_restricted_profile() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let refused = refused(workload.spec);
@@ -106,9 +106,9 @@ fn every_pod_is_taken_under_the_restricted_profile() {
     });
 }
 
-/// Beyond the profile.
+/// In addition to the profile.
 #[test]
-fn no_container_of_ours_writes_to_its_root_or_sees_old_variables_of_services() {
+fn our_containers_have_a_read_only_root_and_no_service_variables() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             let old = workload.spec.enable_service_links != Some(false);
@@ -122,9 +122,9 @@ fn no_container_of_ours_writes_to_its_root_or_sees_old_variables_of_services() {
     });
 }
 
-/// One change each to a pod that is taken.
+/// One violation each in a valid pod.
 #[test]
-fn these_checks_refuse_what_the_profile_refuses() {
+fn the_checks_find_violations_of_the_profile() {
     let good = json!({
         "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{

@@ -1,4 +1,4 @@
-//! The templates: the same values always give the same bytes.
+//! The templates: the same values always render the same bytes.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use super::support::{
     render::{CASES, RENDERS, side_by_side},
 };
 
-/// Functions whose answer is another one each time or in each cluster; of those that end with `*` all of that beginning.
+/// Functions whose result differs between calls or clusters; `*` at the end stands for any suffix.
 const BANNED: [&str; 24] = [
     "ago",
     "bcrypt",
@@ -53,7 +53,7 @@ fn templates() -> Vec<(String, String)> {
     found
 }
 
-/// The words of a template's actions, without comments and texts.
+/// The identifiers in a template's actions, without comments and strings.
 fn words(template: &str) -> Vec<String> {
     let mut words = vec![];
     for action in template.split("{{").skip(1) {
@@ -78,7 +78,7 @@ fn banned(template: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_template_asks_for_chance_time_or_the_cluster() {
+fn no_template_uses_randomness_time_or_the_cluster() {
     let templates = templates();
     assert!(templates.len() > 30, "{}", templates.len());
     for (path, template) in templates {
@@ -102,16 +102,16 @@ fn no_template_asks_for_chance_time_or_the_cluster() {
 }
 
 #[test]
-fn the_same_values_give_the_same_bytes() {
+fn the_same_values_render_the_same_bytes() {
     let again = side_by_side(&CASES, |case| case.render(&serde_json::Value::Null).text);
     for (first, second) in RENDERS.iter().zip(again) {
         assert!(first.text == second, "case {} was rendered in two ways", first.case.name);
     }
 }
 
-/// A partial that begins with a blank space, or an end that eats a line, shows in the text although not in the objects.
+/// A partial that begins with a blank, or a trim marker that removes a line, shows in the text although not in the objects.
 #[test]
-fn the_text_is_tidy() {
+fn the_rendered_text_is_tidy() {
     for render in RENDERS.iter() {
         for (number, line) in render.text.lines().enumerate() {
             let at = format!("case {}, line {}: {line:?}", render.case.name, number + 1);

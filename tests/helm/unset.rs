@@ -1,5 +1,5 @@
-//! `null` unsets any default: what comes of it is a release, or a refusal that says what is missing, never a template that
-//! falls over.
+//! `null` unsets any default: the result is a release, or an error that names what is missing, never a template
+//! error.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use super::{
     },
 };
 
-/// Cases that together switch everything on, so that each default is looked at; `mode` decides between them.
+/// Cases that together enable everything, so that each default is tested; `mode` selects one of them.
 fn base(path: &str) -> Case {
     let files: &[&str] = match path {
         _ if path.starts_with("database.dev") => &["dev-password", "network-policy-dev"],
@@ -47,14 +47,14 @@ fn read(file: &str) -> Value {
     serde_saphyr::from_str(&fs::read_to_string(format!("{CHART}/{file}")).unwrap()).unwrap()
 }
 
-/// All keys of values.yaml, with whether the schema lets them be missing.
+/// All keys of values.yaml, and whether the schema makes them optional.
 fn keys(schema: &Value, defaults: &Value, path: &str, found: &mut Vec<(String, bool)>) {
     let required = items(&schema["required"]);
     for (name, default) in defaults.as_object().into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let schema = &schema["properties"][name];
         found.push((path.clone(), required.contains(&json!(name))));
-        // A typed key is a default as a whole, but Helm lays values over it key by key.
+        // A typed key is a default as a whole, but Helm merges values into it key by key.
         if default.is_object() && !schema["properties"].is_null() {
             keys(schema, default, &path, found);
         } else if default.is_object() {
@@ -102,9 +102,9 @@ fn null_unsets_any_default() {
     assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), all.len(), complaints.join("\n"));
 }
 
-/// What is unset is gone, not replaced by something else.
+/// An unset value is removed, not replaced.
 #[test]
-fn what_is_unset_is_gone() {
+fn an_unset_value_is_removed() {
     let release = Release::named("unset");
     let (deployment, _) = release.deployment().unwrap();
     let spec = &deployment.source["spec"];

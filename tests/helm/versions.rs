@@ -1,4 +1,4 @@
-//! Helm 3 and Helm 4 make the same objects, and neither has anything to say against the charts.
+//! Helm 3 and Helm 4 render the same objects, and neither has errors or warnings about the charts.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -9,7 +9,7 @@ use super::support::{
     render::{CASES, RENDERS, documents, side_by_side},
 };
 
-/// Objects by kind, namespace and name: the order is no matter.
+/// Objects by kind, namespace and name: their order does not matter.
 fn by_name(documents: &[Value]) -> BTreeMap<[String; 3], &Value> {
     let name = |object: &Value| {
         [&object["kind"], &object["metadata"]["namespace"], &object["metadata"]["name"]]
@@ -19,7 +19,7 @@ fn by_name(documents: &[Value]) -> BTreeMap<[String; 3], &Value> {
 }
 
 #[test]
-fn helm_4_makes_the_objects_that_helm_3_makes() {
+fn helm_4_renders_the_objects_of_helm_3() {
     let four = side_by_side(&CASES, |case| Helm::Four.template(case.chart, &case.arguments, &Value::Null));
     for (three, four) in RENDERS.iter().zip(four) {
         let name = &three.case.name;
@@ -34,10 +34,10 @@ fn helm_4_makes_the_objects_that_helm_3_makes() {
 }
 
 #[test]
-fn neither_helm_has_anything_to_say_against_the_charts() {
+fn both_helm_versions_lint_the_charts_without_complaints() {
     let lints: Vec<_> =
         [Helm::Three, Helm::Four].into_iter().flat_map(|helm| CASES.iter().map(move |case| (helm, case))).collect();
-    // Each profile and some cases; what a lint looks at beyond that is looked at in every test.
+    // Each profile and some cases; all other checks of a lint are made in every test.
     let lints: Vec<_> =
         lints.into_iter().filter(|(_, case)| case.name.starts_with("profile-") || case.name == "crds").collect();
     let said = side_by_side(&lints, |(helm, case)| {

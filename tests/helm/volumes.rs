@@ -1,4 +1,4 @@
-//! Volumes and mounts: each has the other.
+//! Volumes and mounts match.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +28,9 @@ fn every_mount_has_its_volume_and_every_volume_is_mounted() {
     });
 }
 
-/// A root that cannot be written to needs a place for whatever is.
+/// With a read-only root filesystem, every written path needs a volume.
 #[test]
-fn only_what_holds_data_is_writable() {
+fn only_volumes_for_data_are_writable() {
     walk(&RELEASES, |release, findings| {
         for workload in release.workloads() {
             for container in workload.own_containers() {

@@ -1,13 +1,13 @@
-//! What may differ between the chart and kustomize, and why. There is nothing else.
+//! The allowed differences between the chart and kustomize, with reasons. There are no others.
 
 use serde_json::Value;
 
 use super::object::{Objects, id, is_yaml};
 
-/// Takes a difference out of an object of either side; `false` takes the object away.
+/// Removes a difference from an object of either side; `false` removes the object.
 type Level = fn(&mut Value) -> bool;
 
-/// All of them, by their reasons.
+/// All of them, by reason.
 pub const DIFFERENCES: [(&str, Level); 10] = [
     ("the chart's version is of no use to those who take no chart", |object| {
         take(object, "/metadata/labels", "helm.sh/chart");
@@ -74,10 +74,10 @@ pub const DIFFERENCES: [(&str, Level); 10] = [
     ),
 ];
 
-/// Of what the whole cluster shares.
+/// Objects of the whole cluster.
 pub const DEFINITION: &str = "CustomResourceDefinition";
 
-/// Without all that may differ.
+/// The objects without allowed differences.
 pub fn levelled(objects: Objects) -> Objects {
     let mut levelled = Objects::new();
     for (_, mut object) in objects {
@@ -88,7 +88,7 @@ pub fn levelled(objects: Objects) -> Objects {
     levelled
 }
 
-/// Takes a key out of a mapping, and the mapping too if it was the last.
+/// Removes a key from a mapping, and the mapping too if it becomes empty.
 fn take(object: &mut Value, mapping: &str, key: &str) {
     let Some(found) = object.pointer_mut(mapping).and_then(Value::as_object_mut) else { return };
     if found.remove(key).is_some() && found.is_empty() {
@@ -97,7 +97,7 @@ fn take(object: &mut Value, mapping: &str, key: &str) {
     }
 }
 
-/// Only the one ConfigMap has a hash: the name of a live one is what the server watches.
+/// Only one ConfigMap has a hash: the server watches the live one by its name.
 fn unhash(name: &mut Value) {
     if let Some((plain, hash)) = name.as_str().and_then(|name| name.rsplit_once('-'))
         && plain == "nutritionfacts-config"

@@ -1,4 +1,4 @@
-//! Each component, and each overlay, is the chart with some values.
+//! Each component and each overlay equals the chart with certain values.
 
 use super::{
     difference::{DEFINITION, DIFFERENCES, levelled},
@@ -9,12 +9,12 @@ use super::{
 
 pub const BASE: &str = "kustomize/base/values.yaml";
 
-/// The values that a component stands for.
+/// The values that a component corresponds to.
 pub fn values(component: &str) -> String {
     format!("kustomize/components/{component}/values.yaml")
 }
 
-/// What the two differ by, in lines; nothing if they are equal.
+/// The differences, as lines; empty if there are none.
 pub fn differences(chart: Objects, kustomize: Objects) -> Vec<String> {
     let (chart, kustomize) = (levelled(chart), levelled(kustomize));
     let mut lines = Vec::new();
@@ -63,9 +63,9 @@ fn each_overlay_is_the_chart_with_a_profile() {
     assert_eq!(overlays(), ["dev", "production"]);
 }
 
-/// Whoever deletes what an overlay has made takes no messages away.
+/// Deleting the objects of an overlay must not delete messages.
 #[test]
-fn only_the_definition_itself_has_the_definition() {
+fn only_the_crd_folder_contains_the_definition() {
     let tree = Tree::new();
     let has = |folder: &str| build(&tree, folder).values().any(|object| object["kind"] == DEFINITION);
     assert!(has("crd"));
@@ -74,9 +74,9 @@ fn only_the_definition_itself_has_the_definition() {
     }
 }
 
-/// One that nothing needs any more would hide a fault to come.
+/// A difference that is not needed any more would hide a future error.
 #[test]
-fn every_difference_is_found_somewhere() {
+fn every_allowed_difference_occurs() {
     let tree = Tree::new();
     let dev = chart("nutritionfacts-dev", &["helm/nutritionfacts/profiles/dev.yaml"]);
     let monitoring = chart("telemetry", &[BASE, &values("monitoring")]);

@@ -1,4 +1,4 @@
-//! What is made is committed; this fails when something of it is stale, or is left over.
+//! Generated files are committed; this fails if any is stale or left over.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use super::{
 
 const BEGIN: &str = "# made by `UPDATE=1 cargo test --test kustomize fresh`\n";
 const END: &str = "# end of what is made\n";
-/// What people write beside it.
+/// Files that people write.
 const BY_HAND: [&str; 3] = ["kustomization.yaml", "values.yaml", "deployment.patch.yaml"];
 
 #[test]
@@ -32,7 +32,7 @@ fn the_base_and_the_components_are_fresh() {
     assert!(stale.is_empty(), "run `UPDATE=1 cargo test --test kustomize fresh`, as these are stale: {stale:#?}");
 }
 
-/// A kustomization with what is made between the marks.
+/// A kustomization with the generated part between the marks.
 fn with_block(path: &Path, block: &str) -> String {
     let text = fs::read_to_string(path).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{} lacks {BEGIN}", path.display()));
@@ -51,7 +51,7 @@ fn write(folder: &Path, files: &BTreeMap<String, String>) {
     }
 }
 
-/// Files that are not what they should be, or should not be there.
+/// Files with wrong content, or that should not exist.
 fn unlike(folder: &Path, files: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let stale = |name: &String| match files.get(name) {
         Some(text) => fs::read_to_string(folder.join(name)).unwrap_or_default() != *text,

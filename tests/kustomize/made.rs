@@ -1,7 +1,7 @@
-//! What is made from the chart: the base's objects, and for each component what it adds to them.
+//! Files generated from the chart: the base's objects, and for each component what it adds to them.
 //!
-//! Objects go into files of their own, ConfigMaps into files that a generator takes. What a component changes in an object
-//! of the base is a patch, which is written by hand; the tests of equality say whether it is right.
+//! Objects go into separate files, ConfigMaps into files for a generator. Changes of a component to an object of the base are
+//! patches, which are written by hand; the tests of equality check them.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -16,11 +16,11 @@ use super::{
 
 const HEADER: &str = "# Made by `UPDATE=1 cargo test --test kustomize fresh`; do not edit.\n";
 
-/// What is made for the base or a component.
+/// The generated files of the base or a component.
 pub struct Made {
-    /// By file name, in its folder.
+    /// Content by file name, in its folder.
     pub files: BTreeMap<String, String>,
-    /// What its kustomization says of them.
+    /// What its kustomization contains for them.
     pub block: String,
 }
 
@@ -36,7 +36,7 @@ pub fn made(unit: &str) -> Made {
     }
 }
 
-/// The definition, in nothing but its place different from the chart's.
+/// The definition, which differs from the chart's only in its place.
 fn definition() -> Objects {
     let mut objects = chart(NAME, &[BASE]);
     objects.retain(|_, object| object["kind"] == DEFINITION);
@@ -48,7 +48,7 @@ fn definition() -> Objects {
     objects
 }
 
-/// What some objects add to others.
+/// The additions of some objects to others.
 fn of(before: &Objects, after: &Objects) -> Made {
     let (mut files, mut resources, mut generators) = (BTreeMap::new(), Vec::new(), String::new());
     for (id, object) in after {
@@ -61,7 +61,7 @@ fn of(before: &Objects, after: &Objects) -> Made {
         }
     }
     resources.sort();
-    // A kustomization without anything would be an error, so an empty list is said.
+    // A kustomization without any key would be an error, so an empty list is written.
     let mut block = String::from("resources: []\n");
     if !resources.is_empty() {
         block = format!("resources:\n  - {}\n", resources.join("\n  - "));
@@ -72,7 +72,7 @@ fn of(before: &Objects, after: &Objects) -> Made {
     Made { files, block }
 }
 
-/// A ConfigMap that is new, or what is new in it.
+/// A ConfigMap that is new, or its additions.
 fn generator(before: Option<&Value>, object: &Value, files: &mut BTreeMap<String, String>) -> String {
     let mut names = Vec::new();
     for (name, text) in object["data"].as_object().unwrap() {
@@ -93,7 +93,7 @@ fn generator(before: Option<&Value>, object: &Value, files: &mut BTreeMap<String
     let _ = writeln!(entry, "    files:\n      - {}", names.join("\n      - "));
     if before.is_none() {
         entry += "    options:\n";
-        // Only what needs a restart gets a name that changes with it.
+        // Only configuration that needs a restart gets a name that changes with it.
         if name != "nutritionfacts-config" {
             entry += "      disableNameSuffixHash: true\n";
         }
@@ -105,7 +105,7 @@ fn generator(before: Option<&Value>, object: &Value, files: &mut BTreeMap<String
     entry
 }
 
-/// Without what is the chart's alone, and without a namespace: overlays say that.
+/// Without fields that only the chart needs, and without a namespace, which overlays set.
 fn plain(objects: Objects) -> Objects {
     let mut plain = Objects::new();
     for (id, mut object) in objects {
@@ -117,7 +117,7 @@ fn plain(objects: Objects) -> Objects {
             object["data"] = text;
         }
         object["metadata"].as_object_mut().unwrap().remove("namespace");
-        // kustomize fills it in where the ServiceAccount is.
+        // kustomize sets it where the ServiceAccount is.
         let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
         for subject in subjects.into_iter().flatten() {
             subject.as_object_mut().unwrap().remove("namespace");
@@ -127,7 +127,7 @@ fn plain(objects: Objects) -> Objects {
     plain
 }
 
-/// As `deployment.yaml`, or `service-admin.yaml` for `nutritionfacts-admin`.
+/// Such as `deployment.yaml`, or `service-admin.yaml` for `nutritionfacts-admin`.
 fn file_name(object: &Value) -> String {
     let kind = object["kind"].as_str().unwrap();
     let name = object["metadata"]["name"].as_str().unwrap();

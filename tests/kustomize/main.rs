@@ -1,7 +1,7 @@
-//! `kustomize/` is the chart in another form: what it lacks, adds or says otherwise is a failure.
+//! Compares `kustomize/` with the chart: any difference that is not listed is an error.
 //!
-//! Not part of a plain `cargo test`, as it needs `helm` and `kubectl`: `cargo test --test kustomize`. A cluster it does not
-//! need. What is made from the chart is made anew by `UPDATE=1 cargo test --test kustomize fresh`.
+//! Not part of a plain `cargo test`, because it needs `helm` and `kubectl`: `cargo test --test kustomize`. It needs no
+//! cluster. `UPDATE=1 cargo test --test kustomize fresh` regenerates the files that are generated from the chart.
 
 mod difference;
 mod equality;

@@ -1,4 +1,4 @@
-//! Objects by what Kubernetes knows them by.
+//! Objects by their identity in Kubernetes.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 /// By type, namespace and name.
 pub type Objects = BTreeMap<String, Value>;
 
-/// The objects of a stream of YAML.
+/// The objects of a YAML stream.
 ///
 /// # Panics
-/// If one is there twice.
+/// If one occurs twice.
 pub fn objects(stream: &str) -> Objects {
     let mut objects = Objects::new();
     for object in serde_saphyr::from_multiple::<Value>(stream).unwrap() {
-        // What a template renders to nothing.
+        // A template that renders to nothing.
         if object.is_null() {
             continue;
         }
@@ -24,13 +24,13 @@ pub fn objects(stream: &str) -> Objects {
     objects
 }
 
-/// As `apps/v1 Deployment telemetry/nutritionfacts`.
+/// Such as `apps/v1 Deployment telemetry/nutritionfacts`.
 pub fn id(object: &Value) -> String {
     let part = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     format!("{} {} {}/{}", part("/apiVersion"), part("/kind"), part("/metadata/namespace"), part("/metadata/name"))
 }
 
-/// Where two values differ, as lines for people.
+/// The differences of two values, as lines for people.
 pub fn unlike(place: &str, left: &Value, right: &Value, lines: &mut Vec<String>) {
     match (left, right) {
         (Value::Object(a), Value::Object(b)) => {

@@ -1,4 +1,4 @@
-//! Any two components go together, in either order, and are then the chart with the values of both.
+//! Any two components can be combined in either order, and then equal the chart with the values of both.
 
 use super::{
     equality::{BASE, differences, values},
@@ -7,7 +7,7 @@ use super::{
     tree::{Tree, components},
 };
 
-/// A component does not know of another. Where the chart does, a pair is not equal to it, but builds and is valid.
+/// Components do not know each other. If the chart's features do, a pair is not equal to it, but builds and is valid.
 const UNEQUAL: [(&str, &str, &str); 3] = [
     ("cnpg", "postgres-dev", "two databases: the one that is named last is used"),
     ("cnpg", "network-policy", "the chart lets the server out to the pods of the cluster only"),

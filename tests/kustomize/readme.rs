@@ -1,4 +1,4 @@
-//! The overlay in `kustomize/README.md` is one that works.
+//! The overlay in `kustomize/README.md` works.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ use super::{
 const PAGE: &str = include_str!("../../kustomize/README.md");
 
 #[test]
-fn the_overlay_in_the_readme_builds_and_says_what_it_seems_to() {
+fn the_overlay_in_the_readme_builds_with_its_settings() {
     let (_, block) = PAGE.split_once("```yaml\n").expect("the page has a block of YAML");
     let (overlay, _) = block.split_once("```\n").expect("the block ends");
     let tree = Tree::new();

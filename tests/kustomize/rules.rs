@@ -1,4 +1,4 @@
-//! What every kustomization keeps to.
+//! Rules for every kustomization.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use super::{
     tree::{ROOT, Tree, overlays, units},
 };
 
-/// Deprecated, or not there without flags and a network.
+/// Deprecated fields, or those that need flags or a network.
 const BANNED: [(&str, &str); 7] = [
     ("commonLabels", "`labels`, which leaves selectors alone"),
     ("bases", "`resources`"),
@@ -43,16 +43,16 @@ fn nothing_deprecated_is_used() {
 }
 
 #[test]
-fn components_are_components() {
+fn every_component_is_of_kind_component() {
     for (folder, kustomization) in kustomizations() {
         let kind = if folder.starts_with("components/") { "Component" } else { "Kustomization" };
         assert_eq!(kustomization["kind"], kind, "{folder}");
     }
 }
 
-/// An air gap, and an old version of these files, must build as well.
+/// It must also build in an air gap, and from old versions of these files.
 #[test]
-fn all_that_is_used_is_in_the_tree() {
+fn all_used_files_are_in_the_repository() {
     for (folder, kustomization) in kustomizations() {
         for field in ["resources", "components", "configurations", "transformers", "generators"] {
             for path in kustomization[field].as_array().into_iter().flatten() {
@@ -63,7 +63,7 @@ fn all_that_is_used_is_in_the_tree() {
     }
 }
 
-/// The name is the one that the server watches and the Role grants.
+/// The server watches this name, and the Role allows it.
 #[test]
 fn the_live_config_map_keeps_its_name() {
     let tree = Tree::new();
@@ -78,7 +78,7 @@ fn the_live_config_map_keeps_its_name() {
     }
 }
 
-/// Without the hash a changed configuration would restart nothing.
+/// Without the hash, a changed configuration would not restart pods.
 #[test]
 fn a_changed_configuration_restarts_the_pods_and_a_live_one_does_not() {
     let tree = Tree::new();
@@ -99,7 +99,7 @@ fn a_changed_configuration_restarts_the_pods_and_a_live_one_does_not() {
     assert_ne!(template(&tree), before);
 }
 
-/// It is what `overlays/dev` is for: nothing is left to be made first.
+/// `overlays/dev` must not need any objects created beforehand.
 #[test]
 fn the_dev_overlay_has_all_that_it_refers_to() {
     let objects = build(&Tree::new(), "overlays/dev");

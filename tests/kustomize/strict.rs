@@ -1,4 +1,4 @@
-//! Objects are what Kubernetes takes: no key that it does not know, nothing that is there twice.
+//! Objects are valid for Kubernetes: no unknown keys and no duplicates.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,11 @@ use super::{
     tree::{Tree, overlays},
 };
 
-/// Of operators; no types of Kubernetes.
+/// Kinds of operators, which have no types here.
 const FOREIGN: [&str; 4] = ["Cluster", "HTTPRoute", "PrometheusRule", "ServiceMonitor"];
 
 /// # Panics
-/// If an object is not strictly what its type says.
+/// If an object has fields that its type does not have.
 pub fn check(objects: &Objects) {
     for object in objects.values() {
         let read: fn(&Value) -> Value = match object["kind"].as_str().unwrap() {
@@ -52,13 +52,13 @@ pub fn check(objects: &Objects) {
     }
 }
 
-/// What a type makes of an object: it drops what it does not know.
+/// An object parsed by its type, which drops unknown fields.
 fn again<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     let typed: T = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", id(object)));
     serde_json::to_value(typed).unwrap()
 }
 
-/// What has got lost.
+/// The lost fields.
 fn missing(place: &str, before: &Value, after: &Value, lost: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -79,7 +79,7 @@ fn missing(place: &str, before: &Value, after: &Value, lost: &mut Vec<String>) {
     }
 }
 
-/// Variables, volumes and ports have their names once each, mounts their paths: Kubernetes merges by these.
+/// Names of variables, volumes and ports are unique, and so are paths of mounts: Kubernetes merges by these.
 fn named_once(place: &str, value: &Value) {
     match value {
         Value::Object(fields) => {
@@ -103,7 +103,7 @@ fn named_once(place: &str, value: &Value) {
 }
 
 #[test]
-fn every_overlay_is_strictly_what_kubernetes_takes() {
+fn every_overlay_is_strictly_valid_for_kubernetes() {
     let tree = Tree::new();
     for overlay in overlays() {
         check(&build(&tree, &format!("overlays/{overlay}")));
@@ -112,7 +112,7 @@ fn every_overlay_is_strictly_what_kubernetes_takes() {
 
 #[test]
 #[should_panic(expected = "Deployment /a.spec.replcias")]
-fn a_mistyped_key_is_seen() {
+fn a_mistyped_key_is_detected() {
     let text =
         "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replcias: 1, selector: {}, template: {}}}";
     check(&objects(text));
@@ -120,7 +120,7 @@ fn a_mistyped_key_is_seen() {
 
 #[test]
 #[should_panic(expected = "PORT is there twice")]
-fn a_variable_that_is_there_twice_is_seen() {
+fn a_duplicate_variable_is_detected() {
     let pod = "{spec: {containers: [{name: a, env: [{name: PORT}, {name: PORT}]}]}}";
     check(&objects(&format!(
         "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a}}, spec: {{selector: {{}}, template: {pod}}}}}"

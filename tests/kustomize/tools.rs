@@ -1,4 +1,4 @@
-//! `helm` and `kubectl`, from the search path; `HELM` names another Helm, 3 or 4.
+//! The commands `helm` and `kubectl` from PATH; `HELM` names another Helm, 3 or 4.
 
 use std::{
     env,
@@ -11,10 +11,10 @@ use super::{
     tree::{ROOT, Tree},
 };
 
-/// The release that the base stands for.
+/// The release that the base corresponds to.
 pub const NAME: &str = "nutritionfacts";
 
-/// What the chart renders in a namespace, with files of values; paths from the repository's root.
+/// Renders the chart in a namespace, with values files; paths are relative to the repository.
 pub fn chart(namespace: &str, values: &[&str]) -> Objects {
     let mut command = Command::new(env::var_os("HELM").unwrap_or_else(|| "helm".into()));
     command.current_dir(ROOT).args(["template", NAME, "helm/nutritionfacts", "--namespace", namespace]);
@@ -24,7 +24,7 @@ pub fn chart(namespace: &str, values: &[&str]) -> Objects {
     objects(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// What kustomize builds, without a word of warning.
+/// Builds a kustomization, without any warning.
 pub fn build(tree: &Tree, folder: &str) -> Objects {
     objects(&try_build(&tree.path().join(folder)).unwrap_or_else(|complaint| panic!("{folder}: {complaint}")))
 }

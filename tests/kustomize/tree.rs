@@ -1,4 +1,4 @@
-//! The folder `kustomize/`, and a copy of it for overlays that only tests want.
+//! The folder `kustomize/`, and a temporary copy of it for overlays of tests.
 
 use std::{fs, path::Path};
 
@@ -30,7 +30,7 @@ fn folders(of: &str) -> Vec<String> {
     names
 }
 
-/// A copy of `kustomize/`: kustomize takes no absolute paths, and nothing of a test is left in the real one.
+/// A copy of `kustomize/`: kustomize accepts no absolute paths, and tests must not write into the real one.
 pub struct Tree(TempDir);
 
 impl Tree {
@@ -44,7 +44,7 @@ impl Tree {
         self.0.path()
     }
 
-    /// Adds an overlay of the base with some components in a namespace; gives its folder.
+    /// Adds an overlay of the base with some components in a namespace; returns its folder.
     pub fn overlay(&self, namespace: &str, components: &[&str]) -> String {
         let folder = format!("overlays/try-{}", components.join("-"));
         let components: Vec<_> = components.iter().map(|name| format!("../../components/{name}")).collect();

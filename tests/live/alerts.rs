@@ -1,4 +1,4 @@
-//! Alerts as Prometheus executes them.
+//! Alerts as Prometheus evaluates them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ const RULES: &str = include_str!("../../dashboards/alerts.yaml");
 
 pub struct Alerts {
     expressions: BTreeMap<String, String>,
-    /// Those that nobody has seen yet.
+    /// Alerts that have not fired yet.
     unseen: BTreeSet<String>,
 }
 
@@ -28,7 +28,7 @@ impl Alerts {
         prometheus.query(expr).iter().any(|series| series["metric"]["job"] == job)
     }
 
-    /// Waits until the condition holds, and what a person would read of it is a whole text.
+    /// Waits until the condition holds, and checks that its texts are complete.
     pub fn see(&mut self, prometheus: &Prometheus, name: &str, job: &str) {
         eventually(&format!("{name} of {job}"), || self.holds(prometheus, name, job).then_some(()));
         let active = eventually(&format!("{name} of {job} is on the list of alerts"), || {
@@ -41,12 +41,12 @@ impl Alerts {
         self.unseen.remove(name);
     }
 
-    /// Waits until the condition holds no more.
+    /// Waits until the condition does not hold any more.
     pub fn see_the_end(&self, prometheus: &Prometheus, name: &str, job: &str) {
         eventually(&format!("the end of {name} of {job}"), || (!self.holds(prometheus, name, job)).then_some(()));
     }
 
-    /// Waits until no condition holds but these.
+    /// Waits until no condition holds except these.
     pub fn see_none_but(&self, prometheus: &Prometheus, exceptions: &[&str], job: &str) {
         for name in self.expressions.keys().filter(|name| !exceptions.contains(&name.as_str())) {
             self.see_the_end(prometheus, name, job);
@@ -58,7 +58,7 @@ impl Alerts {
     }
 }
 
-/// What the recording rules have not recorded of a job, and what Prometheus has against any rule.
+/// Recording rules without results for a job, and errors of Prometheus in any rule.
 pub fn faults(prometheus: &Prometheus, job: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, expr) in rules("record") {

@@ -1,4 +1,4 @@
-//! Dashboards as Grafana would ask for them.
+//! Dashboards as Grafana would query them.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::{place::Place, support::grafana};
 const DASHBOARDS: [&str; 3] = ["service", "slo", "configuration"];
 const STEP: &str = "5s";
 
-/// What Grafana fills in: "All" of each variable, and windows that fit a scrape each second. The longer of two names comes first.
+/// Grafana's variables: "All" for each, and windows that fit a scrape per second. Of two names, the longer one comes first.
 const FILLED_IN: [(&str, &str); 6] = [
     ("$__rate_interval", "15s"),
     ("$__interval", STEP),
@@ -23,7 +23,7 @@ fn fill(expr: &str) -> String {
     expr
 }
 
-/// Whether there is a number in it.
+/// Whether it contains a number.
 fn is_data(series: &[Value]) -> bool {
     let points = series.iter().flat_map(|one| {
         let list = one["values"].as_array().cloned().unwrap_or_default();
@@ -33,7 +33,7 @@ fn is_data(series: &[Value]) -> bool {
     numbers.any(f64::is_finite)
 }
 
-/// What of all dashboards shows nothing.
+/// Panels of all dashboards without data.
 pub fn without_data(place: &Place) -> Vec<String> {
     DASHBOARDS.iter().flat_map(|name| panels(place, name).into_iter().chain(around(place, name))).collect()
 }
@@ -57,7 +57,7 @@ fn panels(place: &Place, name: &str) -> Vec<String> {
     empty
 }
 
-/// Annotations, and what variables offer.
+/// Queries of annotations and variables.
 fn around(place: &Place, name: &str) -> Vec<String> {
     let dashboard = grafana::dashboard(name);
     let mut empty = Vec::new();

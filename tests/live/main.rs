@@ -1,6 +1,6 @@
-//! Dashboards and alerts on real servers: what each asks Prometheus has an answer, and each alert comes when it should.
+//! Dashboards and alerts with real servers: each query returns data, and each alert fires when it should.
 //!
-//! It is one story, as its parts would be in each other's way.
+//! It is a single test, because its parts would disturb each other.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,7 +18,7 @@ use alerts::Alerts;
 use place::{EMBEDDED, POSTGRES, Place};
 
 #[test]
-fn dashboards_show_what_happens_and_alerts_tell_of_it() {
+fn dashboards_show_and_alerts_report_what_happens() {
     let place = Place::new();
     let mut alerts = Alerts::new();
     troubles::standing(&place, &mut alerts);
@@ -31,7 +31,7 @@ fn dashboards_show_what_happens_and_alerts_tell_of_it() {
     troubles::paused(&place, &mut alerts);
     troubles::stopped(&place, &mut alerts);
 
-    // What happened last is seen a look later.
+    // What happened last is visible one scrape later.
     nothing_in_the_end(|| dashboards::without_data(&place));
     nothing_in_the_end(|| alerts::faults(&place.prometheus, POSTGRES));
 
@@ -42,7 +42,7 @@ fn dashboards_show_what_happens_and_alerts_tell_of_it() {
     assert!(!prometheus.log().contains("level=error"), "{}", prometheus.log());
 }
 
-/// Waits until there are no faults, or says those that stay.
+/// Waits until there are no errors; returns those that remain.
 fn nothing_in_the_end(mut faults: impl FnMut() -> Vec<String>) {
     let begun = Instant::now();
     loop {

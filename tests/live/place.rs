@@ -1,4 +1,4 @@
-//! Servers to look at: two on PostgreSQL, and one with the embedded store.
+//! The observed servers: two with PostgreSQL, and one with the embedded store.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The job of the servers on PostgreSQL.
+/// The job of the servers with PostgreSQL.
 pub const POSTGRES: &str = "postgres";
 /// The job of the one with the embedded store.
 pub const EMBEDDED: &str = "embedded";
@@ -29,15 +29,15 @@ const DAY: i64 = 24 * 60 * MINUTE;
 pub struct Place {
     pub runtime: Runtime,
     pub cluster: Cluster,
-    /// On PostgreSQL, by their configuration files.
+    /// Those with PostgreSQL, by their configuration files.
     pub replicas: [Server; 2],
     pub files: [PathBuf; 2],
     pub messages: PathBuf,
     pub embedded: Server,
     pub prometheus: Prometheus,
-    /// How many Prometheus has.
+    /// Number of targets in Prometheus.
     pub targets: usize,
-    /// When Prometheus began to look; seconds since 1970.
+    /// When Prometheus began to scrape; seconds since 1970.
     pub begun: i64,
     _folder: TempDir,
 }
@@ -56,7 +56,7 @@ impl Place {
         fs::write(&nowhere, KUBECONFIG).unwrap();
         let replicas = files.each_ref().map(|file| {
             fs::write(file, "{}").unwrap();
-            // Small, so that it fills; and a database that does not answer is away only after a while.
+            // Small, so that it fills up; and a database that does not respond counts as down only after a while.
             let settings = ["ingest.queue_capacity=40", "ingest.lanes=8", "ingest.max_batch=1"];
             let limits = ["store.acquire_timeout=15s", "store.statement_timeout=30s"];
             let of_messages = format!("messages.files=[{}]", messages.display());
@@ -66,7 +66,7 @@ impl Place {
         let embedded = Setup::sqlite().on_a_small_disk().start();
         let jobs = stand_in::CHANGES.map(|change| stand_in::job(change, replicas[0].admin));
         let mut jobs = Vec::from(jobs);
-        // A second build is one only beside the first.
+        // A second build is visible only beside the first.
         jobs[0].targets.push(replicas[0].admin);
         let job = |name: &str, servers: &[Server], labels| Job {
             name: name.to_owned(),
@@ -93,17 +93,17 @@ impl Place {
     }
 }
 
-/// A message that is sent.
+/// An active message.
 pub fn message(id: &str) -> String {
     format!("id: {id}\nstage: Active\ndate: 2026-11-01\ntranslations: {{en: {{title: T, message: M}}}}\n")
 }
 
-/// Yesterday and a week ago at this hour, which some alerts compare with: both jobs were there and had ten pings a minute.
+/// Yesterday and a week ago at this hour, with which some alerts compare: both jobs had ten pings a minute.
 fn history() -> String {
     let now = now();
     let of = |series: &str, value: fn(i64) -> i64| -> String {
         let jobs = [(POSTGRES, "namespace=\"kolibri\","), (EMBEDDED, "")];
-        // The minutes after are those that the test takes.
+        // The following minutes are those of the test.
         let moments = [7, 1].map(|days| (-70..20).map(move |minute| (days, minute))).into_iter().flatten();
         let lines = jobs.iter().flat_map(|(job, labels)| {
             moments.clone().map(move |(days, minute)| {
@@ -118,7 +118,7 @@ fn history() -> String {
     format!("# TYPE nutritionfacts_build_info gauge\n{info}# TYPE nutritionfacts_pingbacks counter\n{pings}# EOF\n")
 }
 
-/// Of a cluster whose API server is away.
+/// Access to a cluster whose API server is down.
 const KUBECONFIG: &str = r#"
 apiVersion: v1
 kind: Config

@@ -1,4 +1,4 @@
-//! What cannot be had in minutes: a real server's metrics with something replaced, as it would be then.
+//! Situations that take too long for a test: a real server's metrics in which some are replaced.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,11 +11,11 @@ use crate::support::{
     prometheus::{Job, now},
 };
 
-/// What a server says, and what it would say then.
+/// A server's metrics, and their replacements.
 type Change = fn(&str) -> String;
 
-/// By the job that each is scraped as: a second build would have to be compiled, partitions go missing after months of failures,
-/// a digest is behind and counts have failed after some minutes of them, and clocks are those of this machine.
+/// Replacements by job: a second build would have to be compiled, partitions are missing after months of failures, a digest
+/// is behind and counts fail after some minutes of failures, and all clocks are those of this machine.
 pub const CHANGES: [(&str, Change); 5] = [
     ("another-build", |line| line.replacen("version=\"", "version=\"9.", 1)),
     ("months-missing", |line| valued(line, "nutritionfacts_store_months_ahead", "1")),
@@ -35,7 +35,7 @@ fn valued(line: &str, series: &str, value: &str) -> String {
     }
 }
 
-/// It is away when the server is.
+/// It is down when the server is.
 pub fn job((name, change): (&str, Change), server: SocketAddr) -> Job {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

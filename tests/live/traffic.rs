@@ -1,4 +1,4 @@
-//! What senders do.
+//! Traffic of clients.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use crate::support::{
     server::Server,
 };
 
-/// A ping of an installation of its own; the status of the reply, unless the server is gone.
+/// Sends a ping of a new installation; returns the status of the reply, unless the server is down.
 pub fn ping(server: &Server, number: usize, mode: &str) -> u16 {
     let body = json!({"instance_id": format!("i{number}"), "version": "0.19.5", "mode": mode});
     server.ask(&post(PINGBACK, body.to_string().as_bytes())).status
 }
 
-/// What real Kolibri releases sent; each second one to another server.
+/// Recorded requests of real Kolibri releases, alternating between servers.
 pub fn captures(servers: [&Server; 2]) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kolibri/captures");
     let list = fs::read_to_string(format!("{folder}/captures.jsonl")).unwrap();
@@ -29,7 +29,7 @@ pub fn captures(servers: [&Server; 2]) {
     assert!(sent > 100, "{sent}");
 }
 
-/// What is the sender's fault, and strangers.
+/// Invalid requests, and requests of scanners.
 pub fn faults(server: &Server) {
     for path in [PINGBACK, STATISTICS] {
         assert_eq!(server.ask(&post(path, b"{\"a\": ")).status, 400);

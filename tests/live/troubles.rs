@@ -1,4 +1,4 @@
-//! Everything that an alert is about, one after the other, on servers that are well before and after.
+//! The cause of every alert, one after the other, on servers that are healthy before and after.
 
 use std::{fs, thread, time::Instant};
 
@@ -14,11 +14,11 @@ use crate::{
 /// As in `src/store/postgres/leadership.rs`.
 const LEADER_LOCK: i64 = 0x6e75_7472_0000_0003;
 
-/// What holds from the start.
+/// Alerts that fire from the start.
 pub fn standing(place: &Place, alerts: &mut Alerts) {
     let prometheus = &place.prometheus;
     eventually("all is scraped", || (prometheus.query("up == 1").len() == place.targets).then_some(()));
-    // Nobody pings yet, and the API server of the cluster is away.
+    // Nobody pings yet, and the API server of the cluster is down.
     alerts.see(prometheus, "NutritionfactsWatchDown", POSTGRES);
     alerts.see(prometheus, "NutritionfactsNoPings", POSTGRES);
     alerts.see(prometheus, "NutritionfactsNoPings", EMBEDDED);
@@ -31,7 +31,7 @@ pub fn standing(place: &Place, alerts: &mut Alerts) {
     alerts.see_none_but(prometheus, &["NutritionfactsNoPings"], EMBEDDED);
 }
 
-/// Leaves half a megabyte of eight. The server looks twice a minute, so this is seen much later.
+/// Leaves half a megabyte of eight. The server checks twice a minute, so it is noticed later.
 pub fn fill_the_volume(place: &Place) {
     let free = place.embedded.metric("nutritionfacts_store_volume_free_bytes{store=\"sqlite\"}").unwrap();
     let size = free.parse::<usize>().unwrap() - 512 * 1024;
@@ -39,13 +39,13 @@ pub fn fill_the_volume(place: &Place) {
     fs::write(folder.join("ballast"), vec![1; size]).unwrap();
 }
 
-/// As on any day.
+/// Normal operation.
 pub fn traffic(place: &Place, alerts: &mut Alerts) {
     let [a, b] = &place.replicas;
     for server in [a, b, &place.embedded] {
         assert_eq!(ping(server, 0, ""), 200);
     }
-    // A rate begins with the second look at a series.
+    // A rate needs two samples of a series.
     let series = "nutritionfacts_http_request_duration_seconds_count{route=\"/api/v1/pingback\"}";
     eventually("the series are there", || {
         (place.prometheus.query(&format!("{series} and on (instance) up")).len() >= 3).then_some(())
@@ -60,25 +60,25 @@ pub fn traffic(place: &Place, alerts: &mut Alerts) {
     }
 }
 
-/// A row that the database refuses.
+/// A row that the database rejects.
 pub fn poison(place: &Place, alerts: &mut Alerts) {
     place.execute("ALTER TABLE profiles ADD CONSTRAINT taste CHECK (mode <> 'poison')");
     assert_eq!(ping(&place.replicas[0], 2, "poison"), 200);
     alerts.see(&place.prometheus, "NutritionfactsRowsSetAside", POSTGRES);
 }
 
-/// A newer Kolibri with a kind of report that nobody here knows.
+/// A newer Kolibri with an unknown kind of report.
 pub fn unknown(place: &Place, alerts: &mut Alerts) {
     let send = || assert_eq!(place.replicas[0].ask(&post("/api/v9/surveys/", b"{}")).status, 404);
     send();
-    // An increase begins with the second look at a series.
+    // An increase needs two samples of a series.
     let series = format!("nutritionfacts_unknown_reports_total{{kind=\"other\", job=\"{POSTGRES}\"}}");
     eventually("the series is there", || (!place.prometheus.query(&series).is_empty()).then_some(()));
     (0..300).for_each(|_| send());
     alerts.see(&place.prometheus, "NutritionfactsUnknownReports", POSTGRES);
 }
 
-/// A change that only one server sees, one that is wrong, and a message that is.
+/// A change that only one server gets, an invalid one, and an invalid message.
 pub fn changes(place: &Place, alerts: &mut Alerts) {
     const GOOD: &str = "ingest: {mode_rules: [{networks: [192.0.2.0/24], mode: dev}]}\n";
     let [a, b] = &place.files;
@@ -97,7 +97,7 @@ pub fn changes(place: &Place, alerts: &mut Alerts) {
     alerts.see_the_end(&place.prometheus, "NutritionfactsMessagesRejected", POSTGRES);
 }
 
-/// Somebody who does not answer has the lock of the leader.
+/// Another session that does not respond holds the leader's lock.
 pub fn leaderless(place: &Place, alerts: &mut Alerts) {
     let mut thief = place.runtime.block_on(place.cluster.connect("live"));
     let end = format!(
@@ -115,7 +115,7 @@ pub fn leaderless(place: &Place, alerts: &mut Alerts) {
     alerts.see_the_end(&place.prometheus, "NutritionfactsLeaderMissing", POSTGRES);
 }
 
-/// PostgreSQL takes what it is told, and does not answer for a while.
+/// PostgreSQL accepts connections, and does not respond for a while.
 pub fn paused(place: &Place, alerts: &mut Alerts) {
     const SLOW: std::time::Duration = std::time::Duration::from_millis(1500);
     let begun = Instant::now();
@@ -130,7 +130,7 @@ pub fn paused(place: &Place, alerts: &mut Alerts) {
     alerts.see_the_end(&place.prometheus, "NutritionfactsQueueFilling", POSTGRES);
 }
 
-/// PostgreSQL is gone, and comes back.
+/// PostgreSQL goes down, and comes back.
 pub fn stopped(place: &Place, alerts: &mut Alerts) {
     place.cluster.kill();
     alerts.see(&place.prometheus, "NutritionfactsStoreDown", POSTGRES);
@@ -145,7 +145,7 @@ pub fn stopped(place: &Place, alerts: &mut Alerts) {
     alerts.see_the_end(&place.prometheus, "NutritionfactsStoreDown", POSTGRES);
 }
 
-/// Sends many at once to each replica, and does something while they wait.
+/// Sends many pings at once to each replica, and does something while they wait.
 fn many_pings(place: &Place, meanwhile: impl FnOnce()) {
     thread::scope(|scope| {
         for number in 0..80 {

@@ -49,9 +49,9 @@ async fn readers_see_the_views_and_nothing_else() {
     reader.close().await.unwrap();
 }
 
-/// A user that may not make roles migrates all the same; once an administrator has made the role, it is let in.
+/// A user that may not create roles can still migrate; once an administrator has created the role, it gets access.
 #[tokio::test]
-async fn the_role_can_come_later() {
+async fn the_role_can_be_created_later() {
     let name = format!("late_{}", fastrand::u64(..));
     let url = shared().create_database(&name).await;
     shared()

@@ -1,10 +1,10 @@
-//! What is derived from a fleet's pings and reports, however it comes about.
+//! The data derived from a fleet's pings and reports, in whatever order they are digested.
 
 use nutritionfacts::{domain::period::Grain, store::Whose};
 
 use crate::fleet::Fleet;
 
-/// The derived tables; what of them depends on how they came about is left out.
+/// The derived tables, without columns that depend on the order.
 const TABLES: [&str; 7] = [
     "(SELECT to_jsonb(installations) - 'previous_seen' AS row FROM installations)",
     "version_changes",
@@ -15,7 +15,7 @@ const TABLES: [&str; 7] = [
     "cohorts",
 ];
 
-/// What a table holds, whatever its order.
+/// The content of a table, whatever its order.
 async fn contents(fleet: &mut Fleet, table: &str) -> String {
     let sql = format!(
         "SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, '|' ORDER BY t::text COLLATE \"C\")), '') FROM {table} AS t"
@@ -24,9 +24,9 @@ async fn contents(fleet: &mut Fleet, table: &str) -> String {
 }
 
 #[tokio::test]
-async fn batches_in_any_order_come_to_the_same() {
+async fn batches_in_any_order_have_the_same_result() {
     let mut fleet = Fleet::of(60, 12).await;
-    // A batch of each row, in an order by chance.
+    // A batch for each row, in random order.
     let batches = |batch: &str| {
         format!(
             "TRUNCATE outbox; INSERT INTO outbox (batch, kind, least_id, greatest_id, ids) SELECT {batch}, kind, id, id, ARRAY[id]
@@ -55,7 +55,7 @@ async fn batches_in_any_order_come_to_the_same() {
 }
 
 #[tokio::test]
-async fn one_process_at_a_time() {
+async fn only_one_process_counts_at_a_time() {
     let mut fleet = Fleet::of(20, 5).await;
     fleet.run("BEGIN; SELECT pg_advisory_xact_lock(x'6e75747200000004'::bigint)").await;
     assert!(fleet.store.digest(Whose::OTHERS).await.unwrap().busy);
@@ -68,9 +68,9 @@ async fn one_process_at_a_time() {
     assert!(fleet.store.count_period(Grain::Day).await.unwrap().is_some());
 }
 
-/// A period that cannot be counted keeps no other waiting, and is not tried all the time.
+/// A period that cannot be counted does not block others, and is not retried all the time.
 #[tokio::test]
-async fn a_period_that_fails_waits() {
+async fn a_period_that_fails_is_retried_later() {
     let mut fleet = Fleet::of(20, 5).await;
     while fleet.store.digest(Whose::OTHERS).await.unwrap().batches > 0 {}
     let day = fleet.text("SELECT max(begins) FROM periods WHERE grain = 'day'").await;
@@ -88,9 +88,9 @@ async fn a_period_that_fails_waits() {
     assert!(fleet.store.count_period(Grain::Day).await.unwrap().is_some());
 }
 
-/// An empty database has nothing to count, and says so without an error.
+/// An empty database has nothing to count, which is not an error.
 #[tokio::test]
-async fn nothing_is_nothing() {
+async fn an_empty_database_has_empty_statistics() {
     let mut fleet = Fleet::empty().await;
     fleet.derive().await;
     assert_eq!(contents(&mut fleet, "periods").await, "0 ");
@@ -98,7 +98,7 @@ async fn nothing_is_nothing() {
 
 /// Values that no client sends, but anybody can.
 #[tokio::test]
-async fn strange_values_stop_nothing() {
+async fn implausible_values_do_not_stop_the_digest() {
     let mut fleet = Fleet::of(30, 10).await;
     fleet
         .run(

@@ -1,4 +1,4 @@
-//! A database with a made-up fleet in it.
+//! A database with a generated fleet.
 
 use chrono::Utc;
 use nutritionfacts::{
@@ -27,7 +27,7 @@ impl Fleet {
         Self { store, connection: shared().connect(&database).await, database }
     }
 
-    /// With so many installations that each pinged so often on average; nothing is derived from their pings.
+    /// With this number of installations, each of which pinged so often on average; nothing is derived from their pings yet.
     pub async fn of(installations: u32, pings: u32) -> Self {
         let mut fleet = Self::empty().await;
         let sql = include_str!("fleet.sql");
@@ -36,7 +36,7 @@ impl Fleet {
         fleet
     }
 
-    /// Digests all that is in the outbox, and counts all periods.
+    /// Digests everything in the outbox, and counts all periods.
     pub async fn derive(&self) {
         while self.store.digest(Whose::OTHERS).await.unwrap().batches > 0 {}
         for grain in Grain::ALL {
@@ -55,7 +55,7 @@ impl Fleet {
     }
 }
 
-/// The database's clock is the real one, so this is.
+/// The database's clock is the real one, so this must be too.
 #[expect(clippy::disallowed_methods, reason = "the fleet ends now")]
 pub fn now() -> Timestamp {
     Utc::now()

@@ -1,4 +1,4 @@
-//! What dashboards ask PostgreSQL: the views of the schema `reporting`, and the derived tables under them.
+//! Queries of dashboards to PostgreSQL: the views of the schema `reporting`, and the derived tables behind them.
 
 #[path = "../support/mod.rs"]
 mod support;

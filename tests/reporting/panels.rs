@@ -1,4 +1,4 @@
-//! The panels of the Installations dashboard against a plain reading of the rows.
+//! The panels of the Installations dashboard, compared with simple calculations from the rows.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::{fleet::Fleet, support::grafana};
 
-/// Panels that say more than can be said plainly, and who looks at them.
-const ELSEWHERE: [(u32, &str); 2] = [(14, "half_of_all"), (35, "groups_are_summed_and_small_ones_hidden")];
+/// Panels that cannot be calculated simply, and where they are checked.
+const ELSEWHERE: [(u32, &str); 2] =
+    [(14, "the_adoption_of_a_release_ends_at_half_of_all"), (35, "groups_are_summed_and_small_groups_hidden")];
 
 fn naive() -> BTreeMap<u32, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reporting/naive.sql");
@@ -29,7 +30,7 @@ fn months(sql: &str) -> String {
     })
 }
 
-/// Rows as objects, in an order of their own.
+/// Rows as objects, sorted.
 async fn rows(fleet: &mut Fleet, sql: &str) -> Vec<Value> {
     let text = fleet.text(&format!("SELECT coalesce(jsonb_agg(t), '[]') FROM ({sql}) AS t")).await;
     let mut rows: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -37,7 +38,7 @@ async fn rows(fleet: &mut Fleet, sql: &str) -> Vec<Value> {
     rows
 }
 
-/// Numbers by their value: `0.5` and `0.500` are one.
+/// Numbers by value: `0.5` and `0.500` are equal.
 fn key(row: &Value) -> Vec<String> {
     let object = row.as_object().unwrap();
     object
@@ -50,10 +51,10 @@ fn key(row: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn numbers_are_those_of_the_rows() {
+async fn panels_show_the_numbers_of_the_rows() {
     let mut fleet = Fleet::of(1200, 20).await;
     fleet.derive().await;
-    // Of one moment, whatever the clock does meanwhile.
+    // At a fixed moment, whatever the clock does meanwhile.
     fleet.run("BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE FUNCTION pg_temp.since() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT now() - interval '365 days' $$").await;
     let variables = grafana::all_of(&mut fleet.connection, &[("ordinary", &["true"])]).await;
     let naive = naive();
@@ -70,7 +71,7 @@ async fn numbers_are_those_of_the_rows() {
             let is: Vec<_> =
                 rows(&mut fleet, &expected.replace("since()", "pg_temp.since()")).await.iter().map(key).collect();
             assert!(!is.is_empty(), "the fleet has nothing for panel {} ({})", panel.id, panel.title);
-            // A list that is cut has the first of all.
+            // A limited list contains the first rows of all.
             let is_cut = sql.contains("LIMIT") && is.len() > said.len() && said.len() >= 20;
             let equal = if is_cut { said.iter().all(|row| is.contains(row)) } else { said == is };
             if !equal {
@@ -87,14 +88,14 @@ async fn numbers_are_those_of_the_rows() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Grafana's user may have any zone, and the server's day begins with UTC's.
+/// Grafana's session may have any time zone, and the server's day is that of UTC.
 #[tokio::test]
-async fn the_zone_of_the_session_changes_no_number() {
+async fn the_time_zone_of_the_session_changes_no_number() {
     let mut fleet = Fleet::of(300, 20).await;
     fleet.derive().await;
     fleet.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
     let variables = grafana::all_of(&mut fleet.connection, &[("ordinary", &["true"])]).await;
-    // Hours in which the dates differ on either side.
+    // Time zones in which the dates differ in either direction.
     for until in [
         "date_trunc('day', now(), 'UTC') - interval '4 hours'",
         "date_trunc('day', now(), 'UTC') - interval '20 hours'",
@@ -119,9 +120,9 @@ async fn the_zone_of_the_session_changes_no_number() {
 }
 
 #[tokio::test]
-async fn half_of_all() {
+async fn the_adoption_of_a_release_ends_at_half_of_all() {
     let mut fleet = Fleet::empty().await;
-    // Two weeks of 0.15 alone, then 0.16 with a quarter, then with half, then 0.17 takes over from it.
+    // Two weeks of 0.15 alone, then 0.16 with a quarter, then with half, then 0.17 replaces it.
     fleet
         .run(
             "INSERT INTO activity SELECT 'week', begins::date, true, release, 'release', 'linux', '', instances, 0, instances
@@ -134,7 +135,7 @@ async fn half_of_all() {
 }
 
 #[tokio::test]
-async fn groups_are_summed_and_small_ones_hidden() {
+async fn groups_are_summed_and_small_groups_hidden() {
     let mut fleet = Fleet::empty().await;
     let rank = r#"{"number": 1, "report": "01900000-0000-7000-8000-000000000000", "position": 0}"#;
     fleet

@@ -1,4 +1,4 @@
-//! `nutritionfacts report`, on both stores, against the rows.
+//! The subcommand `nutritionfacts report` on both stores, compared with the rows.
 
 use std::process::{Command, Output};
 
@@ -30,7 +30,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test]
-async fn it_says_what_the_rows_say() {
+async fn the_report_matches_the_rows() {
     let mut fleet = Fleet::of(400, 15).await;
     let url = shared().url(&fleet.database);
     let said = json(&report(&url, &["--since", "2026-01-10", "--until", "2026-08-01", "--format", "json"]));
@@ -65,9 +65,9 @@ async fn it_says_what_the_rows_say() {
     assert!(all["installations"].as_u64() > said["installations"].as_u64());
 }
 
-/// The counts of a period outlive its pings, on both stores.
+/// The counts of a period remain when its pings are deleted, on both stores.
 #[tokio::test]
-async fn it_keeps_what_was_counted() {
+async fn the_report_includes_counts_of_deleted_pings() {
     let fleet = Fleet::of(400, 15).await;
     fleet.derive().await;
     let url = shared().url(&fleet.database);
@@ -104,7 +104,7 @@ async fn it_keeps_what_was_counted() {
 }
 
 #[test]
-fn it_reads_an_embedded_store_beside_its_server() {
+fn the_report_reads_an_embedded_store_in_use() {
     let setup = Setup::sqlite();
     let server = setup.start();
     for id in 0..12 {
@@ -119,7 +119,7 @@ fn it_reads_an_embedded_store_beside_its_server() {
     let said = json(&report(&url, &["--format", "json"]));
     assert_eq!(said["installations"], 11);
     assert_eq!(said["language"], serde_json::json!([{"value": "en", "installations": 11}]));
-    // Groups of fewer than ten are one.
+    // Groups of fewer than ten are merged.
     assert_eq!(said["version"], serde_json::json!([{"value": "others", "installations": 11}]));
 
     let table = String::from_utf8(report(&url, &[]).stdout).unwrap();
@@ -128,9 +128,9 @@ fn it_reads_an_embedded_store_beside_its_server() {
     server.assert_well();
 }
 
-/// In a mount that lets nobody write, beside a server and without one; and no place for temporary files is needed.
+/// In a read-only mount, with a running server and without one; and it needs no place for temporary files.
 #[test]
-fn it_reads_where_nothing_can_be_written() {
+fn the_report_reads_a_read_only_store() {
     let setup = Setup::sqlite();
     let server = setup.start();
     for id in 0..12 {
@@ -139,7 +139,7 @@ fn it_reads_where_nothing_can_be_written() {
     }
     let folder = server.data_folder().display().to_string();
     let read_only = || {
-        // In a user namespace of its own anyone may mount.
+        // In a separate user namespace anyone may mount.
         let script =
             format!("mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$0\" \"$@\"");
         let mut command = Command::new("unshare");
@@ -168,7 +168,7 @@ fn it_reads_where_nothing_can_be_written() {
 }
 
 #[test]
-fn it_says_what_is_wrong() {
+fn the_report_explains_errors() {
     let output = report("sqlite:///nowhere/at-all.db", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "nutritionfacts: there is no database at /nowhere/at-all.db\n");

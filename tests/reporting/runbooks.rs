@@ -1,4 +1,4 @@
-//! SQL of the runbooks, on a database with a fleet in it.
+//! The SQL of the runbooks, on a database with a generated fleet.
 
 use sqlx::{AssertSqlSafe, Executor};
 

@@ -1,4 +1,4 @@
-//! The contract of the store, kept by PostgreSQL and SQLite alike.
+//! The contract of the store, for both PostgreSQL and SQLite.
 
 #[path = "../support/mod.rs"]
 mod support;

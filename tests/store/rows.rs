@@ -1,4 +1,4 @@
-//! Rows to write, and how they are read again: as text, so that the answers of both stores can be compared.
+//! Rows for tests, and reading them back as text, so that both stores can be compared.
 
 use std::{
     future::Future,
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::support::postgres::shared;
 
-/// The present of the tests.
+/// The current time of the tests.
 pub fn now() -> DateTime<Utc> {
     "2026-11-24T12:00:00.000001Z".parse().unwrap()
 }
@@ -101,7 +101,7 @@ impl Sighting {
     }
 }
 
-/// Writes pings with all their profiles, however often the store changes.
+/// Writes pings with all their profiles, even if the store changes.
 pub async fn write(store: &Store, rows: &[impl std::borrow::Borrow<Sighting>], write: Write) -> Result<(), StoreError> {
     let pings: Vec<_> = rows.iter().map(|row| &row.borrow().ping).collect();
     let profiles: Vec<_> = rows.iter().map(|row| &row.borrow().profile).collect();
@@ -122,7 +122,7 @@ pub async fn write_reports(
     store.write_statistics(reports, write, store.epoch()).await
 }
 
-/// Digests until nothing is left that can be.
+/// Digests everything that can be digested.
 pub async fn digest(store: &Store) {
     for whose in [Whose::Own, Whose::OTHERS] {
         loop {
@@ -135,12 +135,12 @@ pub async fn digest(store: &Store) {
     }
 }
 
-/// A report with one facility and so many channels.
+/// A report with one facility and this number of channels.
 pub fn report(pi: &str, channels: i32) -> StatisticsReport {
     report_at(pi, channels, now())
 }
 
-/// The same of another time.
+/// The same at another time.
 pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> StatisticsReport {
     let usage = Usage {
         summaries_started: 1,
@@ -192,12 +192,12 @@ pub fn report_at(pi: &str, channels: i32, received_at: DateTime<Utc>) -> Statist
     }
 }
 
-/// A store of one test's own, with a way to look behind its back.
+/// A store for one test, with direct access to its database.
 pub struct Bench {
     pub store: Store,
     /// The database's URL.
     pub url: String,
-    /// Of the file; removed with it.
+    /// The folder of the file; removed with it.
     pub folder: Option<TempDir>,
 }
 
@@ -229,14 +229,14 @@ impl Bench {
         Self { store: Store::open(&by_url(&url)).await.unwrap(), url, folder: Some(folder) }
     }
 
-    /// The process ends without a good-bye, and another one begins.
+    /// The process ends without closing the store, and another one begins.
     pub async fn reopen(&mut self) {
         if self.store.kind() == "sqlite" {
-            // Its file is locked as long as it lives.
+            // Its file stays locked while the store exists.
             let nowhere = format!("sqlite://{}", self.folder.as_ref().unwrap().path().join("nowhere.db").display());
             self.store = Store::open(&by_url(&nowhere)).await.unwrap();
         }
-        // A process that another test starts just now may have inherited the lock for a moment.
+        // A process that another test is starting may have inherited the lock for a moment.
         let section = by_url(&self.url);
         let opened = std::cell::RefCell::new(None);
         until("it can be opened", async || {
@@ -276,7 +276,7 @@ impl Bench {
         self.texts(&format!("SELECT CAST(count(*) AS text) FROM {from}")).await[0].parse().unwrap()
     }
 
-    /// The whole table, each row as one JSON list with the columns in order, times and JSON in one form.
+    /// The whole table, each row as a JSON list with the columns in order, with times and JSON in a common format.
     pub async fn table(&self, name: &str, columns: &[&str], order: &str) -> Vec<String> {
         let list = columns
             .iter()
@@ -288,7 +288,7 @@ impl Bench {
                     "received_at" | "first_seen" | "last_seen" | "client_time" | "first_reported" | "last_reported" => format!(
                         "coalesce(to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'null')"
                     ),
-                    // jsonb puts spaces between its parts.
+                    // jsonb adds spaces between its parts.
                     "extra" => "replace(extra::text, ': ', ':')".into(),
                     _ => format!("coalesce({column}::text, 'null')"),
                 }
@@ -307,12 +307,12 @@ impl Bench {
     }
 }
 
-/// The section `store` with nothing but an URL.
+/// The section `store` with only a URL.
 pub fn by_url(url: &str) -> sections::Store {
     sections::Store { url: Some(Secret::from(url.to_owned())), ..sections::Store::default() }
 }
 
-/// Waits until it is so; panics after a time that only a defect takes.
+/// Waits until the condition holds; panics after a timeout that only a defect reaches.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let patience = async {
         while !is_so().await {

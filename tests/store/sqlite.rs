@@ -1,4 +1,4 @@
-//! What only a file does.
+//! Behaviour of only the embedded store.
 
 use std::cell::Cell;
 
@@ -23,11 +23,11 @@ async fn a_second_server_on_the_file_is_refused() {
 }
 
 #[tokio::test]
-async fn what_was_written_is_there_after_opening_again() {
+async fn written_rows_exist_after_reopening() {
     let Bench { store, url, folder } = Bench::sqlite().await;
     store.migrate(now()).await.unwrap();
     write(&store, &[ping("i", 0)], Write::New).await.unwrap();
-    // No good-bye, as after a crash.
+    // Without closing, as after a crash.
     drop(store);
     let store = Store::open(&by_url(&url)).await.unwrap();
     store.migrate(now()).await.unwrap();
@@ -48,7 +48,7 @@ async fn urls_that_name_no_file_are_refused() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_named() {
+async fn a_folder_that_cannot_be_created_is_named_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();
     let url = format!("sqlite://{}", folder.path().join("file/sub/x.db").display());
@@ -57,14 +57,14 @@ async fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn nothing_named_means_embedded() {
+fn the_default_is_an_embedded_store() {
     let store = sections::Store::default();
     assert!(store.url.is_none() && store.host.is_none());
 }
 
-/// What a slow reader has made of the log is given back when it has gone.
+/// The write-ahead log that grew because of a slow reader is truncated when the reader has finished.
 #[tokio::test]
-async fn a_reader_that_takes_its_time_leaves_no_long_log() {
+async fn a_slow_reader_leaves_no_large_write_ahead_log() {
     let bench = Bench::sqlite().await;
     bench.store.migrate(now()).await.unwrap();
     let file = bench.url.strip_prefix("sqlite://").unwrap();
@@ -91,7 +91,7 @@ async fn a_reader_that_takes_its_time_leaves_no_long_log() {
     assert!(log() <= 64 << 20, "{}", log());
 }
 
-/// Whoever pings does not wait for all of a large report.
+/// Pings do not wait for a large report as a whole.
 #[tokio::test]
 async fn a_large_report_is_written_in_pieces() {
     let bench = Bench::sqlite().await;
@@ -117,7 +117,7 @@ async fn a_large_report_is_written_in_pieces() {
     assert_eq!(bench.count("channel_statistics").await, 21_002);
     assert_eq!(bench.count("facility_statistics").await, 4);
     assert_eq!(bench.count("unfinished").await, 0);
-    // Once more, as after a failure that told nothing.
+    // Once more, as after a failure with unknown outcome.
     write_reports(&bench.store, &reports, Write::Replay).await.unwrap();
     assert_eq!(bench.count("channel_statistics").await, 21_002);
     assert_eq!(bench.count("unfinished").await, 0);
@@ -125,7 +125,7 @@ async fn a_large_report_is_written_in_pieces() {
     assert_eq!(bench.count("outbox").await, 0);
 }
 
-/// A store that refuses reports whose `pi` is `p`.
+/// A store that rejects reports whose `pi` is `p`.
 async fn refusing() -> Bench {
     const POISON: &str =
         "CREATE TRIGGER poison BEFORE INSERT ON statistics WHEN new.pi = 'p' BEGIN SELECT RAISE(ABORT, 'p'); END";
@@ -135,9 +135,9 @@ async fn refusing() -> Bench {
     bench
 }
 
-/// One that is refused leaves those before it where they are, also when they are written again.
+/// A rejected report leaves those before it in place, also when they are written again.
 #[tokio::test]
-async fn what_was_written_before_a_refused_report_stays() {
+async fn reports_before_a_rejected_one_are_stored() {
     let mut bench = refusing().await;
     let reports = [report("a", 1499), report("p", 10)];
     let error = write_reports(&bench.store, &reports, Write::New).await.unwrap_err();
@@ -148,14 +148,14 @@ async fn what_was_written_before_a_refused_report_stays() {
     bench.store.migrate(now()).await.unwrap();
     assert_eq!((bench.count("statistics").await, bench.count("unfinished").await), (1, 0));
     assert_eq!((bench.count("channel_statistics").await, bench.count("outbox").await), (1499, 1));
-    // A process that ends while it writes again what is there marks nothing.
+    // A process that ends while it writes existing rows again leaves no mark.
     bench.execute("CREATE TRIGGER late BEFORE DELETE ON unfinished BEGIN SELECT RAISE(ABORT, 'l'); END").await;
     write_reports(&bench.store, &reports[..1], Write::Replay).await.unwrap();
 }
 
-/// What was written of a report that was never finished goes, at the next start or before the next one.
+/// Rows of a report that was never finished are removed at the next start or before the next report.
 #[tokio::test]
-async fn no_part_of_a_report_stays_without_the_whole() {
+async fn parts_of_unfinished_reports_are_removed() {
     let mut bench = refusing().await;
     let poison = report("p", 2999);
     for again in [Write::New, Write::Replay] {

@@ -1,14 +1,14 @@
-//! A certificate authority to throw away.
+//! A temporary certificate authority.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
-/// An authority (`ca.crt`), and a certificate by it (`server.crt`, `server.key`).
+/// An authority (`ca.crt`), and a certificate issued by it (`server.crt`, `server.key`).
 pub struct Authority(TempDir);
 
 impl Authority {
-    /// The certificate is for these names, as `DNS:localhost` or `IP:10.0.0.1`, with commas between them.
+    /// The certificate is for these names, such as `DNS:localhost` or `IP:10.0.0.1`, separated by commas.
     pub fn new(names: &str) -> Self {
         let authority = Self(tempfile::Builder::new().prefix("nf-tls-").tempdir().unwrap());
         fs::write(authority.path("names"), format!("subjectAltName={names}\nbasicConstraints=CA:FALSE\n")).unwrap();

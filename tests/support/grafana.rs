@@ -1,4 +1,4 @@
-//! Dashboards as Grafana would read them, and what it makes of a query.
+//! Reads dashboards and fills in queries as Grafana does.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 pub struct Panel {
     pub id: u32,
     pub title: String,
-    /// As in the file, of PostgreSQL or Prometheus; [`query`] is what each asks.
+    /// From the file, for PostgreSQL or Prometheus; [`query`] returns the text of each.
     pub targets: Vec<Value>,
 }
 
@@ -18,7 +18,7 @@ pub fn dashboard(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// All panels of `dashboards/NAME.json` that ask something.
+/// All panels of `dashboards/NAME.json` with queries.
 pub fn panels(name: &str) -> Vec<Panel> {
     let dashboard = dashboard(name);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn query(target: &Value) -> &str {
     target["rawSql"].as_str().or(target["expr"].as_str()).unwrap()
 }
 
-/// The values of the variables of the Installations dashboard: those given, and of the others all that there are.
+/// Values of the variables of the Installations dashboard: the given ones, and all values for the others.
 pub async fn all_of(connection: &mut PgConnection, given: &[(&str, &[&str])]) -> BTreeMap<String, String> {
     let quote = |values: &[String]| values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(",");
     let mut variables = BTreeMap::new();
@@ -62,7 +62,7 @@ pub async fn all_of(connection: &mut PgConnection, given: &[(&str, &[&str])]) ->
     variables
 }
 
-/// Macros and variables filled in; the range as SQL.
+/// Replaces macros and variables; the range is given as SQL.
 pub fn fill(sql: &str, variables: &BTreeMap<String, String>, (since, until): (&str, &str)) -> String {
     let mut sql = sql.replace("$__timeFrom()", &format!("({since})")).replace("$__timeTo()", &format!("({until})"));
     while let Some((before, rest)) = sql.split_once("$__timeFilter(") {

@@ -1,4 +1,4 @@
-//! The programs `helm`, of both major versions.
+//! The command `helm` in both major versions.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-/// The release has another name than the chart, so that a name that is fixed in a template is found.
+/// The release has another name than the chart, so that names hard-coded in templates are found.
 pub const RELEASE: &str = "kolibri";
 pub const NAMESPACE: &str = "here";
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/helm/nutritionfacts");
@@ -57,7 +57,7 @@ impl Helm {
         program
     }
 
-    /// Where it is.
+    /// Path of the command.
     pub fn program(self) -> &'static OsString {
         static THREE: LazyLock<OsString> = LazyLock::new(|| Helm::Three.find());
         static FOUR: LazyLock<OsString> = LazyLock::new(|| Helm::Four.find());
@@ -67,28 +67,28 @@ impl Helm {
         }
     }
 
-    /// Runs it with something to read: what it prints, or its complaint.
+    /// Runs it with text on stdin; returns its output or its error.
     ///
     /// # Panics
     /// Without a Helm of this version, with how to install it.
     pub fn run(self, arguments: &[&str], stdin: &str) -> Result<String, String> {
         let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("helm-{}", self.major()));
         let mut command = Command::new(self.program());
-        // What the user has configured or plugged in has no say.
+        // The user's configuration and plugins must not matter.
         for name in ["CACHE", "CONFIG", "DATA"] {
             command.env(format!("HELM_{name}_HOME"), own.join(name));
         }
         command.env_remove("KUBECONFIG").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // It need not read all, or anything.
+        // It may exit without reading its input.
         let _ = child.stdin.take().expect("it is piped").write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    /// `helm template` of a chart, with values that stand above those that the arguments name.
+    /// Runs `helm template` for a chart, with values that override those of the arguments.
     pub fn template(self, chart: &str, arguments: &[String], values: &Value) -> Result<String, String> {
         self.template_as(RELEASE, chart, arguments, values)
     }
@@ -110,7 +110,7 @@ impl Helm {
     }
 }
 
-/// JSON is YAML, but for control characters that JSON has no need to escape.
+/// JSON is YAML, except for control characters that JSON need not escape.
 fn as_yaml(values: &Value) -> String {
     let escaped = |character: char| match character {
         '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(character)),

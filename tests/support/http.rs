@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: exactly these bytes go out, exactly this reply came in.
+//! HTTP/1.1 at the level of bytes: sends exactly these bytes, and reads exactly one reply.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -16,7 +16,7 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    /// Names in lower case.
+    /// Header names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -30,7 +30,7 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; `Null` if it is none.
+    /// The body as JSON; `Null` if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -57,13 +57,13 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Says that no more bytes will come.
+    /// Closes the sending side.
     pub fn finish_sending(&self) {
-        // The server may have closed already; then there is nothing to say.
+        // The server may have closed already.
         let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Write);
     }
 
-    /// The next reply; `with_body`: false after HEAD, whose length announces what is not sent.
+    /// Reads the next reply; `with_body` is false after HEAD, whose length announces a body that is not sent.
     pub fn read(&mut self, with_body: bool) -> io::Result<Reply> {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let first = self.line()?;
@@ -96,7 +96,7 @@ impl Connection {
         self.reply()
     }
 
-    /// Whether the server ends the connection without a further byte; waits for that.
+    /// Waits for the end of the connection; returns whether no further byte came.
     pub fn is_closed(&mut self) -> bool {
         match self.stream.read(&mut [0]) {
             Ok(read) => read == 0,
@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Whether a further request on this connection is answered.
+    /// Whether another request on this connection is answered.
     pub fn is_open(&mut self) -> bool {
         self.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok()
             && self.read(true).is_ok_and(|reply| reply.status == 200)
@@ -123,7 +123,7 @@ impl Connection {
     }
 }
 
-/// A request as Kolibri 0.19 frames it.
+/// A request framed as by Kolibri 0.19.
 pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: telemetry.learningequality.org\r\nUser-Agent: Kolibri/0.19.5 python-requests/2.27.1\r\n\

@@ -1,4 +1,4 @@
-//! A TCP line to a server that can go bad: cut, silent, or slow.
+//! A TCP proxy with faults: cut, silent, or slow.
 
 use std::{
     io::{Read, Write},
@@ -20,7 +20,7 @@ pub struct Line {
 #[derive(Default)]
 struct Shared {
     connections: Mutex<Vec<Connection>>,
-    /// Milliseconds that each piece takes.
+    /// Delay of each piece in milliseconds.
     delay: AtomicU64,
 }
 
@@ -30,7 +30,7 @@ struct Connection {
 }
 
 impl Line {
-    /// To a server at this address.
+    /// A proxy to a server at this address.
     pub fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -38,7 +38,7 @@ impl Line {
         let of_the_line = shared.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                // The server may be away: then so are we.
+                // If the server is down, so is the proxy.
                 let Ok(server) = TcpStream::connect(server) else { continue };
                 let is_silent = Arc::<AtomicBool>::default();
                 let both = |stream: &TcpStream| stream.try_clone().unwrap();
@@ -52,19 +52,19 @@ impl Line {
         Self { address, shared }
     }
 
-    /// On the connections that there are nothing goes through any more, and none of them ends.
+    /// Existing connections transfer nothing any more, and stay open.
     pub fn silence(&self) {
         for connection in &*self.shared.connections.lock().unwrap() {
             connection.is_silent.store(true, SeqCst);
         }
     }
 
-    /// From now on each piece takes so long.
+    /// From now on, each piece is delayed by this time.
     pub fn delay(&self, delay: Duration) {
         self.shared.delay.store(u64::try_from(delay.as_millis()).unwrap(), SeqCst);
     }
 
-    /// Ends the connections that there are.
+    /// Closes the existing connections.
     pub fn cut(&self) {
         for connection in self.shared.connections.lock().unwrap().drain(..) {
             for end in connection.ends {
@@ -77,7 +77,7 @@ impl Line {
 fn carry(mut from: &TcpStream, mut to: &TcpStream, delay: &AtomicU64, is_silent: &AtomicBool) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        // Not a wait for something: this is what a slow line does.
+        // Not a wait for a condition: this simulates a slow line.
         thread::sleep(Duration::from_millis(delay.load(SeqCst)));
         if !is_silent.load(SeqCst) && to.write_all(&buffer[..read]).is_err() {
             break;

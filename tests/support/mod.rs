@@ -1,4 +1,4 @@
-//! What several test binaries share; each takes it in by `#[path = "../support/mod.rs"] mod support;`.
+//! Shared by test binaries; each includes it by `#[path = "../support/mod.rs"] mod support;`.
 
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 
@@ -22,13 +22,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Far beyond what anything takes on a slow machine: reaching it means that the condition never comes true.
+/// Longer than any wait on a slow machine: if it is reached, the condition will never hold.
 pub const LIMIT: Duration = Duration::from_mins(2);
 
-/// Polls until the condition yields something.
+/// Polls until the condition returns a value.
 ///
 /// # Panics
-/// With `what` at [`LIMIT`].
+/// With `what` after [`LIMIT`].
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! A mounted ConfigMap as kubelet keeps it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
+//! A mounted ConfigMap as kubelet stores it: `a.yaml → ..data/a.yaml`, `..data → ..2026_11_24`.
 
 use std::{
     fs,
@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a ConfigMap that is followed may say wrongly: a live or a fixed key that is unknown, or of a wrong type or value, a secret, and
-/// broken YAML.
+/// Invalid content of a followed ConfigMap: a live or other key that is unknown, or of a wrong type or value, a secret, and
+/// invalid YAML.
 pub const BROKEN: [&str; 12] = [
     "api: {replay: empty}",
     "api: {reply: 7}",
@@ -42,7 +42,7 @@ impl Mount {
         self.folder.join(self.key)
     }
 
-    /// Changes all keys at once, by a swap of links; the folder of before goes.
+    /// Replaces all keys at once, by a swap of links; the previous folder is removed.
     pub fn publish(&mut self, text: &str) {
         let before = self.folder.join(format!("..{}", self.version));
         self.version += 1;

@@ -1,4 +1,4 @@
-//! A PgBouncer in transaction mode before a PostgreSQL.
+//! A PgBouncer in transaction mode in front of a PostgreSQL.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use super::{
     server::Watchdog,
 };
 
-/// Dropping it ends it.
+/// Stopped when dropped.
 pub struct PgBouncer {
     folder: TempDir,
     port: u16,
@@ -24,7 +24,7 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// With so many connections to the server for each database.
+    /// With this number of connections to the server for each database.
     pub fn start(cluster: &Cluster, connections: u32) -> Self {
         let folder = tempfile::Builder::new().prefix("nf-bouncer-").tempdir().unwrap();
         let port = free_port();
@@ -48,7 +48,7 @@ impl PgBouncer {
         Self { folder, port, child, watchdog }
     }
 
-    /// Kills it and starts it again: whoever was connected is cut off.
+    /// Kills it and starts it again: clients are disconnected.
     pub fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

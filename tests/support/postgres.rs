@@ -1,4 +1,4 @@
-//! Throw-away PostgreSQL servers: a real one, in a temporary folder, gone with the test process however that ends.
+//! Temporary PostgreSQL servers: real ones, in a temporary folder, removed when the test process ends, however it ends.
 
 use std::{
     env, fs,
@@ -14,8 +14,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-/// `$1`: signal, `$2`: data folder. The postmaster is halted first, so that it starts no further child meanwhile.
-/// A killed process may stay a zombie where nobody reaps orphans (in a container): that counts as gone.
+/// `$1`: signal, `$2`: data folder. The postmaster is paused first, so that it starts no more children meanwhile.
+/// A killed process may stay a zombie if nobody reaps orphans (in a container): that counts as ended.
 const SIGNAL: &str = r#"
 signal() {
     postmaster=$(head -n 1 "$2/postmaster.pid" 2>/dev/null) || return 0
@@ -34,7 +34,7 @@ signal() {
 }
 "#;
 
-/// Quick to start, but honest about commits. In the file, so that a test may change them by ALTER SYSTEM.
+/// Fast start, but durable commits. In the file, so that tests can change the settings by ALTER SYSTEM.
 const SETTINGS: &[u8] = b"
 listen_addresses = '127.0.0.1'
 fsync = on
@@ -45,29 +45,29 @@ max_wal_senders = 0
 max_wal_size = 256MB
 ";
 
-/// A server of its own; dropping it stops it and removes its files.
+/// A separate server; stopped and removed when dropped.
 pub struct Cluster {
     folder: TempDir,
     programs: PathBuf,
-    /// Ends the server when our end of its standard input closes: also after a SIGKILL of the test process.
+    /// Stops the server when our end of its standard input is closed, also after a SIGKILL of the test process.
     watchdog: Child,
     port: u16,
     password: Option<String>,
 }
 
-/// The one server of this test binary; each test makes its own database in it, and nobody kills or pauses it.
+/// The shared server of this test binary; each test creates its own database in it, and none kills or pauses it.
 pub fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     SHARED.get_or_init(Cluster::start)
 }
 
 impl Cluster {
-    /// A server that lets everybody in as `postgres`.
+    /// A server that accepts everybody as `postgres`.
     pub fn start() -> Self {
         Self::initialise(None)
     }
 
-    /// A server that asks for this password (SCRAM).
+    /// A server that requires this password (SCRAM).
     pub fn start_with_password(password: &str) -> Self {
         Self::initialise(Some(password))
     }
@@ -104,7 +104,7 @@ impl Cluster {
             .unwrap();
 
         let mut cluster = Self { folder, programs, watchdog, port: 0, password: password.map(Into::into) };
-        // Another process may take the free port before our server does: try others.
+        // Another process may take the free port before our server does: then try another one.
         let started = (0..5).any(|_| {
             cluster.port = free_port();
             cluster.launch()
@@ -123,13 +123,13 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// Makes an empty database; its URL.
+    /// Creates an empty database; returns its URL.
     pub async fn create_database(&self, name: &str) -> String {
         self.execute("postgres", &format!("CREATE DATABASE \"{name}\"")).await;
         self.url(name)
     }
 
-    /// The same, sorting and matching by the rules of ICU where the server can make such (from 15 on): there `\d` matches `٣`.
+    /// The same, with sorting and matching by ICU if the server supports it (from 15 on): there `\d` matches `٣`.
     pub async fn create_icu_database(&self, name: &str) -> String {
         let mut connection = self.connect("postgres").await;
         let query = "SELECT current_setting('server_version_num')::int >= 150000";
@@ -157,7 +157,7 @@ impl Cluster {
         PgConnection::connect_with(&self.url(database).parse::<PgConnectOptions>().unwrap()).await.unwrap()
     }
 
-    /// Takes the new settings of the file, and waits until they hold.
+    /// Reloads the configuration file, and waits until the settings are active.
     pub async fn set(&self, setting: &str, value: &str) {
         let mut connection = self.connect("postgres").await;
         connection.execute("SET default_transaction_read_only = off").await.unwrap();
@@ -166,14 +166,14 @@ impl Cluster {
         connection.close().await.unwrap();
     }
 
-    /// Ends every connection to this database but our own.
+    /// Ends every connection to this database except our own.
     pub async fn cut_connections(&self, database: &str) {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = ";
         self.execute("postgres", &format!("{sql}'{database}'")).await;
     }
 
-    /// Lets in whoever has a password, from anywhere.
+    /// Accepts everybody with a password, from any address.
     pub async fn open_to_all(&self) {
         let mut rules = fs::OpenOptions::new().append(true).open(self.data().join("pg_hba.conf")).unwrap();
         rules.write_all(b"host all all 0.0.0.0/0 scram-sha-256\n").unwrap();
@@ -199,7 +199,7 @@ impl Cluster {
         self.signal("KILL");
     }
 
-    /// SIGSTOP to all processes of the server: it takes connections and bytes, and answers nothing.
+    /// SIGSTOP to all processes of the server: it accepts connections and bytes, and does not respond.
     pub fn pause(&self) {
         self.signal("STOP");
     }
@@ -268,7 +268,7 @@ pub fn find_programs() -> PathBuf {
         .expect("these tests need PostgreSQL's programs: install the Debian package `postgresql`, or set POSTGRES_BIN to the folder of `initdb`")
 }
 
-/// PostgreSQL refuses to run as root (in a container, say): then it runs as the user that its package makes.
+/// PostgreSQL refuses to run as root (in a container, for example): then it runs as the user of its package.
 pub(super) fn as_server_user(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     if is_root() {

@@ -1,4 +1,4 @@
-//! A real Prometheus, and what it says.
+//! A real Prometheus, and queries to it.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use super::{LIMIT, eventually, postgres::free_port, server::Watchdog};
 const MISSING: &str =
     "these tests need Prometheus: install the package `prometheus` of Debian, or https://prometheus.io/download";
 
-/// Scrapes each second; dropping it ends it.
+/// Scrapes each second; stopped when dropped.
 pub struct Prometheus {
     port: u16,
     child: Child,
@@ -25,16 +25,16 @@ pub struct Prometheus {
     _watchdog: Watchdog,
 }
 
-/// What is scraped under one name.
+/// Targets that are scraped under one job name.
 pub struct Job {
     pub name: String,
     pub targets: Vec<SocketAddr>,
-    /// As discovery in Kubernetes has them; plain Prometheus has none.
+    /// Labels as added by discovery in Kubernetes; plain Prometheus has none.
     pub labels: Value,
 }
 
 impl Prometheus {
-    /// With a file of rules, and with what it is to remember, as `OpenMetrics` text.
+    /// With a rules file, and with past samples as `OpenMetrics` text.
     pub fn start(jobs: &[Job], rules: &Path, history: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("nf-prometheus-").tempdir().unwrap();
         let scrape = |job: &Job| {
@@ -75,10 +75,10 @@ impl Prometheus {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// The series of an expression, as of now.
+    /// The series of an expression at the current time.
     ///
     /// # Panics
-    /// Prometheus cannot execute it: what it says of it.
+    /// If Prometheus cannot evaluate it, with its error.
     pub fn query(&self, expr: &str) -> Vec<Value> {
         list(&self.ask(&format!("query?query={}", encode(expr)))["result"])
     }
@@ -86,7 +86,7 @@ impl Prometheus {
     /// The series of an expression from a moment (seconds since 1970) until now.
     ///
     /// # Panics
-    /// Prometheus cannot execute it: what it says of it.
+    /// If Prometheus cannot evaluate it, with its error.
     pub fn range(&self, expr: &str, since: i64, step: &str) -> Vec<Value> {
         list(
             &self.ask(&format!("query_range?query={}&start={since}&end={}&step={step}", encode(expr), now()))["result"],
@@ -98,7 +98,7 @@ impl Prometheus {
         list(&self.ask(&format!("label/{label}/values?match[]={}", encode(series))))
     }
 
-    /// `data` of an answer of the API.
+    /// The field `data` of an API response.
     pub fn ask(&self, what: &str) -> Value {
         let path = format!("/api/v1/{what}");
         let answer = self.fetch(&path).unwrap_or_else(|| panic!("no answer to {path}: {}", self.log()));
@@ -107,7 +107,7 @@ impl Prometheus {
         answer["data"].take()
     }
 
-    /// The body, unless it cannot answer yet. Of HTTP/1.0, so that it comes in one piece.
+    /// The body, unless it cannot respond yet. By HTTP/1.0, so that it comes in one piece.
     fn fetch(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -115,7 +115,7 @@ impl Prometheus {
         let mut reply = String::new();
         stream.read_to_string(&mut reply).ok()?;
         let (head, body) = reply.split_once("\r\n\r\n")?;
-        // What is wrong with an expression is said with 400 and 422.
+        // Errors of expressions have the statuses 400 and 422.
         (!head.contains(" 503 ")).then(|| body.to_owned())
     }
 }

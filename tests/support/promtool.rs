@@ -1,10 +1,10 @@
-//! `promtool`, which reads rules and expressions as Prometheus does.
+//! The command `promtool`, which parses rules and expressions as Prometheus does.
 
 use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
-/// Runs it in a folder: its complaint, if it has one.
+/// Runs it in a folder; returns its errors, if any.
 ///
 /// # Panics
 /// Without `promtool`, with how to install it.
@@ -17,7 +17,7 @@ pub fn promtool(folder: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
 }
 
-/// Complaints about expressions.
+/// Errors in expressions.
 pub fn check(expressions: &[String]) -> Result<(), String> {
     let record = |(number, expr): (usize, &String)| json!({"record": format!("number_{number}"), "expr": expr});
     let rules: Vec<_> = expressions.iter().enumerate().map(record).collect();

@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL that cuts connections at the worst moment.
+//! A TCP proxy in front of PostgreSQL that cuts connections at critical moments.
 
 use std::{
     io::{Read, Write},
@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-/// A batch of pings has many more bytes, what belongs to a log-in fewer.
+/// A batch of pings has many more bytes than this, messages of a login have fewer.
 const BATCH: usize = 400;
 
 /// Ends with the test process.
@@ -21,7 +21,7 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Plan {
-    /// Every how manieth batch is cut off; 0: none.
+    /// Every n-th batch is cut off; 0: none.
     every: AtomicUsize,
     batches: AtomicUsize,
     cuts: AtomicUsize,
@@ -30,14 +30,14 @@ struct Plan {
 enum Cut {
     /// As soon as the statement has been sent.
     Sent,
-    /// When the server has answered, so that the commit is done; the client never hears of it.
+    /// After the server has responded, so that the commit is done, but before the client gets the response.
     Answered,
 }
 
 impl Plan {
-    /// What is to be done about these bytes on their way to the server.
+    /// What to do with these bytes on their way to the server.
     fn cut(&self, bytes: &[u8]) -> Option<Cut> {
-        // `Bind` begins what a batch sends, also when its statement is known already.
+        // `Bind` begins the messages of a batch, also if its statement is prepared already.
         if bytes.len() < BATCH || bytes[0] != b'B' {
             return None;
         }
@@ -50,7 +50,7 @@ impl Plan {
 }
 
 impl Proxy {
-    /// Before a server at this port of 127.0.0.1.
+    /// In front of a server at this port of 127.0.0.1.
     pub fn start(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -58,7 +58,7 @@ impl Proxy {
         let of_the_proxy = plan.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                // The server may be away: then so are we.
+                // If the server is down, so is the proxy.
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", port)) {
                     join(&client, &server, &of_the_proxy);
                 }
@@ -72,7 +72,7 @@ impl Proxy {
         self.plan.every.store(number, SeqCst);
     }
 
-    /// How often it has cut.
+    /// Number of cuts so far.
     pub fn cuts(&self) -> usize {
         self.plan.cuts.load(SeqCst)
     }
@@ -104,7 +104,7 @@ enum After {
     CutSwallowed,
 }
 
-/// Carries bytes until one side ends or the connection is cut; then both ends are closed.
+/// Copies bytes until one side ends or the connection is cut; then both ends are closed.
 fn pump(mut from: &TcpStream, mut to: &TcpStream, judge: impl Fn(&[u8]) -> After) {
     let mut buffer = vec![0; 1 << 20];
     while let Ok(read @ 1..) = from.read(&mut buffer) {

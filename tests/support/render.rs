@@ -1,4 +1,4 @@
-//! What Helm makes of the charts, once per case and process.
+//! Renders of the charts by Helm, once per case and process.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::helm::{CHART, CRDS_CHART, Helm};
 
-/// What the documentation tells those who take a profile to set.
+/// Values that users of a profile must set, according to the documentation.
 const HOST: &str = "database.external.host=db.example.org";
 
 /// A set of values that must work.
@@ -44,7 +44,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// Each file of `cases/` and `profiles/`, the profiles that are used together, and the chart of the definition alone.
+/// Each file of `cases/` and `profiles/`, the profiles that are used together, and the CRD chart alone.
 pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let case = |name: &str, files: &[&str], sets: &[&str]| {
         let values = files.iter().flat_map(|file| ["--values".to_owned(), (*file).to_owned()]);
@@ -68,10 +68,10 @@ impl Case {
         CASES.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("there is no case {name}"))
     }
 
-    /// The case with other values above its own.
+    /// The case with values that override its own.
     ///
     /// # Panics
-    /// Where Helm refuses.
+    /// If Helm fails.
     pub fn render(&self, values: &Value) -> Render {
         self.try_render(values).unwrap_or_else(|refusal| match values {
             Value::Null => panic!("case {}: {refusal}", self.name),
@@ -79,7 +79,7 @@ impl Case {
         })
     }
 
-    /// The same, or Helm's refusal.
+    /// The objects, or Helm's error.
     pub fn try_render(&self, values: &Value) -> Result<Render, String> {
         let text = Helm::Three.template(self.chart, &self.arguments, values)?;
         Ok(Render { case: self.clone(), documents: documents(&text), text })
@@ -92,22 +92,22 @@ impl Case {
         Render { case: self.clone(), documents: documents(&text), text }
     }
 
-    /// Whether it is of the chart that runs anything.
+    /// Whether it is of the main chart.
     pub fn is_server(&self) -> bool {
         self.chart == CHART
     }
 }
 
-/// The objects that a text of YAML holds.
+/// The objects in a YAML text.
 ///
 /// # Panics
-/// Where it is no YAML.
+/// If it is not YAML.
 pub fn documents(text: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-/// As many at once as there are processors.
+/// Runs as many at once as there are processors.
 pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || {
@@ -121,7 +121,7 @@ pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
         let count = thread::available_parallelism().map_or(1, usize::from).min(items.len());
         let workers: Vec<_> = (0..count).map(|_| scope.spawn(worker)).collect();
-        // What made a worker panic is said by the panic itself.
+        // The panic of a worker has printed its reason itself.
         workers.into_iter().flat_map(|worker| worker.join().expect("no worker panicked")).collect()
     });
     done.sort_by_key(|(index, _)| *index);

@@ -1,4 +1,4 @@
-//! Rows read back from either store, as JSON objects of the same shape.
+//! Reads rows of either store as JSON objects of the same form.
 
 use std::{collections::BTreeSet, str::FromStr};
 
@@ -27,7 +27,7 @@ const JSON_COLUMNS: [&str; 9] = [
 ];
 const TIME_COLUMNS: [&str; 4] = ["received_at", "client_time", "first_seen", "last_seen"];
 
-/// The columns of `instances`. From the fifth on they tell of the latest ping: the last one by `received_at` and `id`.
+/// The columns of `instances`. From the fifth on they describe the latest ping: the last one by `received_at` and `id`.
 pub const INSTANCE: &[&str] = &[
     "instance_id",
     "first_seen",
@@ -86,7 +86,7 @@ impl Rows {
         self.query(table, Some((column, text)))
     }
 
-    /// The one row whose column has this text.
+    /// The only row whose column has this text.
     pub fn one(&mut self, table: &str, column: &str, text: &str) -> Row {
         let mut rows = self.with(table, column, text);
         assert_eq!(rows.len(), 1, "rows of {table} with {column} = {text:?}: {rows:#?}");
@@ -97,24 +97,24 @@ impl Rows {
         self.all(table).len()
     }
 
-    /// Batches that nothing was derived from yet.
+    /// Batches that are not digested yet.
     pub fn undigested(&mut self) -> i64 {
         self.number("SELECT count(*) FROM outbox")
     }
 
-    /// `instances`, as soon as all pings that are there are digested.
+    /// Rows of `instances`, once all existing pings are digested.
     pub fn digested(&mut self) -> Vec<Row> {
         eventually("all pings are digested", || (self.undigested() == 0).then_some(()));
         self.all("instances")
     }
 
-    /// How often this installation pinged, as soon as all pings that are there are digested.
+    /// Number of pings of this installation, once all existing pings are digested.
     pub fn pings(&mut self, instance: &str) -> u64 {
         self.digested();
         self.one("instances", "instance_id", instance)["pings"].as_u64().unwrap()
     }
 
-    /// The one number that a query yields.
+    /// The single number that a query returns.
     pub fn number(&mut self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql);
         let number = match &mut self.connection {
@@ -152,7 +152,7 @@ impl Rows {
     }
 }
 
-/// JSON columns as values, moments as `YYYY-MM-DDTHH:MM:SS.ffffffZ`, whatever the store's types.
+/// JSON columns as values, times as `YYYY-MM-DDTHH:MM:SS.ffffffZ`, whatever the store's types.
 fn alike(mut row: Row) -> Row {
     for (column, value) in &mut row {
         let Some(text) = value.as_str() else { continue };

@@ -1,4 +1,4 @@
-//! The pages of `docs/runbooks`, and what they tell to run.
+//! The pages of `docs/runbooks`, and the commands in them.
 
 use std::{fs, path::Path};
 
@@ -31,7 +31,7 @@ pub fn blocks() -> Vec<(String, String, String)> {
     blocks
 }
 
-/// Those of a language, which must be there.
+/// The blocks of a language, of which there must be some.
 pub fn of_language(language: &str) -> Vec<(String, String)> {
     let all = blocks().into_iter().filter(|(_, of, _)| of == language);
     let blocks: Vec<_> = all.map(|(page, _, text)| (page, text)).collect();

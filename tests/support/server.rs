@@ -1,4 +1,4 @@
-//! The real program as a process of its own.
+//! The real program as a separate process.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -21,7 +21,7 @@ use super::{
     http::{Connection, Reply},
 };
 
-/// The key of the pseudonyms, known to the tests' own model.
+/// The key of the pseudonyms, also used by the tests' model.
 pub const KEY: &str = "a key for tests only, 32 or more characters";
 
 /// How to start a server; it can be started again with the same store.
@@ -31,12 +31,12 @@ pub struct Setup {
     folder: Arc<TempDir>,
     settings: Vec<String>,
     files: Vec<PathBuf>,
-    /// Of Kubernetes, if there is one.
+    /// Access to Kubernetes, if there is any.
     kubeconfig: Option<PathBuf>,
     key: Option<&'static str>,
     names_url: bool,
     small_disk: bool,
-    /// Days.
+    /// Offset of the clock in days.
     clock: i32,
     variables: Vec<(&'static str, String)>,
 }
@@ -60,7 +60,7 @@ impl Setup {
         }
     }
 
-    /// A database of PostgreSQL.
+    /// With a PostgreSQL database.
     pub fn postgres(url: &str) -> Self {
         Self { url: url.to_owned(), ..Self::sqlite() }
     }
@@ -83,26 +83,26 @@ impl Setup {
         self.set("kubernetes.enabled=true")
     }
 
-    /// Without the key of the pseudonyms.
+    /// Without the privacy key.
     pub fn without_key(mut self) -> Self {
         self.key = None;
         self
     }
 
-    /// The store is described by settings, not by its URL.
+    /// With a store that is described by settings, not by its URL.
     pub fn without_url(mut self) -> Self {
         self.names_url = false;
         self
     }
 
-    /// The embedded store on a disk of 8 MiB, which only the server sees ([`Server::own`]).
+    /// With the embedded store on a disk of 8 MiB, which only the server sees ([`Server::own`]).
     pub fn on_a_small_disk(mut self) -> Self {
         std::fs::create_dir(self.folder.path().join("data")).unwrap();
         self.small_disk = true;
         self
     }
 
-    /// The server's clock is so many days ahead.
+    /// With a clock that is ahead by this number of days.
     pub fn clock(mut self, days: i32) -> Self {
         self.clock = days;
         self
@@ -118,14 +118,14 @@ impl Setup {
         self.folder.path()
     }
 
-    /// Starts the program and waits until it can keep a ping.
+    /// Starts the program and waits until it can store a ping.
     pub fn start(&self) -> Server {
         let server = self.launch();
         server.wait_until_ready();
         server
     }
 
-    /// Starts the program, which is to refuse; its exit code and what it wrote.
+    /// Starts the program, which must refuse to start; returns its exit code and output.
     pub fn refusal(&self) -> (Option<i32>, String) {
         let mut child = self.command().spawn().unwrap();
         let _watchdog = Watchdog::over(child.id());
@@ -141,7 +141,7 @@ impl Setup {
     fn command(&self) -> Command {
         const PROGRAM: &str = env!("CARGO_BIN_EXE_nutritionfacts");
         let mut command = if self.small_disk {
-            // In a user namespace of its own anyone may mount; the process stays the same through all three.
+            // In a separate user namespace anyone may mount; all three commands are the same process.
             let mut command = Command::new("unshare");
             let script = "mount -t tmpfs -o size=8m tmpfs data && exec \"$0\" \"$@\"";
             command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, PROGRAM]);
@@ -168,11 +168,11 @@ impl Setup {
         }
         match &self.kubeconfig {
             Some(file) => command.env("KUBECONFIG", file),
-            // Tests may run in a pod, or beside somebody's cluster: no file and no service account is theirs.
+            // Tests may run in a pod, or with access to somebody's cluster: they must use neither.
             None => command.env("KUBECONFIG", "/nowhere").env("NUTRITIONFACTS__KUBERNETES__ENABLED", "false"),
         };
         if self.clock != 0 {
-            // Timers go on as they do.
+            // Timers run normally.
             command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", format!("{:+}d", self.clock));
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
@@ -206,7 +206,7 @@ impl Setup {
     }
 }
 
-/// Lies to a program about the time.
+/// Makes a program see another time.
 fn libfaketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     folders
@@ -215,7 +215,7 @@ fn libfaketime() -> PathBuf {
         .expect("these tests need libfaketime: install the Debian package `libfaketime`")
 }
 
-/// A server at work; dropping it kills it.
+/// A running server; killed when dropped.
 pub struct Server {
     pub setup: Setup,
     pub public: SocketAddr,
@@ -230,7 +230,7 @@ impl Server {
         Connection::open(self.public)
     }
 
-    /// Bytes only, with little room for what is not read.
+    /// A connection with a small receive buffer.
     pub fn connect_raw(&self) -> TcpStream {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let stream = runtime.block_on(async {
@@ -243,7 +243,7 @@ impl Server {
         stream
     }
 
-    /// A request on a connection of its own.
+    /// Sends a request on a new connection.
     pub fn ask(&self, bytes: &[u8]) -> Reply {
         self.connect().ask(bytes)
     }
@@ -267,7 +267,7 @@ impl Server {
     pub fn wait_until_ready(&self) {
         let begun = Instant::now();
         eventually("the server is ready", || {
-            // What it says of itself is the only clue to why it is not.
+            // Its reply is the only hint why it is not ready.
             assert!(begun.elapsed() < LIMIT / 2, "the server is not ready: {}", self.log.text());
             (self.get("/readyz").status == 200).then_some(())
         });
@@ -279,7 +279,7 @@ impl Server {
         root.join(path.strip_prefix("/").unwrap())
     }
 
-    /// Resident memory in bytes: now, and at its highest so far.
+    /// Resident memory in bytes: current, and the maximum so far.
     pub fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let kib = |name: &str| -> u64 {
@@ -301,7 +301,7 @@ impl Server {
         self.setup.clone()
     }
 
-    /// SIGTERM, then its end.
+    /// Sends SIGTERM and waits for the end.
     pub fn stop(self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
@@ -313,12 +313,12 @@ impl Server {
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
 
-    /// Its end.
+    /// Waits for the end.
     pub fn wait(mut self) -> ExitStatus {
         eventually("the server ends", || self.child.try_wait().unwrap())
     }
 
-    /// Nothing panicked so far, and the server still answers.
+    /// Asserts that nothing has panicked so far, and that the server still responds.
     pub fn assert_well(&self) {
         let text = self.log.text();
         assert!(!text.contains("panicked"), "a panic: {text}");
@@ -351,13 +351,13 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // The process is gone and its number may be another's soon: the watchdog must not bark any more.
+        // The process has ended and its id may be reused soon: stop the watchdog.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The lines that the server wrote.
+/// The log lines of the server.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>, Arc<AtomicBool>);
 
@@ -374,7 +374,7 @@ impl Log {
         })
     }
 
-    /// From now on nobody reads what the server writes.
+    /// From now on the server's output is not read.
     pub fn be_deaf(&self) {
         self.1.store(true, Ordering::Relaxed);
     }
@@ -383,7 +383,7 @@ impl Log {
         self.0.lock().unwrap().join("\n")
     }
 
-    /// The fields (with `message`) of each line that is JSON.
+    /// The fields (including `message`) of each line that is JSON.
     pub fn events(&self) -> Vec<Value> {
         let lines = self.0.lock().unwrap();
         let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -1,11 +1,11 @@
 {{/* Configuration of the program. */}}
 
-{{/* The folder of the live ConfigMap's copy has its name: by that the program knows whose copy it is. */}}
+{{/* The folder with the mounted copy of the live ConfigMap has the ConfigMap's name, by which the program recognises the copy. */}}
 {{- define "nutritionfacts.liveFolder" -}}
 /etc/nutritionfacts/{{ include "nutritionfacts.liveName" . }}
 {{- end -}}
 
-{{/* config.yaml: what the chart knows, under what `config` says. */}}
+{{/* config.yaml: settings derived from the chart's values, overridden by `config`. */}}
 {{- define "nutritionfacts.config" -}}
 {{- $config := dict "http" (dict "listen" "[::]:8080") "admin" (dict "listen" "[::]:8081") -}}
 {{- $_ := set $config "store" (include "nutritionfacts.store" . | fromYaml) -}}
@@ -14,13 +14,13 @@
 {{- end -}}
 {{- $config = mergeOverwrite $config (deepCopy (.Values.config | default dict)) -}}
 {{- $_ := set $config "messages" (dict "files" (include "nutritionfacts.messageFiles" (dict "root" . "config" .Values.config) | fromYamlArray)) -}}
-{{- /* `kubernetes.enabled` stays at its default, on inside a pod; these say what it is for. */ -}}
+{{- /* `kubernetes.enabled` keeps its default, which is on in a pod; these settings say what is watched. */ -}}
 {{- $maps := .Values.watch.configMap | empty | ternary list (list (include "nutritionfacts.liveName" .)) -}}
 {{- $_ := set $config "kubernetes" (dict "config_maps" $maps "message_resources" (.Values.watch.messageResources | default false)) -}}
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* config.yaml of the live ConfigMap. A list there replaces the one below, so it must name the live folder again. */}}
+{{/* config.yaml of the live ConfigMap. A list in it replaces the one in config.yaml, so it must include the live folder again. */}}
 {{- define "nutritionfacts.liveConfig" -}}
 {{- $config := deepCopy (.Values.liveConfig.config | default dict) -}}
 {{- if hasKey ($config.messages | default dict) "files" -}}
@@ -29,14 +29,14 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* The folder of the live ConfigMap, then what is configured. */}}
+{{/* The folder of the live ConfigMap, then the configured ones. */}}
 {{- define "nutritionfacts.messageFiles" -}}
 {{- $configured := ((.config | default dict).messages | default dict).files | default list -}}
 {{- prepend $configured (include "nutritionfacts.liveFolder" .root) | toYaml -}}
 {{- end -}}
 
-{{/* messages.yaml: one document for each. Without any it is there all the same: an empty folder would look like a volume
-that is not mounted, and what is out of sight stays in force. */}}
+{{/* messages.yaml: one document per message. The file exists even without messages: an empty folder would look like a volume
+that is not mounted, and then the last messages would stay active. */}}
 {{- define "nutritionfacts.messages" -}}
 {{- if .Values.messages -}}
 {{- range $index, $message := .Values.messages -}}
@@ -50,7 +50,7 @@ that is not mounted, and what is out of sight stays in force. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if the pod talks to the API server. */}}
+{{/* "true" if the pod uses the API server. */}}
 {{- define "nutritionfacts.watches" -}}
 {{- if or .Values.watch.configMap .Values.watch.messageResources -}}true{{- end -}}
 {{- end -}}

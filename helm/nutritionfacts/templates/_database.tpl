@@ -1,5 +1,5 @@
-{{/* The database and the secrets. Never an address of one text: a password may hold any character, so it goes by a file,
-and the program puts the parts together. */}}
+{{/* The database and the secrets. Never a single URL: a password may contain any character, so it is passed as a file,
+and the program combines the parts. */}}
 
 {{/* The section `store` of config.yaml. */}}
 {{- define "nutritionfacts.store" -}}
@@ -33,7 +33,7 @@ and the program puts the parts together. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* Its keys: for `cnpg` and `dev` they are known. */}}
+{{/* Its keys; for `cnpg` and `dev` they are fixed. */}}
 {{- define "nutritionfacts.databaseKeys" -}}
 {{- $known := dict "host" "host" "port" "port" "database" "dbname" "user" "username" "password" "password" -}}
 {{- if eq .Values.database.mode "external" -}}
@@ -42,8 +42,8 @@ and the program puts the parts together. */}}
 {{- toYaml $known -}}
 {{- end -}}
 
-{{/* The source of the authority's certificate as a volume has it; empty if there is none. Only the certificate is
-mounted: CloudNativePG keeps the authority's key beside it. */}}
+{{/* The volume source of the CA certificate; empty if there is none. Only the certificate is
+mounted: CloudNativePG stores the CA's key in the same Secret. */}}
 {{- define "nutritionfacts.databaseCa" -}}
 {{- $ca := .Values.database.ca -}}
 {{- $items := list (dict "key" ($ca.key | default "ca.crt") "path" "ca.crt") -}}
@@ -61,7 +61,7 @@ mounted: CloudNativePG keeps the authority's key beside it. */}}
 {{- .Values.privacy.existingSecret | default (eq .Values.database.mode "dev" | ternary (include "nutritionfacts.databaseName" .) "") -}}
 {{- end -}}
 
-{{/* Where the Secret also knows the address, all but the password comes by the environment. */}}
+{{/* If the Secret also contains the address, everything except the password is passed as environment variables. */}}
 {{- define "nutritionfacts.databaseEnv" -}}
 {{- if or (eq .Values.database.mode "cnpg") (and (eq .Values.database.mode "external") (not .Values.database.external.host)) -}}
 {{- $keys := include "nutritionfacts.databaseKeys" . | fromYaml -}}
@@ -98,7 +98,7 @@ mounted: CloudNativePG keeps the authority's key beside it. */}}
 {{- end }}
 {{- end -}}
 
-{{/* Whole folders, never `subPath`, which would never follow a change. */}}
+{{/* Whole folders, never `subPath`, which is not updated after a change. */}}
 {{- define "nutritionfacts.secretMounts" -}}
 {{- if include "nutritionfacts.databaseSecret" . }}
 - name: database
@@ -117,7 +117,7 @@ mounted: CloudNativePG keeps the authority's key beside it. */}}
 {{- end }}
 {{- end -}}
 
-{{/* The Job of migrations has nothing but these. */}}
+{{/* The migration Job has only these. */}}
 {{- define "nutritionfacts.migrateVolumes" -}}
 {{- include "nutritionfacts.secretVolumes" . }}
 {{- with .Values.extraVolumes }}

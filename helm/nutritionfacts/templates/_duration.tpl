@@ -19,11 +19,11 @@
 {{- $sum -}}
 {{- end -}}
 
-{{/* SIGKILL comes when the program has had its own time, and five seconds. */}}
+{{/* SIGKILL follows five seconds after the program's own delay and grace. */}}
 {{- define "nutritionfacts.terminationGracePeriodSeconds" -}}
 {{- $shutdown := (.Values.config | default dict).shutdown | default dict -}}
 {{- $delay := include "nutritionfacts.seconds" (dict "text" ($shutdown.delay | default "5s") "key" "shutdown.delay") -}}
 {{- $grace := include "nutritionfacts.seconds" (dict "text" ($shutdown.grace | default "25s") "key" "shutdown.grace") -}}
-{{- /* Rounded first, so that 0.1 + 0.2 is no more than 0.3. */ -}}
+{{- /* Rounded first, so that 0.1 + 0.2 does not exceed 0.3. */ -}}
 {{- round (addf (float64 $delay) (float64 $grace) 5) 6 | ceil | int64 -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* Port 80 is served as it is, and bodies as large as the program takes them. Connections to the pods are kept, which all
+{{/* Port 80 is served without redirects, and bodies may be as large as the program accepts. Connections to pods are kept open, which all
 of these controllers do by default. Traefik redirects only by its own configuration, which no Ingress can change. */}}
 {{- define "nutritionfacts.plainHttp" -}}
 nginx.ingress.kubernetes.io/ssl-redirect: "false"

@@ -1,4 +1,4 @@
-{{/* Labels. Selectors are immutable, so they hold nothing that a person or a version may change. */}}
+{{/* Labels. Selectors are immutable, so they contain nothing that values or a chart version can change. */}}
 
 {{/* Takes (dict "root" $ "component" "server"). */}}
 {{- define "nutritionfacts.selectorLabels" -}}
@@ -7,7 +7,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name | trunc 63 | trimSuffix "-" | 
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of an object; takes "extra", labels of its own, too. */}}
+{{/* Labels of an object; also takes "extra" with additional labels. */}}
 {{- define "nutritionfacts.labels" -}}
 {{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- $labels := include "nutritionfacts.selectorLabels" . | fromYaml -}}
@@ -18,14 +18,14 @@ app.kubernetes.io/component: {{ .component }}
 {{- toYaml (merge $labels (deepCopy (.extra | default dict)) (deepCopy (.root.Values.commonLabels | default dict))) -}}
 {{- end -}}
 
-{{/* Labels of pods: no version of the chart, or every release of it would restart them. */}}
+{{/* Labels of pods: without the chart's version, otherwise every chart release would restart them. */}}
 {{- define "nutritionfacts.podLabels" -}}
 {{- $labels := include "nutritionfacts.selectorLabels" . | fromYaml -}}
 {{- $_ := set $labels "app.kubernetes.io/part-of" "nutritionfacts" -}}
 {{- toYaml (merge $labels (deepCopy (.extra | default dict)) (deepCopy (.root.Values.commonLabels | default dict))) -}}
 {{- end -}}
 
-{{/* The metadata of an object, but for a name or annotations: namespace and labels. */}}
+{{/* The namespace and labels of an object's metadata. */}}
 {{- define "nutritionfacts.metadata" -}}
 namespace: {{ .namespace | default (include "nutritionfacts.namespace" .root) | quote }}
 labels:

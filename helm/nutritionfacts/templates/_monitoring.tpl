@@ -18,8 +18,8 @@ metricRelabelings:
 {{- end }}
 {{- end -}}
 
-{{/* Groups of rules: those of files/alerts.yaml as `alerts` changes them, then the additional ones. As YAML, never
-through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
+{{/* Groups of rules: those of files/alerts.yaml as modified by `alerts`, then the additional ones. As YAML, never
+through `tpl`: their texts contain Prometheus' `{{ $labels }}`. */}}
 {{- define "nutritionfacts.ruleGroups" -}}
 {{- $groups := list -}}
 {{- range $group := (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
@@ -49,7 +49,7 @@ through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
 {{- $groups | empty | ternary "[]" (toYaml $groups) -}}
 {{- end -}}
 
-{{/* A name in `alerts` that is no alert of the chart would change nothing, in silence. */}}
+{{/* Names in `alerts` that are not alerts of the chart: they would be ignored silently. */}}
 {{- define "nutritionfacts.unknownAlerts" -}}
 {{- $known := list -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
@@ -62,12 +62,12 @@ through `tpl`: their texts have `{{ $labels }}` of Prometheus. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* Where the threshold of an expression stands: in the comparison that it ends in. */}}
+{{/* The position of an expression's threshold: in the comparison at its end. */}}
 {{- define "nutritionfacts.threshold" -}}
 ([<>] )[0-9.]+\s*$
 {{- end -}}
 
-{{/* Alerts whose threshold is set, but which have none. */}}
+{{/* Alerts without a threshold for which one is set. */}}
 {{- define "nutritionfacts.withoutThreshold" -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
 {{- range .rules -}}

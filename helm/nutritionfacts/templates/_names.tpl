@@ -1,10 +1,10 @@
-{{/* Names. Every name keeps to 63 characters with its suffix, which the cut of the first part to 53 leaves room for. */}}
+{{/* Names. The first part is cut to 53 characters, so that every name with its suffix has at most 63. */}}
 
 {{- define "nutritionfacts.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The first part of all names: the release's name, with the chart's unless the one holds the other. */}}
+{{/* The first part of all names: the release's name and the chart's, or only one if it contains the other. */}}
 {{- define "nutritionfacts.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
@@ -35,8 +35,8 @@
 {{- .Values.database.embedded.existingClaim | default (printf "%s-data" (include "nutritionfacts.fullname" .)) -}}
 {{- end -}}
 
-{{/* The database of `dev`, and the Cluster that `cnpg` makes. Shorter than others: a StatefulSet puts a hash of eleven
-characters behind its name into a label, and CloudNativePG allows 50. */}}
+{{/* The database of `dev`, and the Cluster that `cnpg` creates. Shorter than others: a StatefulSet appends a hash of eleven
+characters to its name in a label, and CloudNativePG allows 50. */}}
 {{- define "nutritionfacts.databaseName" -}}
 {{- include "nutritionfacts.fullname" . | trunc 47 | trimSuffix "-" }}-db
 {{- end -}}

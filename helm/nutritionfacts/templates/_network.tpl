@@ -1,4 +1,4 @@
-{{/* What any pod of ours may reach: DNS, and the database unless it is a file. Never without ports, which would be all. */}}
+{{/* What all our pods may reach: DNS, and the database unless it is embedded. Always with ports, because a rule without ports allows all. */}}
 {{- define "nutritionfacts.egress" -}}
 {{- $policy := .Values.networkPolicy -}}
 - ports:
@@ -39,7 +39,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The pod of `helm test`, which those who come in would be without. */}}
+{{/* The pod of `helm test`, which the configured peers do not include. */}}
 {{- define "nutritionfacts.testPeer" -}}
 {{- if .Values.adminService.enabled -}}
 - podSelector:
@@ -48,7 +48,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Of the collector of traces that `config` names; empty if there is none. */}}
+{{/* The port of the trace collector in `config`; empty if there is none. */}}
 {{- define "nutritionfacts.collectorPort" -}}
 {{- $endpoint := (((.Values.config | default dict).telemetry | default dict).tracing | default dict).endpoint -}}
 {{- if $endpoint -}}

@@ -22,7 +22,7 @@ securityContext:
 {{- end }}
 {{- end -}}
 
-{{/* Where a pod may run, and with which pull secrets. No variables of Services: old clusters have hundreds. */}}
+{{/* Scheduling and pull secrets of a pod. Without environment variables for Services, of which old clusters have hundreds. */}}
 {{- define "nutritionfacts.placement" -}}
 enableServiceLinks: false
 {{- with concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}

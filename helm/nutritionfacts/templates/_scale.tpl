@@ -1,11 +1,11 @@
-{{/* How many pods. */}}
+{{/* Number of pods. */}}
 
-{{/* "true" if somebody else than the Deployment says how many. */}}
+{{/* "true" if something other than the Deployment sets the number of replicas. */}}
 {{- define "nutritionfacts.scaled" -}}
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled (kindIs "invalid" .Values.replicaCount) -}}true{{- end -}}
 {{- end -}}
 
-{{/* "true" if there may be more than one. */}}
+{{/* "true" if there may be more than one pod. */}}
 {{- define "nutritionfacts.several" -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- if gt (int .Values.autoscaling.maxReplicas) 1 -}}true{{- end -}}

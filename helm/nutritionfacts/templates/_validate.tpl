@@ -1,4 +1,4 @@
-{{/* What the schema cannot see: values that do not go together. All at once, as the program does it. */}}
+{{/* Contradicting values, which the schema cannot detect. All are reported at once, as by the program. */}}
 {{- define "nutritionfacts.validate" -}}
 {{- $complaints := include "nutritionfacts.complaints" . | trim -}}
 {{- if $complaints -}}
@@ -75,7 +75,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Not where the program does without, or is given the key in another way. */}}
+{{/* Not if the program needs no key, or gets it in another way. */}}
 {{- define "nutritionfacts.privacyKeyMissing" -}}
 {{- $privacy := (.Values.config | default dict).privacy | default dict -}}
 {{- $given := or (include "nutritionfacts.privacySecret" .) $privacy.key_file .Values.extraEnvFrom -}}

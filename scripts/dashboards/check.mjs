@@ -1,4 +1,4 @@
-// Writes each dashboard as TypeScript, each part with its type, and has the compiler look at them.
+// Writes each dashboard as TypeScript, each part with its type, and runs the compiler.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-// What Grafana's package says of a dashboard, as JSON can say it; and queries, which it leaves to data sources.
+// Types of Grafana's package for a dashboard in JSON, and of queries, which it leaves to data sources.
 import type {
   AnnotationQuery, Dashboard, DataSourceRef, FieldConfig as Field, MatcherConfig, Panel as AnyPanel, RowPanel, VariableModel,
 } from '@grafana/schema';

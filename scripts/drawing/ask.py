@@ -1,4 +1,4 @@
-"""Asks as Grafana does: variables and macros are filled in, and all of each variable is chosen."""
+"""Queries as Grafana does: replaces variables and macros, with all values of each variable selected."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ class Sources:
                 self.variables[variable["name"]] = [row[0] for row in self._sql(variable["query"]).rows]
 
     def of(self, panel):
-        """Lists of series and tables, one of each query."""
+        """Lists of series and tables, one for each query."""
         return [self._one(target, panel) for target in panel["targets"]]
 
     def _one(self, target, panel):

@@ -1,4 +1,4 @@
-"""One function for each kind of panel: draws results into the inside of a panel."""
+"""One function for each kind of panel, which draws results into a panel."""
 
 import math
 from datetime import datetime, timezone
@@ -19,7 +19,7 @@ def moments(times):
 
 
 def singles(results):
-    """Name and value of each: the last of a series, or the rows of a table."""
+    """Names and values: the last value of each series, or the rows of a table."""
     found = [(series.name, series.values[-1]) for series in flat(results)]
     for table in (result for result in results if isinstance(result, Table)):
         for row in table.rows:
@@ -91,7 +91,7 @@ def timeseries(page, inner, panel, looks, results):
 
 
 def limits(axes, looks, values):
-    """As the panel sets them, as long as all is within."""
+    """The limits of the panel, if all values are within."""
     low, high = axes.get_ylim()
     lowest, highest = looks.defaults.get("min"), looks.defaults.get("max")
     low = low if lowest is None else lowest
@@ -112,7 +112,7 @@ def legend(axes, inner, names, columns, lines):
 
 
 def bars(axes, inner, looks, found, colours):
-    """Lying ones, the first on top."""
+    """Horizontal bars, the first on top."""
     names = [name for name, _ in found]
     axes.barh(range(len(found)), [value for _, value in found], color=colours, height=0.7)
     axes.set_ylim(len(found) - 0.5, -0.5)
@@ -151,7 +151,7 @@ def barchart(page, inner, panel, looks, results):
 
 
 def heatmap(page, inner, panel, looks, results):
-    """Counts of each bucket alone; Prometheus has them summed up."""
+    """Counts per bucket; in Prometheus they are cumulative."""
     series = sorted((one for one in flat(results)), key=lambda one: float(one.labels["le"]))
     times = sorted({moment for one in series for moment in one.times})
     at = [dict(zip(one.times, one.values)) for one in series]

@@ -1,4 +1,4 @@
-"""How values are written and coloured: units, thresholds, mappings, and what overrides say of single fields."""
+"""How values are formatted and coloured: units, thresholds, mappings, and overrides for single fields."""
 
 import re
 from datetime import datetime, timezone
@@ -37,7 +37,7 @@ def written(value, unit, decimals=None):
 
 
 class Looks:
-    """Of one panel."""
+    """The settings of one panel."""
 
     def __init__(self, panel):
         config = panel["fieldConfig"]
@@ -45,7 +45,7 @@ class Looks:
         self.overrides = config["overrides"]
 
     def of(self, name, key, otherwise=None):
-        """What an override says of a field."""
+        """The value of an override for a field."""
         for override in self.overrides:
             matcher = override["matcher"]
             pattern = matcher["options"]
@@ -72,12 +72,12 @@ class Looks:
         return self.mapped(value).get("text") or written(value, self.unit(name), self.defaults.get("decimals"))
 
     def steps(self):
-        """Thresholds with a bound that have a colour."""
+        """Thresholds that have a bound and a colour."""
         steps = self.defaults["thresholds"]["steps"]
         return [(step["value"], COLOURS.get(step["color"], step["color"])) for step in steps if step["value"] is not None]
 
     def colour(self, value):
-        """That of a value by its mapping, else by the thresholds."""
+        """The colour of a value by its mapping, otherwise by the thresholds."""
         mapped = self.mapped(value).get("color")
         steps = self.defaults["thresholds"]["steps"]
         reached = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]

@@ -27,7 +27,7 @@ class Page:
         self.figure = plt.figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI, facecolor="#f1f2f4")
 
     def box(self, x, y, width, height):
-        """In parts of the page, from pixels that count from its upper left corner."""
+        """Converts pixels from the upper left corner into fractions of the page."""
         return x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height
 
     def text(self, x, y, text, **looks):
@@ -51,7 +51,7 @@ class Page:
         KINDS[panel["type"]](self, inner, panel, looks, kept)
 
     def axes(self, inner, left=0, bottom=0, right=0):
-        """With room in pixels for what is written beside them."""
+        """With space in pixels for labels."""
         x, y, width, height = inner
         return self.figure.add_axes(self.box(x + left, y, width - left - right, height - bottom))
 
@@ -67,5 +67,5 @@ def draw(dashboard, sources, file):
             page.panel(panel, sources.of(panel))
     page.figure.savefig(file, dpi=DPI, facecolor=page.figure.get_facecolor())
     plt.close(page.figure)
-    # A few colours are enough, and make a small file.
+    # A small palette is enough, and keeps the file small.
     Image.open(file).convert("RGB").quantize(192).save(file, optimize=True)

@@ -1,5 +1,5 @@
-"""Teaches schemathesis what the document cannot say in a schema: that packed bodies hold a JSON object, and which pingbacks
-are answered with nothing."""
+"""Extends schemathesis by what a schema cannot express: compressed bodies contain a JSON object, and some pingbacks
+get an empty reply."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=5)
 keys = st.sampled_from(["instance_id", "version", "mode", "uptime", "timestamp", "pi", "c", "f"]) | texts
-# A version that is answered in JSON is not often met by chance.
+# Random versions are rarely answered in JSON.
 versions = st.sampled_from(["0.10.3", "0.11.0b1", "0.11.0", "0.15.12", "0.19.5", "1.0.0", "unknown", None]) | texts
 objects = st.tuples(st.dictionaries(keys, values, max_size=6), versions).map(
     lambda pair: json.dumps({**pair[0], "version": pair[1]}).encode()
@@ -26,8 +26,8 @@ schemathesis.openapi.media_type("application/gzip", objects.map(gzip.compress))
 
 @schemathesis.check
 def documented_reply(ctx, response, case):
-    """`content_type_conformance` and `response_schema_conformance`, and the one thing that OpenAPI cannot say: a pingback of
-    a version below 0.11, or of none that can be read, is answered 200 with an empty body, and no other is."""
+    """`content_type_conformance` and `response_schema_conformance`, and a rule that OpenAPI cannot express: a pingback of
+    a version before 0.11 or an unreadable one gets an empty body with 200, and no other does."""
     body = response.content
     if response.status_code in (405, 414, 431) and body:
         raise AssertionError("this reply has no body")
@@ -42,7 +42,7 @@ def documented_reply(ctx, response, case):
 
 
 def sender_takes_json(sent):
-    """By the version of the body; `None` where its suffix decides."""
+    """Depends on the version in the body; `None` if its suffix decides."""
     sent = sent.encode() if isinstance(sent, str) else sent
     if sent[:1] == b"\x78":
         sent = zlib.decompressobj().decompress(sent)

@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(glimpse.confirm(2, Some(&1)), None);
         assert_eq!(glimpse.confirm(3, Some(&1)), None, "not the same");
         assert_eq!(glimpse.confirm(3, Some(&1)), Some(3));
-        assert_eq!(glimpse.confirm(3, Some(&1)), Some(3), "again, while it is not taken over");
+        assert_eq!(glimpse.confirm(3, Some(&1)), Some(3), "again, as long as it is not applied");
         assert_eq!(glimpse.confirm(3, Some(&3)), None);
         assert_eq!(glimpse.confirm(4, Some(&3)), None);
         assert_eq!(glimpse.confirm(3, Some(&3)), None, "and back");

@@ -1,4 +1,4 @@
-//! What every writer must know of a store before it writes: its row of `store_state`.
+//! The state that every writer must know before it writes: the row of `store_state`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,16 +7,16 @@ use chrono::NaiveDate;
 use super::StoreError;
 use crate::domain::Timestamp;
 
-/// What was read last.
+/// The state as last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
-    /// Changes whenever something else here does, or profiles were removed.
+    /// Incremented when another column changes, or profiles were deleted.
     pub generation: i64,
-    /// Which table this is: another one after a backup was put back.
+    /// Identifies the table: it is another one after a backup was restored.
     pub table: i64,
-    /// When the server began to run: another server, or one that was put back to an earlier state, begins later.
+    /// Start time of the server: another server, or one restored to an earlier state, has a later one.
     pub started: Timestamp,
-    /// What arrived before this day is not stored.
+    /// Pings of earlier days are not stored.
     pub sealed_before: NaiveDate,
 }
 
@@ -33,17 +33,17 @@ struct Known {
 }
 
 impl Shared {
-    /// For a writer that rests on what was so in an epoch. None if it must be read, or read again.
+    /// The state for a writer that depends on an epoch. `None` if it must be read, or read again.
     ///
     /// # Errors
     ///
-    /// `Stale`: another one has begun.
+    /// `Stale`: another epoch has begun.
     pub fn get_in(&self, epoch: u32) -> Result<Option<State>, StoreError> {
         let known = self.known();
         if known.epoch == epoch { Ok(known.state.filter(|_| !known.is_doubted)) } else { Err(StoreError::Stale) }
     }
 
-    /// Takes note. If it was another one, a new epoch begins: what is remembered of profiles may not be so.
+    /// Sets the state. If it differs, a new epoch begins, because cached profiles may be invalid.
     pub fn set(&self, state: State) {
         let mut known = self.known();
         if known.state.replace(state).is_some_and(|before| before != state) {
@@ -52,7 +52,7 @@ impl Shared {
         known.is_doubted = false;
     }
 
-    /// It may not be so any longer.
+    /// Marks the state as possibly outdated.
     pub fn doubt(&self) {
         self.known().is_doubted = true;
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_rests_on_an_earlier_epoch_learns_of_it() {
+    fn a_writer_of_an_earlier_epoch_gets_stale() {
         let known = Shared::default();
         let state =
             |generation| State { generation, table: 1, started: Timestamp::UNIX_EPOCH, sealed_before: NaiveDate::MIN };

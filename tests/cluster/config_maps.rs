@@ -26,16 +26,16 @@ fn changes_and_removals_are_applied_without_a_restart() {
     let install = Install::new();
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
-    eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
+    eventually("the ConfigMap is active", || (!is_answered(&server)).then_some(()));
     let mut longest = std::time::Duration::ZERO;
     for round in 0..6 {
         let answers = round % 2 == 0;
         install.configure(if answers { "api: {reply: by_version}" } else { "api: {reply: empty}" });
         let begun = Instant::now();
-        eventually("the change is in force", || (is_answered(&server) == answers).then_some(()));
+        eventually("the change is active", || (is_answered(&server) == answers).then_some(()));
         longest = longest.max(begun.elapsed());
     }
-    println!("a changed ConfigMap was in force within {longest:?}");
+    println!("a changed ConfigMap was active within {longest:?}");
     install.configure("");
     eventually("a removed key falls back", || is_answered(&server).then_some(()));
     install.configure("api: {reply: empty}");
@@ -55,7 +55,7 @@ fn layers_keep_their_order_and_their_origins() {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     fs::write(file.path(), "{api: {reply: by_version}, ingest: {lanes: 2}}").unwrap();
     let server = install.setup().config(file.path()).set("ingest.max_batch=9").start();
-    eventually("it stands above a file", || (!is_answered(&server)).then_some(()));
+    eventually("it overrides a file", || (!is_answered(&server)).then_some(()));
     let config: serde_json::Value = serde_json::from_str(&server.admin_text("/config")).unwrap();
     let of = |key: &str| config["origins"][key].as_str().unwrap().to_owned();
     assert_eq!(of("api.reply"), "configmap/nutritionfacts-live");
@@ -71,7 +71,7 @@ fn an_error_keeps_the_last_good_configuration_and_is_reported() {
     let install = Install::new();
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
-    eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
+    eventually("the ConfigMap is active", || (!is_answered(&server)).then_some(()));
     let rubbish = "rubbish: [".repeat(100 * 1024);
     let many = (0..40_000).fold(String::new(), |text, number| format!("{text}key{number}: 1\n"));
     for (text, problem) in [
@@ -104,11 +104,11 @@ fn an_error_keeps_the_last_good_configuration_and_is_reported() {
     let hash = eventually("a hash", || config_hash(&server));
     install.configure("api: {reply: empty}");
     is_last_good(&server, "1");
-    eventually("it is told", || install.describe_live().contains("ConfigReloaded").then_some(()));
+    eventually("an Event reports it", || install.describe_live().contains("ConfigReloaded").then_some(()));
     assert_eq!(config_hash(&server), Some(hash.clone()));
     install.configure("{api: {reply: empty}, ingest: {max_batch: 11}}");
     eventually("another configuration, another hash", || (config_hash(&server)? != hash).then_some(()));
-    eventually("it is told", || install.describe_live().contains("active: ingest.max_batch").then_some(()));
+    eventually("an Event reports it", || install.describe_live().contains("active: ingest.max_batch").then_some(()));
 }
 
 fn config_hash(server: &Server) -> Option<String> {
@@ -130,7 +130,7 @@ fn a_key_that_needs_a_restart_is_reported_and_never_applied() {
         text.lines().find(|line| line.contains("ConfigRestartNeeded")).map(str::to_owned)
     });
     assert!(event.contains("NUTRITIONFACTS__INGEST__LANES"), "{event}");
-    assert!(!server.log.text().contains("shutdown.delay"), "what is in force anyway is no news");
+    assert!(!server.log.text().contains("shutdown.delay"), "what is already active is not reported");
     assert_eq!(reloads(&server, "restart_needed"), 1);
     is_last_good(&server, "1");
 }

@@ -68,7 +68,7 @@ fn a_violation_that_the_schema_accepts_is_reported_by_a_condition() {
     assert_eq!(server.metric("nutritionfacts_messages_rejected").unwrap(), "1");
     install.publish("crabs");
     install.wait_for("Published", "crabs");
-    eventually("mended", || (messages(&server).len() == 2).then_some(()));
+    eventually("fixed", || (messages(&server).len() == 2).then_some(()));
 }
 
 #[test]
@@ -148,5 +148,5 @@ fn a_start_without_the_api_server_withdraws_nothing() {
     said(&server, "403: ");
     install.namespace.kubectl(&["delete", "kmsg/hello"], "").unwrap();
     install.bind();
-    eventually("it is told of the removal", || messages(&server).is_empty().then_some(()));
+    eventually("it learns of the removal", || messages(&server).is_empty().then_some(()));
 }

@@ -17,7 +17,7 @@ fn behind(line: &Line, install: &Install) -> Server {
     install.publish("hello");
     let server = install.with(Setup::sqlite(), line.address).start();
     up(&server, true);
-    eventually("the message is in force", || (messages(&server) == ["hello"]).then_some(()));
+    eventually("the message is active", || (messages(&server) == ["hello"]).then_some(()));
     server
 }
 
@@ -55,7 +55,7 @@ fn a_cut_connection_is_restored_and_no_change_is_missed() {
         let answers = round % 2 == 1;
         line.cut();
         install.configure(if answers { "api: {reply: by_version}" } else { "api: {reply: empty}" });
-        eventually("the change is in force", || (is_answered(&server) == answers).then_some(()));
+        eventually("the change is active", || (is_answered(&server) == answers).then_some(()));
     }
     up(&server, true);
 }
@@ -79,7 +79,7 @@ fn revoked_rights_keep_the_state_until_they_are_granted_again() {
     install.configure("api: {reply: empty}");
     install.bind();
     up(&server, true);
-    eventually("it is told of the change", || (!is_answered(&server)).then_some(()));
+    eventually("it learns of the change", || (!is_answered(&server)).then_some(()));
     install.configure("");
     eventually("and of the removal", || (is_answered(&server) && messages(&server).is_empty()).then_some(()));
 }

@@ -23,7 +23,7 @@ fn a_server_starts_while_the_api_server_is_down() {
     up(&server, false);
     plane.start();
     up(&server, true);
-    eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
+    eventually("the ConfigMap is active", || (!is_answered(&server)).then_some(()));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn an_api_server_that_comes_back_is_followed_again() {
     install.publish("hello");
     let server = install.setup().start();
     up(&server, true);
-    eventually("the message is in force", || (messages(&server) == ["hello"]).then_some(()));
+    eventually("the message is active", || (messages(&server) == ["hello"]).then_some(()));
     let hash = server.admin_text("/config");
     plane.stop_api_server();
     up(&server, false);
@@ -52,7 +52,7 @@ fn an_api_server_that_comes_back_is_followed_again() {
     up(&server, true);
     assert!((2..=2 * SOURCES.len()).contains(&complaints(&server)), "{}", server.log.text());
     install.configure("api: {reply: empty}");
-    eventually("a change is in force", || (!is_answered(&server)).then_some(()));
+    eventually("a change is active", || (!is_answered(&server)).then_some(()));
 }
 
 /// After the restore, new resource versions are smaller than the one that the server knows: a watch from there would
@@ -75,18 +75,18 @@ fn an_api_server_restored_from_a_backup_is_followed() {
 
     let server = install.setup().start();
     up(&server, true);
-    eventually("the older state is in force", || (!is_answered(&server)).then_some(()));
+    eventually("the older state is active", || (!is_answered(&server)).then_some(()));
     install.configure("api: {reply: by_version}");
     for number in 0..20 {
         install.publish(&format!("new-{number}"));
     }
-    eventually("the newer state is in force", || (is_answered(&server) && messages(&server).len() == 21).then_some(()));
+    eventually("the newer state is active", || (is_answered(&server) && messages(&server).len() == 21).then_some(()));
 
     plane.stop_all();
     std::fs::remove_dir_all(&data).unwrap();
     copy_folder(&copy.path().join("etcd"), &data);
     plane.start();
-    eventually("the older state is in force again", || (!is_answered(&server)).then_some(()));
+    eventually("the older state is active again", || (!is_answered(&server)).then_some(()));
     up(&server, true);
     install.configure("");
     eventually("what comes then is not missed", || {

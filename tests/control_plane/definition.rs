@@ -14,7 +14,7 @@ fn publish(install: &Install, name: &str) {
 }
 
 fn served(server: &Server, names: &[&str]) {
-    eventually("these are in force", || (messages(server) == names).then_some(()));
+    eventually("these are active", || (messages(server) == names).then_some(()));
 }
 
 /// Creates the definition again, even after a failure: other tests need it.

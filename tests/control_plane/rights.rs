@@ -28,7 +28,7 @@ fn the_role_grants_exactly_what_is_used() {
     let install = Install::new();
     install.configure("api: {reply: empty}");
     let server = install.setup().start();
-    eventually("the ConfigMap is in force", || (!is_answered(&server)).then_some(()));
+    eventually("the ConfigMap is active", || (!is_answered(&server)).then_some(()));
     install.configure("api: [");
     eventually("an Event is written", || install.describe_live().contains("ConfigRejected").then_some(()));
     install.publish("hello");

@@ -33,16 +33,16 @@ fn configuration_and_messages_change_without_a_restart() {
     let all = |answers: bool| (0..10).all(|_| release.ping(PING).text().is_empty() != answers);
 
     edit("api: {reply: empty}");
-    eventually("it is in force everywhere", || all(false).then_some(()));
+    eventually("it is active everywhere", || all(false).then_some(()));
     edit("api: {reply: emtpy}");
-    let told = eventually("an Event says what is wrong", || {
+    let told = eventually("an Event reports the error", || {
         let described = release.kubectl(&["describe", LIVE]).unwrap();
         described.lines().find(|line| line.contains("ConfigRejected")).map(str::to_owned)
     });
     assert!(told.contains("api.reply") && told.contains("did you mean `empty`?"), "{told}");
     assert!(all(false), "the last good configuration stays");
     edit("");
-    eventually("the removal is in force everywhere", || all(true).then_some(()));
+    eventually("the removal is active everywhere", || all(true).then_some(()));
 
     let message = json!({
         "apiVersion": "nutritionfacts.learningequality.org/v1alpha1", "kind": "KolibriMessage", "metadata": {"name": "hello"},
@@ -53,7 +53,7 @@ fn configuration_and_messages_change_without_a_restart() {
     eventually("every pod sends it", || {
         (0..10).all(|_| release.ping(PING).json()["messages"][0]["msg_id"] == "hello").then_some(())
     });
-    assert_eq!(restarts(&release), before, "no pod was started anew");
+    assert_eq!(restarts(&release), before, "no pod was restarted");
 
     // Where the API server's audit log can be read.
     if let Some(folder) = env::var_os("CONTROL_PLANE") {

@@ -136,7 +136,7 @@ impl Release {
     /// Waits until pings are stored: while no pod is ready, nothing even listens.
     pub fn wait_until_it_keeps_pings(&self) {
         let address = self.address();
-        eventually("pings are kept", || {
+        eventually("pings are stored", || {
             let mut connection = Connection::try_open(address).ok()?;
             connection.send(&post(PINGBACK, b"{}")).ok()?;
             (connection.read(true).ok()?.status == 200).then_some(())

@@ -27,7 +27,7 @@ fn no_ping_is_lost_when_pods_are_replaced() {
             release.kubectl(&["scale", DEPLOYMENT, &format!("--replicas={replicas}")]).unwrap();
             release.wait_for_rollout();
             let wanted: usize = replicas.parse().unwrap();
-            eventually("so many pods", || (release.pods().len() == wanted).then_some(()));
+            eventually("the wanted number of pods", || (release.pods().len() == wanted).then_some(()));
         });
     }
     calm("delete a pod", &|| {

@@ -156,7 +156,7 @@ fn live_config_restarts_pods() {
     let changed = case.render(&json!({"liveConfig": {"config": {"telemetry": {"log": {"filter": "debug"}}}}}));
     assert_eq!(pod_templates(&case.render(&Value::Null)), pod_templates(&changed));
     let release = Release::of(changed);
-    assert_eq!(loaded(&release).telemetry.log.filter, "debug", "and it is in force");
+    assert_eq!(loaded(&release).telemetry.log.filter, "debug", "and it is active");
     assert!(live(&release).is_some());
 }
 

@@ -75,6 +75,6 @@ fn a_clock_difference_is_logged() {
         let off = f64::from(days * 24 * 60 * 60) - seconds().parse::<f64>().unwrap();
         assert!(off.abs() < 60.0, "{}", seconds());
         let told = if days > 0 { "clock is ahead of the database's" } else { "clock is behind the database's" };
-        eventually("it is told", || server.log.text().contains(told).then_some(()));
+        eventually("it is logged", || server.log.text().contains(told).then_some(()));
     }
 }

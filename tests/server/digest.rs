@@ -96,7 +96,7 @@ fn a_digest_killed_between_many_steps_is_completed(setup: &Setup) {
             });
         }
     });
-    eventually("it is told", || server.log.text().contains("cannot digest a batch").then_some(()));
+    eventually("it is logged", || server.log.text().contains("cannot digest a batch").then_some(()));
     server.assert_well();
     let setup = server.kill();
     let mut rows = Rows::open(&setup.url);

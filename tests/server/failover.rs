@@ -59,7 +59,7 @@ fn a_read_only_postgres_is_refused_until_it_is_writable() {
     check(&setup, &answered);
     let complaints = complaints(&server);
     assert!(complaints.iter().any(|reason| reason.contains("25006") || reason.contains("read-only")), "{complaints:?}");
-    assert!(complaints.len() < 5, "a change is said once: {complaints:?}");
+    assert!(complaints.len() < 5, "a change is logged once: {complaints:?}");
     server.assert_well();
 }
 

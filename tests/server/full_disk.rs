@@ -48,7 +48,7 @@ fn a_full_disk_is_answered_503_and_recovers() {
     }
     let copy = format!("sqlite://{}", setup.folder().join("nutritionfacts.db").display());
     let kept = Rows::open(&copy).ids("pingbacks");
-    assert_eq!(kept, answered, "what was answered is there, what was refused is not");
+    assert_eq!(kept, answered, "acknowledged pings are stored, refused ones are not");
     let told = server.log.text().matches("store is down").count();
     assert_eq!(told, 1, "{}", server.log.text());
     server.assert_well();

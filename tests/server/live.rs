@@ -103,13 +103,13 @@ fn an_invalid_config_map_does_not_prevent_a_start() {
         assert!(reply_is_empty(&server), "{text}");
         let rejected =
             |of: &str| server.log.text().lines().any(|line| line.contains("configmap/live") && line.contains(of));
-        eventually("it is told", || rejected("the server has started without it").then_some(()));
+        eventually("it is logged", || rejected("the server has started without it").then_some(()));
         assert!(!rejected("last good"), "{text}");
         assert_eq!(server.metric(LAST), Some("0".into()), "{text}");
         mount.publish("api: {reply: by_version}");
         eventually("it is right", || (!reply_is_empty(&server)).then_some(()));
         mount.publish(text);
-        eventually("it is told", || rejected("the last good configuration stays active").then_some(()));
+        eventually("it is logged", || rejected("the last good configuration stays active").then_some(()));
         assert!(!reply_is_empty(&server), "{text}");
         server.assert_well();
     }

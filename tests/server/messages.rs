@@ -103,7 +103,7 @@ audience: {networks: [127.0.0.0/8], instances: [a, b]}
     assert_eq!(ids(&server, &json!({"mode": "staged-msgs-ver-0.19.0"})), ["second"]);
     fs::remove_file(folder.join("b.yml")).unwrap();
     wait_for(&server, &[]);
-    eventually("the withdrawal is told", || {
+    eventually("the withdrawal is logged", || {
         let loaded = server.log.events().into_iter().rfind(|event| event["message"] == "messages loaded")?;
         (loaded["active"] == 0).then_some(())
     });
@@ -124,7 +124,7 @@ fn the_last_good_messages_are_used_while_files_are_unreadable(setup: &Setup) {
     // Missing while the server runs, and still at the next start.
     let away = setup.folder().join("away");
     fs::rename(&folder, &away).unwrap();
-    eventually("it is told", || server.log.text().contains("cannot read messages").then_some(()));
+    eventually("it is logged", || server.log.text().contains("cannot read messages").then_some(()));
     assert_eq!(ids(&server, &json!({})), ["first"]);
     assert!(server.stop().success());
     let server = setup.start();
@@ -134,7 +134,7 @@ fn the_last_good_messages_are_used_while_files_are_unreadable(setup: &Setup) {
 
     // If a volume is not mounted, its folder is empty.
     fs::create_dir(&folder).unwrap();
-    eventually("it is told", || server.log.text().contains("not mounted").then_some(()));
+    eventually("it is logged", || server.log.text().contains("not mounted").then_some(()));
     assert_eq!(ids(&server, &json!({})), ["first"]);
     assert_eq!(server.metric("nutritionfacts_messages_rejected"), Some("1".into()));
     let told = server.log.text().matches("cannot read messages").count();
@@ -158,7 +158,7 @@ fn a_mistyped_path_withdraws_nothing(setup: &Setup) {
     let server = setup.start();
     wait_for(&server, &["first"]);
     names(&setup.folder().join("mesages"));
-    eventually("it is told", || server.log.text().contains("mesages: cannot be read").then_some(()));
+    eventually("it is logged", || server.log.text().contains("mesages: cannot be read").then_some(()));
     assert_eq!(ids(&server, &json!({})), ["first"]);
     assert!(server.stop().success());
     let server = setup.start();

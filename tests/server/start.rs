@@ -103,7 +103,7 @@ fn reload_signals_do_not_stop_the_server() {
     let server = Setup::sqlite().start();
     for name in ["HUP", "USR1", "USR2"] {
         server.signal(name);
-        eventually("it is told", || server.log.text().contains(&format!("SIG{name}")).then_some(()));
+        eventually("it is logged", || server.log.text().contains(&format!("SIG{name}")).then_some(()));
         assert_eq!(server.ask(&post(PINGBACK, PING)).status, 200);
     }
     server.assert_well();

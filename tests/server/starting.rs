@@ -94,7 +94,7 @@ fn an_interrupted_migration_is_retried() {
     let server = setup.launch();
     let name = setup.url.rsplit('/').next().unwrap();
     let naps = format!("FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'PgSleep'");
-    eventually("the migration is under way", || {
+    eventually("the migration is in progress", || {
         (superuser.count(&format!("SELECT count(*) {naps}")) == 1).then_some(())
     });
     superuser.execute("ALTER EVENT TRIGGER nap DISABLE");

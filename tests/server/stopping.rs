@@ -66,8 +66,9 @@ fn end(server: Server) -> (Option<i32>, String) {
     let log = server.log.clone();
     let code = server.wait().code();
     // The last lines may still be in the pipe.
-    let text =
-        eventually("it says why", || Some(log.text()).filter(|text| code == Some(0) || text.contains("\"ERROR\"")));
+    let text = eventually("the reason is logged", || {
+        Some(log.text()).filter(|text| code == Some(0) || text.contains("\"ERROR\""))
+    });
     (code, text)
 }
 
@@ -190,7 +191,7 @@ fn queued_pings_are_committed_and_answered() {
     for sender in &mut senders {
         sender.send(&post(PINGBACK, PING)).unwrap();
     }
-    eventually("one batch is under way, the others wait", || {
+    eventually("one batch is in progress, the others wait", || {
         server.metric("nutritionfacts_ingest_queue_rows").filter(|rows| rows == "17" || rows == "18" || rows == "19")
     });
     server.signal("TERM");

@@ -33,7 +33,7 @@ fn every_ssl_mode_accepts_and_rejects_the_right_servers() {
     let (right, wrong) = (ours.path("ca.crt"), theirs.path("ca.crt"));
     let refused = |host: &str, mode: &str, authority: Option<&Path>, told: &str| {
         let server = by(&cluster, &database, host, mode, authority).launch();
-        eventually(&format!("{mode} at {host}: the log says `{told}`"), || {
+        eventually(&format!("{mode} at {host}: the log contains `{told}`"), || {
             let events = server.log.events();
             events.iter().any(|event| event["problem"].as_str().is_some_and(|text| text.contains(told))).then_some(())
         });

@@ -92,7 +92,7 @@ fn the_sample_ratio_is_live_and_zero_sends_nothing() {
     let server = setup.set(&collector.setting()).config(&file).start();
     let reloaded = |times: &str| {
         let series = r#"nutritionfacts_config_reloads_total{result="applied",source="file"}"#;
-        eventually("the ratio is taken over", || (server.metric(series)? == times).then_some(()));
+        eventually("the ratio is applied", || (server.metric(series)? == times).then_some(()));
     };
     ping(&server, &trace(1));
     write("1");
@@ -131,7 +131,7 @@ fn an_unreachable_collector_does_not_delay_pings() {
             ping(&server, &trace(number));
         }
         let problem = "cannot deliver traces";
-        eventually("the problem is told", || server.log.text().contains(problem).then_some(()));
+        eventually("the problem is logged", || server.log.text().contains(problem).then_some(()));
         ping(&server, &trace(200));
         server.assert_well();
         let log = server.log.clone();
@@ -149,7 +149,7 @@ fn a_collector_that_comes_back_gets_the_traces() {
     collector.trace(&trace(1));
     drop(collector);
     let mut number = 1;
-    eventually("the loss is told", || {
+    eventually("the loss is logged", || {
         number += 1;
         ping(&server, &trace(number));
         server.log.text().contains("cannot deliver traces").then_some(())
@@ -160,7 +160,7 @@ fn a_collector_that_comes_back_gets_the_traces() {
         ping(&server, &trace(number));
         (!collector.spans(&trace(number - 1)).is_empty()).then_some(())
     });
-    eventually("the return is told", || server.log.text().contains("traces are delivered again").then_some(()));
+    eventually("the return is logged", || server.log.text().contains("traces are delivered again").then_some(()));
     server.assert_well();
 }
 

@@ -1,4 +1,4 @@
-//! What follows from pings, as statements of PostgreSQL.
+//! Writes the changes derived from pings in PostgreSQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Writing in PostgreSQL: one statement per batch (docs/decisions/0010-one-statement-per-batch.md).
+//! Writes rows in PostgreSQL: one statement per batch (docs/decisions/0010-one-statement-per-batch.md).
 
 use std::sync::LazyLock;
 
@@ -12,13 +12,13 @@ use crate::{
     store::{StoreError, Write, error::classify, months, state::State},
 };
 
-/// PostgreSQL: `check_violation`; without a constraint's name it is a partition that is missing.
+/// PostgreSQL's `check_violation`; without a constraint name it means that a partition is missing.
 const CHECK_VIOLATION: &str = "23514";
 
-/// A month that another process has just made may be out of sight of a connection for a moment (seen in PostgreSQL 13).
+/// A month that another process has just created may be invisible to a connection for a moment (seen in PostgreSQL 13).
 const MONTH_ATTEMPTS: usize = 3;
 
-/// Of a batch without and with profiles that may not be there yet.
+/// For a batch without and with profiles that may not be stored yet.
 static NEW_PINGS: LazyLock<[String; 2]> = LazyLock::new(|| ["", PROFILES].map(|profiles| pings(Write::New, profiles)));
 static REPLAYED_PINGS: LazyLock<[String; 2]> =
     LazyLock::new(|| ["", PROFILES].map(|profiles| pings(Write::Replay, profiles)));
@@ -45,7 +45,7 @@ fn statistics(replay: &str) -> String {
 }
 
 impl Postgres {
-    /// What is known of the store in an epoch, read if it is not.
+    /// The state of the store in an epoch; reads it if it is unknown.
     async fn known_state(&self, epoch: u32) -> Result<State, StoreError> {
         if let Some(state) = self.state.get_in(epoch)? {
             return Ok(state);
@@ -53,7 +53,7 @@ impl Postgres {
         let mut lease = self.connections.lease().await?;
         let outcome = timeout(self.connections.limit(), read_state(&mut lease)).await;
         self.state.set(lease.settle(outcome)?);
-        // Somebody may doubt it again already.
+        // Another task may have invalidated it already.
         self.state.get_in(epoch)?.ok_or(StoreError::Stale)
     }
 
@@ -66,7 +66,7 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let mut pings = pings.to_vec();
         pings.sort_unstable_by_key(|ping| ping.id);
-        // Each once, and two writers never wait for each other in a circle.
+        // Sorted and each once, so that two writers cannot deadlock.
         let mut profiles = profiles.to_vec();
         profiles.sort_unstable_by_key(|profile| (&profile.instance_id, profile.id));
         profiles.dedup_by_key(|profile| (&profile.instance_id, profile.id));
@@ -81,7 +81,7 @@ impl Postgres {
         if write == Write::New {
             self.fresh.add(batch, &pings);
         } else {
-            // Some may have been there before, and digested: the outbox knows.
+            // Some may exist already and be digested: the outbox has the truth.
             self.fresh.fall_behind();
         }
         Ok(())
@@ -116,7 +116,7 @@ impl Postgres {
         self.write(epoch, reports.iter().map(|report| report.id), write).await
     }
 
-    /// Runs a statement that says whether the state was present; makes months that are missing.
+    /// Runs a statement that returns whether the state was as expected; creates missing months.
     async fn write<'q>(
         &self,
         epoch: u32,

@@ -148,7 +148,8 @@ async fn connect_aside(options: PgConnectOptions) -> Result<PgConnection, sqlx::
     receiver.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// Durable acknowledgements depend on the first two settings; text of any language needs UTF-8; a read-only server is unusable (during a failover, for example).
+/// Durable acknowledgements depend on the first two settings; text of any language needs UTF-8; a read-only server is
+/// unusable (during a failover, for example).
 async fn check(connection: &mut PgConnection) -> Result<(), MigrationError> {
     const SETTINGS: &str = "SELECT current_setting('synchronous_commit') = 'off', \
         current_setting('fsync') = 'off', current_setting('transaction_read_only') = 'on', \

@@ -34,9 +34,9 @@ pub async fn get() -> Response {
 }
 
 const DESCRIPTION: &str = "\
-Receives the reports of Kolibri installations. The encoding of a body is detected from its bytes: JSON text, or JSON text compressed by zlib \
-or gzip; `Content-Type` and `Content-Encoding` are ignored and may be absent. A 200 means that the report is on disk. \
-Paths with `GET` also support `HEAD`. Unknown paths return 404 in plain text.";
+Receives the reports of Kolibri installations. The encoding of a body is detected from its bytes: JSON text, or JSON text \
+compressed by zlib or gzip; `Content-Type` and `Content-Encoding` are ignored and may be absent. A 200 means that the report \
+is on disk. Paths with `GET` also support `HEAD`. Unknown paths return 404 in plain text.";
 
 fn make() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {

@@ -41,7 +41,7 @@ impl Options {
             paths.clone_from(&shared.and(right).load()?.messages.files);
         }
         if paths.is_empty() {
-            return Err(Failure::Unchecked("nothing to check: pass a PATH or set `messages.files`".into()));
+            return Err(Failure::Unchecked("nothing to check: name a PATH or set `messages.files`".into()));
         }
         let collection = Collection::of(&read(&paths), &Collection::default());
         let lines: Vec<_> = collection.rejected.iter().flatten().map(|complaint| format!("{complaint}\n")).collect();

@@ -1,10 +1,10 @@
-//! Periods (days, weeks and months in UTC) by which activity is counted.
+//! Days, weeks and months in UTC: what activity is counted by.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
 use super::Timestamp;
 
-/// Length of a period.
+/// How long a period is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grain {
     /// From midnight.
@@ -18,17 +18,17 @@ pub enum Grain {
 /// A day, week or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
-    /// Its length.
+    /// How long it is.
     pub grain: Grain,
     /// Its first day.
     pub begins: NaiveDate,
 }
 
 impl Grain {
-    /// From the shortest to the longest.
+    /// From the shortest.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
-    /// The name used in tables.
+    /// As it is in the tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Grain {
         }
     }
 
-    /// The period of this length that contains a moment.
+    /// The period of this length that a moment is in.
     #[must_use]
     pub fn of(self, moment: Timestamp) -> Period {
         let day = moment.date_naive();
@@ -52,14 +52,14 @@ impl Grain {
 }
 
 impl Period {
-    /// The period from one moment to another (exclusive), if there is one.
+    /// The one from a moment to before another.
     #[must_use]
     pub fn between(since: Timestamp, until: Timestamp) -> Option<Self> {
         let is_it = |period: &Self| midnight(period.begins) == since && midnight(period.ends()) == until;
         Grain::ALL.into_iter().map(|grain| grain.of(since)).find(is_it)
     }
 
-    /// The first day after it.
+    /// The day after its last.
     #[must_use]
     pub fn ends(self) -> NaiveDate {
         match self.grain {
@@ -70,13 +70,13 @@ impl Period {
     }
 }
 
-/// The first day of the month that contains a day.
+/// The first day of a day's month.
 #[must_use]
 pub fn month_of(day: NaiveDate) -> NaiveDate {
     day - Days::new(day.day0().into())
 }
 
-/// The beginning of a day in UTC.
+/// The beginning of a day.
 #[must_use]
 pub fn midnight(day: NaiveDate) -> Timestamp {
     day.and_time(chrono::NaiveTime::MIN).and_utc()
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_in_its_day_week_and_month() {
+    fn periods_of_a_moment() {
         for (moment, grain, begins, ends) in [
             ("2026-11-29T23:59:59.999999Z", Grain::Day, "2026-11-29", "2026-11-30"),
             ("2026-11-29T23:59:59.999999Z", Grain::Week, "2026-11-23", "2026-11-30"),

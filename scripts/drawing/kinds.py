@@ -4,7 +4,7 @@ import math
 import re
 from datetime import datetime, timezone
 
-from ask import Series, Table
+from ask import Table
 from looks import cell
 from matplotlib import dates
 from matplotlib.patches import Rectangle

@@ -49,6 +49,10 @@ kolibri *ARGS:
     cargo build --release --locked
     scripts/test-kolibri {{ ARGS }}
 
+# the documentation as a book, and its links and diagrams
+book:
+    scripts/book
+
 # the documentation of the library
 doc:
     cargo doc --no-deps --locked --open

@@ -1,10 +1,13 @@
-//! Checks the YAML in the documentation.
+//! Checks the YAML in the documentation, and that the recipes of `ARCHITECTURE.md` name what exists.
 //!
 //! A fenced block marked `yaml` must be well-formed; one marked `yaml config` must be a complete configuration file with
 //! which the server starts in an empty environment; one marked `yaml message` must contain valid messages;
 //! one marked `yaml kolibrimessage` must be a message as a Kubernetes object.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use kube::Resource;
 use nutritionfacts::{
@@ -119,4 +122,119 @@ fn blocks_are_found_with_their_line_and_without_indent() {
     assert_eq!((found[0].place.as_str(), found[0].info.as_str()), ("x:3", "yaml config"));
     assert_eq!(found[0].text, "a:\n  b: 1");
     assert_eq!(found[1].info, "");
+}
+
+/// The rows of tables and the paragraphs of a page.
+fn units(page: &str) -> Vec<String> {
+    let whole = |chunk: &str| chunk.replace('\n', " ");
+    let of = |chunk: &str| if chunk.starts_with('|') { chunk.lines().map(whole).collect() } else { vec![whole(chunk)] };
+    page.split("\n\n").flat_map(of).collect()
+}
+
+/// The texts in code font.
+fn spans(unit: &str) -> Vec<&str> {
+    unit.split('`').skip(1).step_by(2).collect()
+}
+
+fn is_path(span: &str) -> bool {
+    !span.contains(' ') && (span.contains('/') || [".rs", ".sql", ".md"].iter().any(|end| span.ends_with(end)))
+}
+
+/// The files that a path names, with those of a folder. `*` or `NAME` stands for any part of a file's name.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let name = path.file_name().unwrap().to_str().unwrap().replace("NAME", "*");
+    if let Some((begin, end)) = name.split_once('*') {
+        let fits = |file: &PathBuf| {
+            file.file_name().unwrap().to_str().is_some_and(|name| name.starts_with(begin) && name.ends_with(end))
+        };
+        return entries(path.parent().unwrap()).into_iter().filter(fits).collect();
+    }
+    if path.is_dir() {
+        entries(path).iter().flat_map(|inner| files(inner)).collect()
+    } else {
+        path.is_file().then(|| path.to_owned()).into_iter().collect()
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let inside = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
+    text.match_indices(word)
+        .any(|(at, _)| !inside(text[..at].chars().next_back()) && !inside(text[at + word.len()..].chars().next()))
+}
+
+/// What a row or a paragraph of a recipe names and is not there.
+fn missing(unit: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |files: Vec<PathBuf>| {
+        files.iter().map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()).collect::<String>()
+    };
+    let (paths, others): (Vec<_>, Vec<_>) = spans(unit).into_iter().partition(|span| is_path(span));
+    // A name without a folder is in one that is named beside it.
+    let near = paths.iter().flat_map(|path| [root.join(path), root.join(path).parent().unwrap().to_owned()]);
+    let folders: Vec<_> = [root.to_owned()].into_iter().chain(near).collect();
+    let found: Vec<_> = paths
+        .iter()
+        .map(|path| folders.iter().map(|folder| files(&folder.join(path))).find(|files| !files.is_empty()))
+        .collect();
+    let no_files =
+        paths.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(path, _)| format!("no file {path}"));
+
+    let code = || ["src", "tests"].iter().map(|folder| read(files(&root.join(folder)))).collect::<String>();
+    let named = read(found.iter().flatten().flatten().cloned().collect());
+    let tests = unit
+        .trim_end_matches(['|', ' '])
+        .rsplit(" | ")
+        .next()
+        .filter(|_| unit.starts_with('|'))
+        .map(spans)
+        .unwrap_or_default();
+    let no_names = others.iter().filter_map(|span| {
+        if let Some((_, arguments)) = span.split_once("cargo test --test ") {
+            let (target, test) = arguments.split_once(' ').unwrap_or((arguments, ""));
+            let target = read(
+                [format!("tests/{target}.rs"), format!("tests/{target}")]
+                    .iter()
+                    .flat_map(|path| files(&root.join(path)))
+                    .collect(),
+            );
+            let has = target.lines().any(|line| {
+                line.split_once("fn ").is_some_and(|(_, name)| name.split('(').next().unwrap().contains(test))
+            });
+            return (!has).then(|| format!("no test of `{span}`"));
+        }
+        if tests.contains(span) && span.contains('_') {
+            return (!code().contains(&format!("fn {span}("))).then(|| format!("no test {span}"));
+        }
+        (!has_word(if paths.is_empty() { code() } else { named.clone() }.as_str(), span))
+            .then(|| format!("no {span} in {paths:?}"))
+    });
+    no_files.chain(no_names).collect()
+}
+
+#[test]
+fn recipes_name_files_identifiers_and_tests_that_exist() {
+    let (_, recipes) = include_str!("../ARCHITECTURE.md").split_once("## Where to add something").unwrap();
+    let all: Vec<_> = units(recipes).iter().flat_map(|unit| missing(unit)).collect();
+    assert!(all.is_empty(), "{}", all.join("\n"));
+    for recipe in recipes.split("\n### ").skip(1) {
+        assert!(recipe.contains("`cargo test --test "), "no test is named: {recipe}");
+    }
+}
+
+#[test]
+fn a_recipe_that_names_what_is_not_there_is_found() {
+    assert_eq!(
+        missing("`missing` and `blocks` in `tests/docs.rs`, `cargo test --test docs recipes`"),
+        Vec::<String>::new()
+    );
+    assert_eq!(missing("`src/absent.rs`"), ["no file src/absent.rs"]);
+    assert_eq!(missing("`Absentee` in `src/lib.rs`"), [r#"no Absentee in ["src/lib.rs"]"#]);
+    assert_eq!(missing("| step | `src/lib.rs` | `no_such_test` |"), ["no test no_such_test"]);
+    assert_eq!(
+        missing("`cargo test --test docs nothing_at_all`"),
+        ["no test of `cargo test --test docs nothing_at_all`"]
+    );
 }

@@ -1,9 +1,10 @@
 """One function for each kind of panel, which draws results into a panel."""
 
 import math
+import re
 from datetime import datetime, timezone
 
-from ask import Series, Table
+from ask import Table
 from looks import cell
 from matplotlib import dates
 from matplotlib.patches import Rectangle
@@ -29,22 +30,14 @@ def singles(results):
 
 
 def stat(page, inner, panel, looks, results):
-    x, y, width, height = inner
-    found = singles(results)[:6]
+    (name, value), *_ = singles(results)
+    axes = page.axes(inner)
+    axes.axis("off")
     filled = panel["options"].get("colorMode") == "background"
-    for number, (name, value) in enumerate(found):
-        axes = page.axes((x + number * width / len(found), y, width / len(found) - 3, height))
-        axes.axis("off")
-        colour = looks.colour(value)
-        if filled:
-            axes.add_patch(Rectangle((0, 0), 1, 1, color=colour, transform=axes.transAxes))
-        text = looks.write(name, value)
-        size = max(8, min(height / 4.2, 0.85 * width / len(found) / max(len(text), 3)))
-        several = len(found) > 1
-        axes.text(0.5, 0.6 if several else 0.5, text, ha="center", va="center", fontsize=size, color="white" if filled else colour, weight="bold")
-        if several:
-            fits = max(int(width / len(found) / 5), 6)
-            axes.text(0.5, 0.16, name if len(name) <= fits else name[: fits - 1] + "…", ha="center", va="center", fontsize=6.5, color="white" if filled else "#5b6270")
+    colour = looks.colour(value)
+    if filled:
+        axes.add_patch(Rectangle((0, 0), 1, 1, color=colour, transform=axes.transAxes))
+    axes.text(0.5, 0.5, looks.write(name, value), ha="center", va="center", fontsize=14, color="white" if filled else colour, weight="bold")
 
 
 def time_axis(axes, series):
@@ -67,7 +60,7 @@ def timeseries(page, inner, panel, looks, results):
     stacked = custom.get("stacking", {}).get("mode") not in (None, "none")
     if custom.get("drawStyle") == "bars":
         for one, colour in zip(series, colours):
-            axes.vlines(moments(one.times), 0, one.values, color=colour, linewidth=1.6, label=looks.title(one.name))
+            axes.vlines(moments(one.times), 0, one.values, color=colour, linewidth=3, label=looks.title(one.name))
     elif stacked:
         times = sorted({moment for one in series for moment in one.times})
         at = [dict(zip(one.times, one.values)) for one in series]
@@ -76,15 +69,16 @@ def timeseries(page, inner, panel, looks, results):
     else:
         for one, colour in zip(series, colours):
             dashed = looks.of(one.name, "custom.lineStyle") is not None
-            axes.plot(moments(one.times), one.values, color=colour, linewidth=1.2, linestyle="--" if dashed else "-", marker="." if len(one.times) < 3 else None, label=looks.title(one.name))
+            axes.plot(moments(one.times), one.values, color=colour, linewidth=1.2, linestyle="--" if dashed else "-", clip_on=False, label=looks.title(one.name))
     low, high = limits(axes, looks, [value for one in series for value in one.values if math.isfinite(value)])
     axes.set_ylim(low, high)
     if custom.get("thresholdsStyle", {}).get("mode", "off") != "off":
         for bound, colour in looks.steps():
             if colour != "none" and low <= bound <= high:
                 axes.axhline(bound, color=colour, linewidth=0.8, linestyle="--")
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=looks.defaults.get("decimals") == 0 and looks.defaults["unit"] != "percentunit"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: looks.write("", value)))
+    whole = looks.defaults.get("decimals") == 0 and looks.defaults["unit"] != "percentunit"
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=whole))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: re.sub(r"(\.\d*?)0+(?!\d)", r"\1", looks.write("", value)).replace(". ", " ")))
     axes.grid(axis="y")
     time_axis(axes, series)
     legend(axes, inner, names[: columns * lines], columns, lines)
@@ -97,7 +91,7 @@ def limits(axes, looks, values):
     low = low if lowest is None else lowest
     if highest is not None and max(values, default=highest) <= highest:
         high = highest
-        low = min(low, high - 0.01) if lowest is None else low
+        low = min(low, high - 0.002) if lowest is None else low
     if max(values, default=low) <= low and highest is None:
         high = low + 1
     return low, high
@@ -135,40 +129,10 @@ def bargauge(page, inner, panel, looks, results):
     bars(page.axes(inner, left=min(6 + 5.2 * longest, inner[2] / 2)), inner, looks, found, colours)
 
 
-def barchart(page, inner, panel, looks, results):
-    table = next(result for result in results if isinstance(result, Table))
-    axes = page.axes(inner, left=52, bottom=48, right=4)
-    count = len(table.columns) - 1
-    for number, column in enumerate(table.columns[1:]):
-        places = [row + (number - (count - 1) / 2) * 0.8 / count for row in range(len(table.rows))]
-        axes.bar(places, [float(row[number + 1] or 0) for row in table.rows], width=0.75 / count, color=looks.line(column, 5 if count == 1 else number), label=column)
-    axes.set_xticks(range(len(table.rows)), [row[0].replace(": ", ":\n").replace(" ", "\n", 1) if len(table.rows) > 4 else row[0] for row in table.rows], fontsize=6.5)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: looks.write("", value)))
-    axes.grid(axis="y")
-    if count > 1:
-        axes.legend(frameon=False, fontsize=6.5, loc="upper right")
-
-
-def heatmap(page, inner, panel, looks, results):
-    """Counts per bucket; in Prometheus they are cumulative."""
-    series = sorted((one for one in flat(results)), key=lambda one: float(one.labels["le"]))
-    times = sorted({moment for one in series for moment in one.times})
-    at = [dict(zip(one.times, one.values)) for one in series]
-    counts = [[max(upper.get(moment, 0) - (at[row - 1].get(moment, 0) if row else 0), 0) for moment in times] for row, upper in enumerate(at)]
-    axes = page.axes(inner, left=52, bottom=20, right=6)
-    edges = moments([*times, times[-1] + (times[1] - times[0] if len(times) > 1 else 1)])
-    axes.pcolormesh(edges, range(len(series) + 1), counts, cmap="Oranges", rasterized=True)
-    shown = [row for row in range(len(series)) if row % 2 == 0 or len(series) < 9]
-    bounds = [looks.write("", float(one.labels["le"])) if one.labels["le"] != "+Inf" else "more" for one in series]
-    axes.set_yticks([row + 0.5 for row in shown], [bounds[row] for row in shown])
-    time_axis(axes, series)
-
-
 def state_timeline(page, inner, panel, looks, results):
     series = flat(results)
     longest = max(len(one.name) for one in series)
-    axes = page.axes(inner, left=min(10 + 4.6 * longest, inner[2] * 0.45), bottom=20, right=6)
+    axes = page.axes(inner, left=min(12 + 4.7 * longest, inner[2] * 0.5), bottom=20, right=6)
     for row, one in enumerate(series):
         times, begin = moments(one.times), 0
         for index in range(1, len(times) + 1):
@@ -193,17 +157,18 @@ def table(page, inner, panel, looks, results):
     fits = int(inner[3] / 17) - 1
     rows = [[cell(str(row[number]), looks.unit(found.columns[number]), looks.defaults.get("decimals")) for number in kept] for row in found.rows[:fits]]
     headings = [looks.title(found.columns[number]) for number in kept]
-    lengths = [max(len(line[number]) for line in [headings, *rows]) + 2 for number in range(len(kept))]
+    lengths = [max(len(line[number]) for line in [headings, *rows]) + 3 for number in range(len(kept))]
+    size = min(7.2, 7.2 * inner[2] / (5.8 * sum(lengths)))
     left = 0.0
     for number, length in enumerate(lengths):
         for line, texts in enumerate([headings, *rows]):
-            axes.text(left, 1 - (line + 0.5) * 17 / inner[3], texts[number], va="center", fontsize=7.2, weight="bold" if line == 0 else "normal", transform=axes.transAxes)
+            axes.text(left, 1 - (line + 0.5) * 17 / inner[3], texts[number], va="center", fontsize=size, weight="bold" if line == 0 else "normal", transform=axes.transAxes)
         left += length / sum(lengths)
     axes.axhline(1 - 17 / inner[3], color="#c9ccd1", linewidth=0.8)
     axes.set_ylim(0, 1)
 
 
 KINDS = {
-    "barchart": barchart, "bargauge": bargauge, "heatmap": heatmap, "stat": stat, "state-timeline": state_timeline, "table": table,
+    "bargauge": bargauge, "stat": stat, "state-timeline": state_timeline, "table": table,
     "timeseries": timeseries,
 }

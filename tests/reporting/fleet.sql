@@ -39,7 +39,7 @@ SELECT i, instance_id, first_seen, pings, lag, mode, os, python_version, languag
 FROM (SELECT i, md5('installation ' || i) AS instance_id,
     -- The first forty are rolled out in one place, the day before yesterday.
     CASE WHEN i <= 40 THEN date_trunc('day', now()) - interval '40 hours' + i * i * interval '10 seconds'
-        ELSE now() - (760 - 750 * sqrt(pg_temp.chance('first ' || i))) * interval '1 day' END AS first_seen,
+        ELSE now() - (760 - 760 * sqrt(pg_temp.chance('first ' || i))) * interval '1 day' END AS first_seen,
     1 + (2 * :pings - 1) * pg_temp.chance('pings ' || i) AS pings,
     -- Some never upgrade, most within months.
     CASE WHEN pg_temp.chance('upgrades ' || i) < 0.25 THEN 2000 ELSE 300 * pg_temp.chance('lag ' || i) END * interval '1 day' AS lag,

@@ -10,7 +10,7 @@ mod reconfigure;
 pub mod report;
 pub mod serve;
 
-use std::{error::Error, ffi::OsString, fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env::ArgsOs, error::Error, fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -245,7 +245,7 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 /// # Errors
 ///
 /// The reason of the failure; the caller reports it and exits with its exit code.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+pub fn run(arguments: ArgsOs) -> Result<(), Failure> {
     let Cli { shared, command } = Cli::try_parse_from(arguments).map_err(Failure::Usage)?;
     match command {
         Command::Serve(with) => {

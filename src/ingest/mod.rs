@@ -4,7 +4,9 @@ mod digest;
 pub mod health;
 mod hourly;
 mod profiles;
+mod queue;
 mod row;
+mod waiting;
 mod writer;
 
 use std::{net::IpAddr, sync::Arc};
@@ -33,6 +35,7 @@ use digest::{Committed, Digest};
 use health::Health;
 use hourly::Hourly;
 use profiles::{Profiles, Source};
+use queue::Queues;
 use row::PingRow;
 use writer::Writer;
 
@@ -102,9 +105,9 @@ struct Inner {
     profiles: Profiles,
     hourly: Hourly,
     health: Health,
-    pingbacks: Writer<PingRow>,
-    statistics: Writer<StatisticsReport>,
-    /// Tracks the writers.
+    pingbacks: Queues<PingRow>,
+    statistics: Queues<StatisticsReport>,
+    /// The tasks that write.
     writers: TaskTracker,
 }
 
@@ -122,7 +125,7 @@ impl Ingest {
         let (capacity, grace) = (config.borrow().ingest.queue_capacity, config.borrow().shutdown.grace);
         let profiles = Profiles::new(config.borrow().ingest.profile_cache.as_u64());
         metrics.ingest_queue_capacity_rows.set(i64::try_from(capacity).unwrap_or(i64::MAX));
-        let writing = writer::Writing {
+        let writer = Writer {
             store: store.clone(),
             config,
             health: health.clone(),
@@ -130,22 +133,22 @@ impl Ingest {
             set_aside: Storm::default(),
             failed: Storm::default(),
             committed: Committed::default(),
-            writers: TaskTracker::new(),
+            tasks: TaskTracker::new(),
         };
         // A quarter of the grace period: pings come first, and may arrive during half of it.
-        let (committed, failed) = (writing.committed.clone(), Storm::default());
+        let (committed, failed) = (writer.committed.clone(), Storm::default());
         let digest =
             Digest { store: store.clone(), committed, health: health.clone(), metrics: metrics.clone(), failed };
-        lifecycle.spawn_essential("digest", digest.run(writing.writers.clone(), grace / 4));
+        lifecycle.spawn_essential("digest", digest.run(writer.tasks.clone(), grace / 4));
         Self(Arc::new(Inner {
             clock: Box::new(clock),
             privacy,
             profiles,
             hourly: Hourly::default(),
             health,
-            pingbacks: Writer::start(&writing, lifecycle),
-            statistics: Writer::start(&writing, lifecycle),
-            writers: writing.writers,
+            pingbacks: Queues::start(&writer, lifecycle),
+            statistics: Queues::start(&writer, lifecycle),
+            writers: writer.tasks,
         }))
     }
 

@@ -15,6 +15,7 @@ mod reader;
 mod server;
 mod sqlite;
 mod state;
+mod targets;
 mod volume;
 
 use std::{borrow::Borrow, io, path::Path, sync::Arc, time::Duration};

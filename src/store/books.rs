@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::domain::{
     Timestamp,
     digest::{
-        pings::{Before, Changes, Key, Known, Ping, Said, Usual},
+        facts::{Before, Changes, Key, Known, Ping, Said, Usual},
         usage::{Channel, ChannelEntry, Facility, FacilityEntry},
     },
 };

@@ -15,7 +15,8 @@ use super::{
     neighbours::Neighbours,
 };
 use crate::domain::digest::{
-    pings::{Ping, Step},
+    facts::Ping,
+    pings::Step,
     usage::{self, Facility, Report},
 };
 

@@ -13,7 +13,7 @@ use super::{
     StoreError,
     digest::{Digested, Whose},
 };
-use crate::domain::{digest::pings::Ping, pingback};
+use crate::domain::{digest::facts::Ping, pingback};
 
 /// Capacity in pings, of some 150 bytes each.
 const MOST: usize = 50_000;

@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::books::Books;
 use crate::domain::{
     Timestamp,
-    digest::pings::{After, Late, Ping},
+    digest::{
+        facts::Ping,
+        pings::{After, Late},
+    },
     new_id,
 };
 

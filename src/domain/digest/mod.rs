@@ -3,5 +3,6 @@
 
 pub mod activity;
 pub mod demographics;
+pub mod facts;
 pub mod pings;
 pub mod usage;

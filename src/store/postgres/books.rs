@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{changes, column};
 use crate::{
     domain::digest::{
-        pings::{Before, Changes, Key, Known, Ping, Said, Usual},
+        facts::{Before, Changes, Key, Known, Ping, Said, Usual},
         usage::{Channel, ChannelEntry, Facility, FacilityEntry, Sessions},
     },
     store::books::{self, Batch, Books, ENTRIES, KNOWN, Kind, Place, SAID, StoredReport},

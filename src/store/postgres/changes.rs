@@ -6,7 +6,7 @@ use sqlx::{Postgres as Db, postgres::PgArguments, query::Query};
 
 use super::column;
 use crate::domain::{
-    digest::pings::{Changed, Gap, Key, VersionChange},
+    digest::facts::{Changed, Gap, Key, VersionChange},
     period::Period,
     version::{build, release},
 };

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Timestamp,
         digest::{
-            pings::{Before, Changed, Changes, Key, Known, Ping, Said, Usual},
+            facts::{Before, Changed, Changes, Key, Known, Ping, Said, Usual},
             usage::{Channel, ChannelEntry, Facility, FacilityEntry, Sessions},
         },
         version::{build, release},

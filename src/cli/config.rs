@@ -72,7 +72,7 @@ fn check(shared: Shared, files: Vec<PathBuf>) -> Result<(), Failure> {
                 return complain(&misplaced);
             }
             loaded.privacy.read_key().map_err(|error| Failure::of_rules(&loaded, error.into()))?;
-            print("the configuration is right\n")
+            print("the configuration is valid\n")
         }
         Err(complaints) if complaints.iter().any(|complaint| complaint.unreadable) => Err(Failure::Config(complaints)),
         Err(complaints) => complain(&complaints),

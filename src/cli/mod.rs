@@ -219,7 +219,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(error) => error.fmt(f),
             Self::Config(complaints) => {
-                f.write_str("the configuration is wrong")?;
+                f.write_str("the configuration is invalid")?;
                 complaints.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
             }
             Self::Told(_) => f.write_str("the reason was printed"),

@@ -276,6 +276,6 @@ mod tests {
             assert!(complaint.starts_with("file x: line 1, column "), "{text}: {complaint}");
         }
         let twice = Layer::file("x", "http: {}\nhttp: {}\n").values().unwrap_err();
-        assert_eq!(twice.to_string(), "file x: line 2, column 1: the key `http` stands there twice");
+        assert_eq!(twice.to_string(), "file x: line 2, column 1: the key `http` is set twice");
     }
 }

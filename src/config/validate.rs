@@ -53,7 +53,7 @@ pub(super) fn check(config: &Config, origins: &BTreeMap<String, String>) -> Vec<
     if EnvFilter::builder().parse(&config.telemetry.log.filter).is_err() {
         check.complain(
             &["telemetry.log.filter"],
-            "got text that is no filter",
+            "got a value that is not a filter",
             "write directives such as `info` or `nutritionfacts=debug,sqlx=warn`",
         );
     }
@@ -97,7 +97,7 @@ fn store(store: &Store, check: &mut Check<'_>) {
     {
         check.complain(
             &["store.url"],
-            "got text that is no URL of a store",
+            "got a value that is not a store URL",
             "begin it with `sqlite://`, `postgres://` or `postgresql://`",
         );
     }

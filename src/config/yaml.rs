@@ -38,9 +38,9 @@ pub fn tree(text: &str) -> Result<Value, YamlError> {
         let error = error.without_snippet();
         let problem = match error {
             Error::DuplicateMappingKey { key: Some(key), .. } => {
-                format!("the key `{}` stands there twice", printable(key))
+                format!("the key `{}` is set twice", printable(key))
             }
-            Error::DuplicateMappingKey { .. } => "a key stands there twice".into(),
+            Error::DuplicateMappingKey { .. } => "a key is set twice".into(),
             Error::MultipleDocuments { .. } => "a second YAML document begins; only one is allowed".into(),
             Error::UnknownAnchor { .. } => "an alias has no anchor; text that begins with `*` needs quotes".into(),
             _ => "this is not valid YAML".into(),

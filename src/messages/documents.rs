@@ -281,7 +281,7 @@ audience:
             let complaint = &complaints(&format!("id: a\nversionRange: {range}\n"))[0];
             assert_eq!(complaint, "f.yaml:2: document 1: this is not valid YAML; put the range in quotes", "{range}");
         }
-        assert_eq!(complaints("id: a\nid: b\n"), ["f.yaml:2: document 1: the key `id` stands there twice"]);
+        assert_eq!(complaints("id: a\nid: b\n"), ["f.yaml:2: document 1: the key `id` is set twice"]);
         assert!(complaints("- a\n")[0].starts_with("f.yaml:1: document 1: got a list"));
     }
 }

@@ -40,5 +40,6 @@ mod starting;
 mod statistics;
 mod stopping;
 mod stores;
+mod swaps;
 mod tls;
 mod traces;

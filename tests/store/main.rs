@@ -5,7 +5,10 @@ mod support;
 
 mod contract;
 mod digest;
+mod months;
+mod outages;
 mod periods;
 mod postgres;
 mod rows;
 mod sqlite;
+mod statistics;

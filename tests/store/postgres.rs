@@ -4,62 +4,17 @@ use std::{fs, time::Duration};
 
 use nutritionfacts::{
     config::{secret::Secret, sections},
-    domain::period::Grain,
     store::{MigrationError, Store, StoreError, Write},
 };
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{
-    rows::{Bench, Sighting, by_url, digest, now, ping, ping_at, until, write, write_reports},
-    support::{line::Line, postgres::Cluster},
+    rows::{Bench, by_url, digest, now, ping, ping_at, until, write, write_reports},
+    support::postgres::Cluster,
 };
 
-/// A ping of another time.
-fn ping_of(moment: &str) -> Sighting {
-    ping_at("i", moment.parse().unwrap())
-}
-
-async fn months(bench: &Bench) -> Vec<String> {
-    let sql = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pings'::regclass ORDER BY 1";
-    bench.texts(sql).await
-}
-
-fn is_unavailable(result: &Result<(), StoreError>) -> bool {
+pub fn is_unavailable(result: &Result<(), StoreError>) -> bool {
     matches!(result, Err(StoreError::Unavailable { timeout: false, .. }))
-}
-
-#[tokio::test]
-async fn months_are_made_ahead_and_on_the_way() {
-    let bench = Bench::postgres().await;
-    bench.store.migrate(now()).await.unwrap();
-    let ahead = ["2026_10", "2026_11", "2026_12", "2027_01", "2027_02"].map(|month| format!("pings_{month}"));
-    assert_eq!(months(&bench).await, ahead);
-
-    let late = [ping_of("2025-03-31T23:59:59.999999Z"), ping("i", 0), ping_of("2028-02-29T00:00:00Z")];
-    write(&bench.store, &late, Write::New).await.unwrap();
-    write(&bench.store, &[ping_of("2029-01-01T00:00:00Z")], Write::Replay).await.unwrap();
-    assert_eq!(bench.count("pingbacks").await, 4);
-    assert_eq!(bench.count("pings_2025_03").await, 1);
-    assert_eq!(bench.count("pings_2028_02").await, 1);
-
-    bench.store.prepare_months("2027-03-01T00:00:00Z".parse().unwrap()).await.unwrap();
-    assert!(months(&bench).await.contains(&"pings_2027_06".to_owned()));
-}
-
-#[tokio::test]
-async fn one_missing_month_is_made_by_many_at_once() {
-    let bench = Bench::postgres().await;
-    bench.store.migrate(now()).await.unwrap();
-    let tasks: Vec<_> = (0..8)
-        .map(|_| {
-            let store = bench.store.clone();
-            tokio::spawn(async move { write(&store, &[ping_of("2030-05-05T00:00:00Z")], Write::New).await })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap().unwrap();
-    }
-    assert_eq!(bench.count("pings_2030_05").await, 8);
 }
 
 #[tokio::test]
@@ -83,82 +38,6 @@ async fn a_failed_migration_leaves_the_schema_as_it_was() {
     assert!(matches!(&error, MigrationError::Failed { version: 3, reason } if reason == "42P07"), "{error}");
     assert_eq!(bench.count("pg_class WHERE relname IN ('pings', '_sqlx_migrations')").await, 0);
     bench.execute("DROP TABLE set_aside").await;
-    bench.store.migrate(now()).await.unwrap();
-}
-
-/// Somebody looks at a month before it is dropped; it is needed again.
-#[tokio::test]
-async fn a_detached_month_keeps_nobody_from_starting() {
-    let bench = Bench::postgres().await;
-    bench.store.migrate(now()).await.unwrap();
-    write(&bench.store, &[ping("old", 0)], Write::New).await.unwrap();
-    for table in ["pings", "statistics", "channel_statistics", "facility_statistics"] {
-        bench.execute(&format!("ALTER TABLE {table} DETACH PARTITION {table}_2026_11")).await;
-    }
-    bench.store.migrate(now()).await.unwrap();
-    assert!(months(&bench).await.contains(&"pings_2026_11_2".to_owned()));
-    assert_eq!(bench.store.months_ahead(now()).await.unwrap(), Some(3));
-    write(&bench.store, &[ping("new", 0)], Write::New).await.unwrap();
-    assert_eq!((bench.count("pings").await, bench.count("pings_2026_11").await), (1, 1));
-    bench.store.migrate(now()).await.unwrap();
-    assert_eq!(months(&bench).await.len(), 5, "nothing is made twice");
-}
-
-/// The statements of docs/operations.md, while somebody reads the month: pings do not wait.
-#[tokio::test]
-async fn dropping_a_month_holds_up_no_ping() {
-    let bench = Bench::postgres().await;
-    bench.store.migrate(now()).await.unwrap();
-    write(&bench.store, &[ping_of("2024-11-05T00:00:00Z"), ping("i", 0)], Write::New).await.unwrap();
-    write_reports(&bench.store, &[crate::rows::report_at("", 1, "2024-11-05T00:00:00Z".parse().unwrap())], Write::New)
-        .await
-        .unwrap();
-    let database = bench.url.rsplit('/').next().unwrap();
-    let page = include_str!("../../docs/operations.md");
-    let (_, page) = page.split_once("### Dropping a month by hand").unwrap();
-    let mut blocks = page.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
-    let [look, seal, mut drop] = [(); 3].map(|()| blocks.next().unwrap());
-    let version = &bench.texts("SELECT current_setting('server_version_num')").await[0];
-    if version.as_str() < "140000" {
-        drop = drop.replace(" CONCURRENTLY", "");
-    }
-    let look = look.trim().trim_end_matches(';');
-    let look = format!("SELECT batches || ' ' || periods FROM ({look}) AS looked");
-    assert_eq!(bench.texts(&look).await, ["2 0"], "what is to be digested first");
-    digest(&bench.store).await;
-    for grain in Grain::ALL {
-        while bench.store.count_period(grain).await.unwrap().is_some() {}
-    }
-    assert_eq!(bench.texts(&look).await, ["0 0"]);
-    bench.execute(&seal).await;
-    let mut reader = crate::support::postgres::shared().connect(database).await;
-    reader.execute("BEGIN; SELECT count(*) FROM pings").await.unwrap();
-    let mut operator = crate::support::postgres::shared().connect(database).await;
-    let statements: Vec<_> = drop.split_inclusive(";\n").map(ToOwned::to_owned).collect();
-    operator.execute(sqlx::AssertSqlSafe(statements[0].clone())).await.unwrap();
-    let detach = statements[1].clone();
-    let detaching = tokio::spawn(async move {
-        let result = operator.execute(sqlx::AssertSqlSafe(detach)).await;
-        (operator, result)
-    });
-    let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%' AND datname = current_database()";
-    until("it waits for the reader", async || bench.texts(waits).await == ["1"]).await;
-    write(&bench.store, &[ping("i", 1)], Write::New).await.unwrap();
-    reader.execute("COMMIT").await.unwrap();
-    let (mut operator, result) = detaching.await.unwrap();
-    // Or its patience was at an end: then it is tried again.
-    if result.is_err() {
-        let again = if version.as_str() < "140000" {
-            statements[1].clone()
-        } else {
-            statements[1].replace(" CONCURRENTLY", " FINALIZE")
-        };
-        operator.execute(sqlx::AssertSqlSafe(again)).await.unwrap();
-    }
-    for statement in &statements[2..] {
-        operator.execute(sqlx::AssertSqlSafe(statement.clone())).await.unwrap();
-    }
-    assert_eq!((bench.count("pings").await, bench.count("channel_statistics").await), (2, 0));
     bench.store.migrate(now()).await.unwrap();
 }
 
@@ -280,7 +159,7 @@ async fn through_a_pooler_nothing_rests_on_the_session() {
     let store = Store::open(&config).await.unwrap();
     store.migrate(now()).await.unwrap();
     store.migrate(now()).await.unwrap();
-    write(&store, &[ping("i", 0), ping_of("2031-01-01T00:00:00Z")], Write::New).await.unwrap();
+    write(&store, &[ping("i", 0), ping_at("i", "2031-01-01T00:00:00Z".parse().unwrap())], Write::New).await.unwrap();
     write_reports(&store, &[crate::rows::report("", 2)], Write::Replay).await.unwrap();
     store.health().await.unwrap();
     assert_eq!(bench.count("pingbacks").await, 2);
@@ -350,117 +229,6 @@ async fn passwords_may_hold_anything_and_change() {
     .await;
     fs::write(file.path(), "second").unwrap();
     store.health().await.unwrap();
-}
-
-/// A server of the test's own, and a migrated store in it that is soon impatient.
-async fn impatient() -> (Cluster, Store) {
-    let cluster = Cluster::start();
-    let url = cluster.create_database("d").await;
-    let config = sections::Store {
-        acquire_timeout: Duration::from_secs(1),
-        statement_timeout: Duration::from_secs(1),
-        max_connections: 2,
-        ..by_url(&url)
-    };
-    let store = Store::open(&config).await.unwrap();
-    store.migrate(now()).await.unwrap();
-    store.health().await.unwrap();
-    (cluster, store)
-}
-
-/// The ping is kept, whatever failed before, and counted once.
-async fn assert_kept_once(cluster: &Cluster, store: &Store, row: &Sighting) {
-    until("back", async || write(store, &[row], Write::Replay).await.is_ok()).await;
-    digest(store).await;
-    let mut connection = cluster.connect("d").await;
-    let pings: Vec<i64> = sqlx::query_scalar("SELECT pings FROM instances").fetch_all(&mut connection).await.unwrap();
-    assert_eq!(pings, [1]);
-}
-
-#[tokio::test]
-async fn a_server_that_is_killed_and_comes_back() {
-    let (cluster, store) = impatient().await;
-    let row = ping("i", 0);
-    cluster.kill();
-    // At once, not after a time limit; first through the connection that was open, then through none.
-    for _ in 0..2 {
-        let result = write(&store, &[&row], Write::Replay).await;
-        assert!(is_unavailable(&result), "{result:?}");
-    }
-    assert!(is_unavailable(&store.health().await));
-    assert_eq!(store.connections(), (0, 0));
-    cluster.restart();
-    assert_kept_once(&cluster, &store, &row).await;
-
-    // Restarted while we rest: nobody notices. (A connection that rested a second is asked before it is used.)
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    cluster.restart();
-    write(&store, &[&row], Write::Replay).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_server_that_hangs() {
-    let (cluster, store) = impatient().await;
-    let row = ping("i", 0);
-    cluster.pause();
-    // Every caller hears of it, those that wait for a connection too.
-    let callers: Vec<_> = (0..5)
-        .map(|_| {
-            let (store, row) = (store.clone(), row.clone());
-            tokio::spawn(async move { write(&store, &[row], Write::Replay).await })
-        })
-        .collect();
-    for caller in callers {
-        let result = tokio::time::timeout(Duration::from_secs(30), caller).await.unwrap().unwrap();
-        assert!(matches!(result, Err(StoreError::Unavailable { timeout: true, .. })), "{result:?}");
-    }
-    assert_eq!(store.connections(), (0, 0), "a connection that hung does not come back");
-    cluster.resume();
-    assert_kept_once(&cluster, &store, &row).await;
-}
-
-#[tokio::test]
-async fn a_server_that_only_lets_us_read() {
-    let (cluster, store) = impatient().await;
-    let row = ping("i", 0);
-    cluster.execute("postgres", "ALTER SYSTEM SET default_transaction_read_only = on").await;
-    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
-    until("read-only", async || store.health().await.is_err()).await;
-    // Whoever is turned away by the new leader must not stay with the old one.
-    assert_eq!(store.connections(), (0, 0));
-    let result = write(&store, &[&row], Write::Replay).await;
-    assert!(is_unavailable(&result), "{result:?}");
-    let mut connection = cluster.connect("postgres").await;
-    connection.execute("SET default_transaction_read_only = off").await.unwrap();
-    connection.execute("ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
-    connection.execute("SELECT pg_reload_conf()").await.unwrap();
-    assert_kept_once(&cluster, &store, &row).await;
-}
-
-#[tokio::test]
-async fn a_server_without_fsync() {
-    let (cluster, store) = impatient().await;
-    cluster.execute("postgres", "ALTER SYSTEM SET fsync = off").await;
-    cluster.execute("postgres", "SELECT pg_reload_conf()").await;
-    let refused = async || matches!(store.migrate(now()).await, Err(MigrationError::NotDurable { setting: "fsync" }));
-    until("refused", refused).await;
-}
-
-/// After a silent cut of the network a ping waits for a second, and not for all the time that there is.
-#[tokio::test]
-async fn a_resting_connection_that_was_cut_in_silence() {
-    let cluster = Cluster::start();
-    let url = cluster.create_database("d").await;
-    let line = Line::to(([127, 0, 0, 1], cluster.port()).into());
-    let url = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", line.address.port()));
-    let config = sections::Store { acquire_timeout: Duration::from_secs(4), ..by_url(&url) };
-    let store = Store::open(&config).await.unwrap();
-    store.migrate(now()).await.unwrap();
-    write(&store, &[ping("i", 0)], Write::New).await.unwrap();
-    // Only one that has rested for a second is asked whether it is alive.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    line.silence();
-    write(&store, &[ping("i", 1)], Write::New).await.unwrap();
 }
 
 /// Whoever holds up a migration is told of, instead of being waited for without a word.

@@ -1,193 +1,8 @@
-//! The real binary: layers, complaints, redaction and exit codes, in an environment of nothing else.
+//! What a wrong configuration is told, and that no secret is printed.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::fs;
 
-use tempfile::TempDir;
-
-/// One run of the binary that is prepared step by step.
-struct Run {
-    command: Command,
-    dir: TempDir,
-}
-
-/// How it ended.
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn run(arguments: &[&str]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nutritionfacts"));
-    command.env_clear().args(arguments);
-    Run { command, dir: TempDir::new().unwrap() }
-}
-
-impl Run {
-    fn variable(mut self, name: &str, value: &str) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
-    fn argument(mut self, argument: &str) -> Self {
-        self.command.arg(argument);
-        self
-    }
-
-    /// With the folder of the files as the current one.
-    fn in_its_folder(mut self) -> Self {
-        self.command.current_dir(self.dir.path());
-        self
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// A file of that name, given by `--config`.
-    fn file(mut self, name: &str, text: &str) -> Self {
-        fs::write(self.path(name), text).unwrap();
-        let path = self.path(name);
-        self.command.arg("--config").arg(path);
-        self
-    }
-
-    /// Runs; the folder of the files is shown as `DIR`.
-    fn end(mut self) -> Ended {
-        let output = self.command.output().unwrap();
-        let folder = self.dir.path().display().to_string();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&folder, "DIR");
-        Ended { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
-
-impl Ended {
-    /// Asserts a refusal with exactly these complaints.
-    #[track_caller]
-    fn refused(&self, complaints: &[&str]) {
-        let expected = [&["nutritionfacts: the configuration is wrong"], complaints].concat().join("\n  ");
-        assert_eq!(self.stderr, format!("{expected}\n"));
-        assert_eq!((self.code, self.stdout.as_str()), (2, ""));
-    }
-
-    #[track_caller]
-    fn shows(&self, line: &str) {
-        assert_eq!(self.code, 0, "{}", self.stderr);
-        assert!(self.stdout.lines().any(|shown| shown.trim() == line), "no line `{line}` in:\n{}", self.stdout);
-    }
-}
-
-const KEY: &str = "0123456789abcdef0123456789abcdef";
-
-#[test]
-fn without_a_command_there_is_help_and_exit_code_2() {
-    let ended = run(&[]).end();
-    assert_eq!(ended.code, 2);
-    assert!(ended.stderr.contains("Usage: nutritionfacts [OPTIONS] <COMMAND>"), "{}", ended.stderr);
-}
-
-#[test]
-fn the_version_and_help_are_no_failure() {
-    let ended = run(&["--version"]).end();
-    assert_eq!((ended.code, ended.stdout), (0, format!("nutritionfacts {}\n", env!("CARGO_PKG_VERSION"))));
-    assert_eq!(run(&["serve", "--help"]).end().code, 0);
-}
-
-#[test]
-fn an_unknown_command_or_flag_is_wrong_usage() {
-    for arguments in [&["simulate"][..], &["config", "show", "--colour"], &["--log-format", "xml", "config", "show"]] {
-        assert_eq!(run(arguments).end().code, 2, "{arguments:?}");
-    }
-}
-
-#[test]
-fn nothing_set_means_the_defaults() {
-    let ended = run(&["config", "show", "--origins"]).end();
-    ended.shows("listen: \"127.0.0.1:8080\"  # default");
-    ended.shows("url: null  # default");
-}
-
-#[test]
-fn a_file_may_be_empty() {
-    for text in ["", "# nothing\n", "http:\n  # listen: 127.0.0.1:1\n"] {
-        run(&["config", "show"]).file("a.yaml", text).end().shows("listen: \"127.0.0.1:8080\"");
-    }
-}
-
-#[test]
-fn later_layers_stand_above_earlier_ones() {
-    let layered = |run: Run| {
-        run.file("a.yaml", "telemetry: {log: {filter: a}}\ningest: {lanes: 2, max_batch: 7}\n")
-            .file("b.yaml", "telemetry: {log: {filter: b}}\ningest: {lanes: 3}\n")
-    };
-    let show = || layered(run(&["config", "show", "--origins"]));
-    show().end().shows("filter: b  # file DIR/b.yaml");
-    show().end().shows("max_batch: 7  # file DIR/a.yaml");
-    let environment = || show().variable("RUST_LOG", "c");
-    environment().end().shows("filter: c  # environment RUST_LOG");
-    let environment = || environment().variable("NUTRITIONFACTS__TELEMETRY__LOG__FILTER", "d");
-    environment().end().shows("filter: d  # environment NUTRITIONFACTS__TELEMETRY__LOG__FILTER");
-    let flag = || environment().argument("--set").argument("telemetry.log.filter=e");
-    flag().end().shows("filter: e  # --set");
-    flag().argument("--log").argument("f").end().shows("filter: f  # --log");
-    show().argument("--log-format").argument("json").end().shows("format: json  # --log-format");
-}
-
-#[test]
-fn flags_before_and_behind_the_command_both_count() {
-    let ended = run(&["--set", "ingest.lanes=2", "config", "show", "--set", "ingest.max_batch=7"]).end();
-    ended.shows("lanes: 2");
-    ended.shows("max_batch: 7");
-}
-
-#[test]
-fn the_environment_names_files_unless_a_flag_does() {
-    let named = |run: Run| {
-        let (one, two) = (run.path("one.yaml"), run.path("two.yaml"));
-        fs::write(&one, "ingest: {lanes: 2, max_batch: 7}").unwrap();
-        fs::write(&two, "ingest: {lanes: 3}").unwrap();
-        run.variable("NUTRITIONFACTS_CONFIG", &format!("{}:{}", one.display(), two.display()))
-    };
-    let ended = named(run(&["config", "show", "--origins"])).end();
-    ended.shows("max_batch: 7  # file DIR/one.yaml");
-    ended.shows("lanes: 3  # file DIR/two.yaml");
-    let ended = named(run(&["config", "show", "--origins"])).file("flag.yaml", "ingest: {lanes: 4}").end();
-    ended.shows("lanes: 4  # file DIR/flag.yaml");
-    ended.shows("max_batch: 500  # default");
-}
-
-#[test]
-fn a_list_is_replaced_and_can_be_emptied() {
-    let show = || run(&["config", "show"]).file("a.yaml", "http: {trusted_proxies: [10.0.0.0/8, 192.168.0.0/16]}");
-    show().end().shows(r#"trusted_proxies: ["10.0.0.0/8","192.168.0.0/16"]"#);
-    let narrower = show().variable("NUTRITIONFACTS__HTTP__TRUSTED_PROXIES", "[10.1.0.0/16]");
-    narrower.end().shows(r#"trusted_proxies: ["10.1.0.0/16"]"#);
-    show().argument("--set").argument("http.trusted_proxies=[]").end().shows("trusted_proxies: []");
-}
-
-#[test]
-fn text_stays_text_and_an_empty_variable_is_unset() {
-    let ended = run(&["config", "show", "--origins", "--set", "store.host=0123", "--set", "store.user=true"])
-        .variable("NUTRITIONFACTS__STORE__DATABASE", "[a]")
-        .variable("NUTRITIONFACTS__PRIVACY__KEY", KEY)
-        .variable("NUTRITIONFACTS__INGEST__LANES", "")
-        .variable("DATABASE_URL", "")
-        .end();
-    ended.shows(r#"host: "0123"  # --set"#);
-    ended.shows(r#"user: "true"  # --set"#);
-    ended.shows(r#"database: "[a]"  # environment NUTRITIONFACTS__STORE__DATABASE"#);
-    ended.shows("lanes: 1  # default");
-    ended.shows("url: null  # default");
-}
-
-#[test]
-fn service_links_are_none_of_our_variables() {
-    let ended = run(&["config", "show"])
-        .variable("NUTRITIONFACTS_PORT", "tcp://10.0.0.1:8080")
-        .variable("NUTRITIONFACTS_SERVICE_HOST", "10.0.0.1")
-        .end();
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-}
+use crate::run::{KEY, run};
 
 #[test]
 fn unknown_keys_are_complaints_with_what_may_have_been_meant() {
@@ -253,7 +68,7 @@ fn files_that_cannot_be_read_are_all_named() {
         .end();
     ended.refused(&[
         "file DIR/syntax.yaml: line 2, column 11: this is not valid YAML",
-        "file DIR/twice.yaml: line 2, column 1: the key `api` stands there twice",
+        "file DIR/twice.yaml: line 2, column 1: the key `api` is set twice",
         "file /nowhere/a.yaml: cannot be read: No such file or directory (os error 2)",
         "--set: needs `key.path=value`",
     ]);
@@ -266,7 +81,7 @@ fn a_store_is_named_in_one_way() {
         .variable("DATABASE_URL", "mysql://db")
         .end();
     ended.refused(&[
-        "environment DATABASE_URL: store.url: got text that is no URL of a store; \
+        "environment DATABASE_URL: store.url: got a value that is not a store URL; \
          begin it with `sqlite://`, `postgres://` or `postgresql://`",
         "environment DATABASE_URL and file DIR/a.yaml: store.url: is set together with `store.host`; keep one of them",
         "file DIR/a.yaml: store.host: needs `store.database`; set the database",
@@ -332,7 +147,7 @@ fn rules_between_keys_hold() {
         "file DIR/a.yaml: ingest.queue_capacity: is less than `ingest.max_batch`, so that no batch could be full; \
          raise it, or lower `ingest.max_batch`",
         "file DIR/a.yaml: ingest.mode_rules: rule 0 matches nobody; give it `networks` or `instances`",
-        "--log: telemetry.log.filter: got text that is no filter; \
+        "--log: telemetry.log.filter: got a value that is not a filter; \
          write directives such as `info` or `nutritionfacts=debug,sqlx=warn`",
     ]);
     let ports = ["config", "show", "--set", "admin.listen=127.0.0.1:0", "--set", "http.listen=127.0.0.1:0"];
@@ -342,7 +157,7 @@ fn rules_between_keys_hold() {
 #[test]
 fn a_check_tells_wrong_from_unreadable() {
     let ended = run(&["config", "check"]).end();
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, "the configuration is right\n"));
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "the configuration is valid\n"));
     let wrong = run(&["config", "check"]);
     let path = wrong.path("a.yaml");
     fs::write(&path, "http: {lisen: 1}\n").unwrap();
@@ -392,37 +207,6 @@ fn no_secret_is_ever_printed() {
     let shown =
         run(&["config", "show"]).variable("DATABASE_URL", url).variable("NUTRITIONFACTS__PRIVACY__KEY", KEY).end();
     shown.shows("url: \"postgres://n:[redacted]@db/n\"");
-}
-
-#[test]
-fn the_schema_is_printed() {
-    let ended = run(&["config", "schema"]).end();
-    assert_eq!(ended.code, 0);
-    let schema: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(schema["properties"]["http"]["properties"]["max_body"]["x-live"], true);
-}
-
-#[test]
-fn the_openapi_document_is_printed() {
-    let ended = run(&["openapi"]).end();
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../docs/openapi.json")));
-}
-
-#[test]
-fn the_definition_of_the_custom_resource_is_printed() {
-    let ended = run(&["crd"]).end();
-    assert_eq!((ended.code, ended.stdout.as_str()), (0, include_str!("../helm/nutritionfacts/files/crd.yaml")));
-}
-
-#[test]
-fn migrate_makes_the_tables_and_may_be_run_again() {
-    for _ in 0..2 {
-        let run = run(&["migrate", "--log-format", "json"]);
-        let url = format!("sqlite://{}", run.path("data/n.db").display());
-        let ended = run.argument("--set").argument(&format!("store.url={url}")).end();
-        assert_eq!(ended.code, 0, "{}", ended.stderr);
-        assert!(ended.stderr.contains("the schema is up to date"), "{}", ended.stderr);
-    }
 }
 
 /// What a configuration names is looked at before anything is done: exit code 2, with layer and key.

@@ -2,9 +2,6 @@
 //!
 //! The catalogue is replaced as `messages::follow` does it; files would be too slow for a thousand changes.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{
     collections::BTreeSet,
     sync::{
@@ -33,7 +30,10 @@ use nutritionfacts::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use support::http::{Connection, PINGBACK, post};
+use crate::support::{
+    self,
+    http::{Connection, PINGBACK, post},
+};
 
 const SWAPS: usize = 1_000;
 const SENDERS: usize = 50;

@@ -87,7 +87,15 @@ async fn keep_pingback(
     let source = sender.source.clone();
     let version = source.version.as_ref();
     let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
-        let sender = Sender { version, mode: &source.mode, instance_id: &source.instance_id, address };
+        let sender = Sender {
+            version,
+            mode: &source.mode,
+            instance_id: &source.instance_id,
+            origin,
+            installer: &source.installer,
+            os: source.os,
+            language: &source.language,
+        };
         state.messages.borrow().choose(sender, received_at.date_naive())
     });
     let unknown = pingback.unknown_keys();

@@ -27,7 +27,7 @@ use crate::domain::{
 /// Lifetime of entries in seconds: within this time, retention cannot have deleted the profile.
 const LIFE: u32 = 3 * 24 * 60 * 60;
 /// Memory of an entry in addition to its texts, in bytes.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 320;
 
 /// The cache; cheap to clone.
 #[derive(Clone)]
@@ -46,6 +46,12 @@ pub struct Source {
     pub version: Option<Version>,
     /// The mode, as sent or as assigned by a rule.
     pub mode: Box<str>,
+    /// See [`Profile::os`].
+    pub os: &'static str,
+    /// See [`Profile::installer`].
+    pub installer: Box<str>,
+    /// See [`Profile::language`].
+    pub language: Box<str>,
     cut: Box<[&'static str]>,
     /// See [`Description::joined`].
     sent: Box<str>,
@@ -61,7 +67,8 @@ struct Size;
 
 impl Weighter<u64, Arc<Source>> for Size {
     fn weight(&self, _: &u64, source: &Arc<Source>) -> u64 {
-        let bytes = OVERHEAD + source.sent.len() + source.instance_id.len() + source.mode.len();
+        let texts = [&source.sent, &source.mode, &source.installer, &source.language].map(|text| text.len());
+        let bytes = OVERHEAD + texts.iter().sum::<usize>() + source.instance_id.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -99,6 +106,9 @@ impl Profiles {
             instance_id: profile.instance_id.clone(),
             version,
             mode: profile.mode.as_str().into(),
+            os: profile.os,
+            installer: profile.installer.as_str().into(),
+            language: profile.language.as_str().into(),
             cut: profile.cut.clone(),
             sent: sent.joined(),
             privacy: privacy.clone(),
@@ -184,6 +194,18 @@ mod tests {
             assert_eq!(mode(&[], country, ""), "", "{country}");
             assert_eq!(mode(&rules, country, ""), assigned(country), "{country}");
             assert_eq!(mode(&rules, country, "sent"), "sent", "{country}");
+        }
+    }
+
+    #[test]
+    fn what_messages_are_chosen_by_is_that_of_the_profile() {
+        let (profiles, privacy) = (Profiles::new(1024 * 1024), Arc::new(Privacy::None));
+        let body = r#"{"instance_id": "a", "version": "0.17.5", "platform": "Linux-4.14", "installer": "apk - 0.19", "language": "sw-tz"}"#;
+        let sent = Pingback::read(body).unwrap().description;
+        let origin = Origin { address: [192, 0, 2, 1].into(), country: None };
+        for _ in 0..2 {
+            let (source, _) = profiles.of(&sent, &[], origin, &privacy);
+            assert_eq!((source.os, &*source.installer, &*source.language), ("android", "apk - 0.19", "sw-tz"));
         }
     }
 }

@@ -26,6 +26,7 @@ on_both_stores!(
     a_mistyped_path_withdraws_nothing,
     a_mounted_config_map_is_read_after_a_swap_of_links,
     a_mode_rule_makes_a_device_a_tester,
+    messages_go_to_the_audience_that_they_name,
 );
 
 /// A setup with a folder of messages.
@@ -194,6 +195,38 @@ fn a_mode_rule_makes_a_device_a_tester(setup: &Setup) {
     let server = setup.set("ingest.mode_rules=[{instances: [tester], mode: staged-msgs}]").start();
     assert_eq!(ids(&server, &json!({"instance_id": "tester"})), ["staged"]);
     assert!(ids(&server, &json!({})).is_empty());
+}
+
+/// An upgrade is announced only where it is downloaded. No country is known of a loopback address.
+fn messages_go_to_the_audience_that_they_name(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let to = |id: &str, audience: &str| document(id, &format!("audience: {{{audience}}}"));
+    let all = [
+        to("download", "installers: [Windows, Mac, deb kolibri]"),
+        to("phones", "os: [android]"),
+        to("shows", "modes: [demoserver]"),
+        to("ordinary-swahili", "modes: [''], languages: [sw]"),
+        to("tanzania", "countries: [TZ, KE]"),
+        to("all", "countries: []"),
+    ];
+    fs::write(folder.join("a.yaml"), all.join("---\n")).unwrap();
+    let server = setup.start();
+    // The second ping is of a known profile.
+    let to = |more: Value| {
+        let first = ids(&server, &more);
+        assert_eq!(ids(&server, &more), first);
+        first
+    };
+    assert_eq!(to(json!({})), ["all"]);
+    assert_eq!(to(json!({"installer": "Windows - 1.6.6"})), ["all", "download"]);
+    assert_eq!(to(json!({"installer": "Windows App - 0.4.4"})), ["all"]);
+    assert_eq!(to(json!({"installer": "deb kolibri-server - 0.5.1~beta1-0ubuntu1"})), ["all"]);
+    assert_eq!(to(json!({"installer": "apk - 0.19.5-0.1.7.1", "platform": "Linux-4.14"})), ["all", "phones"]);
+    assert_eq!(to(json!({"mode": "android-debug", "platform": "Linux-4.14"})), ["all", "phones"]);
+    assert_eq!(to(json!({"mode": "demoserver", "language": "sw-tz"})), ["all", "shows"]);
+    assert_eq!(to(json!({"language": "sw-tz"})), ["all", "ordinary-swahili"]);
+    assert_eq!(to(json!({"mode": "staged-msgs", "language": "sw-tz"})), ["all", "ordinary-swahili", "shows"]);
+    server.assert_well();
 }
 
 fn an_invalid_message_is_left_out_and_others_are_sent(setup: &Setup) {

@@ -1,17 +1,18 @@
 //! A message to the administrators of Kolibri devices: content, audience, and format for clients (docs/protocol.md, 10).
 
+mod audience;
 pub mod limits;
 mod problem;
 mod read;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use ipnet::IpNet;
 use serde::Serialize;
 
 pub use self::{
+    audience::{Audience, is_installer, is_language},
     problem::Problem,
     read::{FALLBACK_LANGUAGE, STAGES},
     wire::preview,
@@ -86,13 +87,4 @@ struct Translation {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     link_text: Option<String>,
-}
-
-/// Who gets a message; everybody if empty. Never sent to clients.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Audience {
-    /// Ids of installations.
-    pub instances: BTreeSet<String>,
-    /// Networks of clients.
-    pub networks: Vec<IpNet>,
 }

@@ -86,6 +86,21 @@ audience:
 }
 
 #[test]
+fn a_date_in_the_future_is_noted() {
+    let text = format!("{GOOD}---\n{}", GOOD.replace("id: a", "id: b").replace("2026-11-01", "9999-12-31"));
+    let folder = folder(&[("m.yaml", &text)]);
+    let (code, stdout, stderr) = check(folder.path(), &["m.yaml"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        stdout,
+        "m.yaml:8: document 2 (b): date: 9999-12-31 is in the future; devices show only the newest message, so this one \
+         is held back until then\nall 2 messages are valid\n"
+    );
+    fs::write(folder.path().join("m.yaml"), text.replace("stage: Active", "stage: Withdrawn")).unwrap();
+    assert_eq!(check(folder.path(), &["m.yaml"]).1, "all 2 messages are valid\n");
+}
+
+#[test]
 fn unreadable_files_exit_with_2() {
     let folder = folder(&[("notes.txt", "nothing")]);
     let (code, _, stderr) = check(folder.path(), &["nowhere.yaml"]);

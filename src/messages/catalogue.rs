@@ -14,7 +14,7 @@ const STAGED: &str = "staged-msgs";
 const STAGED_FOR_VERSION: &str = "staged-msgs-ver-";
 const PREVIEW: &str = "msg-";
 
-/// All messages that may be sent, the newest first.
+/// All messages that may be sent, the newest first; also those whose day has not come.
 #[derive(Debug, Default)]
 pub struct Catalogue(Vec<Entry>);
 
@@ -66,19 +66,23 @@ impl Catalogue {
     }
 
     /// The full set for a client, as JSON objects: the device withdraws all others (docs/protocol.md, 5.1).
+    ///
+    /// Devices show only the newest message, so that one of a later day would hide all others from now on: until its day only
+    /// testers get it.
     #[must_use]
     pub fn choose(&self, sender: Sender<'_>, today: NaiveDate) -> Vec<Bytes> {
         let tests = sender.mode.starts_with(STAGED);
         let feigned = sender.mode.strip_prefix(STAGED_FOR_VERSION).and_then(Version::read);
         let version = feigned.as_ref().unwrap_or(sender.version);
         let addressed = Addressed::new(sender, tests);
+        let early = if tests { 0 } else { self.0.partition_point(|entry| entry.message.date() > today) };
         let for_sender = |entry: &&Entry| {
             (tests || entry.message.stage() == Stage::Active)
                 && entry.message.range().contains(version)
                 && (entry.is_for_everybody || addressed.is_in(entry.message.audience()))
         };
         let json = |entry: &Entry| if tests { &entry.json_for_all_versions } else { &entry.json }.clone();
-        let mut chosen: Vec<_> = self.0.iter().filter(for_sender).map(json).collect();
+        let mut chosen: Vec<_> = self.0[early..].iter().filter(for_sender).map(json).collect();
         if sender.mode.starts_with(PREVIEW) {
             chosen.push(preview(sender.mode, today).into());
         }

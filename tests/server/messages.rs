@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,6 +28,7 @@ on_both_stores!(
     a_mounted_config_map_is_read_after_a_swap_of_links,
     a_mode_rule_makes_a_device_a_tester,
     messages_go_to_the_audience_that_they_name,
+    a_message_is_held_back_until_its_day,
 );
 
 /// A setup with a folder of messages.
@@ -226,6 +228,29 @@ fn messages_go_to_the_audience_that_they_name(setup: &Setup) {
     assert_eq!(to(json!({"mode": "demoserver", "language": "sw-tz"})), ["all", "shows"]);
     assert_eq!(to(json!({"language": "sw-tz"})), ["all", "ordinary-swahili"]);
     assert_eq!(to(json!({"mode": "staged-msgs", "language": "sw-tz"})), ["all", "ordinary-swahili", "shows"]);
+    server.assert_well();
+}
+
+/// Over midnight, without a change of the file.
+fn a_message_is_held_back_until_its_day(setup: &Setup) {
+    const BEFORE_MIDNIGHT: i64 = 20;
+    let (setup, folder) = with_folder(setup);
+    #[expect(clippy::disallowed_methods, reason = "from which the clock of the server is set")]
+    let now = Utc::now();
+    let tomorrow = (now + TimeDelta::days(1)).date_naive();
+    let later = document("later", "").replace("2026-11-01", &tomorrow.to_string());
+    fs::write(folder.join("a.yaml"), [document("now", ""), later].join("---\n")).unwrap();
+    let midnight = tomorrow.and_time(NaiveTime::MIN).and_utc();
+    let ahead = (midnight - now).num_seconds() - BEFORE_MIDNIGHT;
+    let server = setup.clock(1).variable("FAKETIME", format!("{ahead:+}")).start();
+    assert_eq!(ids(&server, &json!({})), ["now"]);
+    assert_eq!(ids(&server, &json!({"mode": "staged-msgs"})), ["later", "now"]);
+    assert_eq!(server.metric("nutritionfacts_messages_active"), Some("1".into()));
+    let note = format!("document 2 (later): date: {tomorrow} is in the future");
+    assert!(server.log.text().contains(&note), "{}", server.log.text());
+    wait_for(&server, &["later", "now"]);
+    eventually("it is counted", || (server.metric("nutritionfacts_messages_active") == Some("2".into())).then_some(()));
+    assert_eq!(server.log.text().matches("is in the future").count(), 1, "logged once");
     server.assert_well();
 }
 

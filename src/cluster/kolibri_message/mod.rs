@@ -91,7 +91,8 @@ pub struct KolibriMessageSpec {
     #[schemars(with = "String", length(max = MAX_LINK), extend("x-kubernetes-validations" = rules::link()))]
     pub link_url: Option<String>,
 
-    /// A date such as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed.
+    /// A date such as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed. A message
+    /// whose date is in the future is held back until then.
     #[schemars(length(max = rules::MAX_DATE), extend("x-kubernetes-validations" = rules::date()))]
     pub date: String,
 

@@ -53,6 +53,12 @@ impl Message {
         self.date
     }
 
+    /// Its stage and date.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule { stage: self.stage, date: self.date }
+    }
+
     /// The audience.
     #[must_use]
     pub fn audience(&self) -> &Audience {
@@ -77,6 +83,29 @@ pub enum Stage {
     Active,
     /// Sent to nobody any more.
     Withdrawn,
+}
+
+/// When devices get a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// The stage.
+    pub stage: Stage,
+    /// The date by which clients sort.
+    pub date: NaiveDate,
+}
+
+impl Schedule {
+    /// Whether the message is active but of a later day: devices show only the newest message, so that it would hide all others.
+    #[must_use]
+    pub fn is_held_back(self, today: NaiveDate) -> bool {
+        self.stage == Stage::Active && self.date > today
+    }
+
+    /// Whether its whole audience gets the message.
+    #[must_use]
+    pub fn is_sent(self, today: NaiveDate) -> bool {
+        self.stage == Stage::Active && self.date <= today
+    }
 }
 
 /// Texts in one language.

@@ -119,6 +119,29 @@ fn the_newest_message_comes_first() {
 }
 
 #[test]
+fn a_message_is_held_back_until_its_day() {
+    let all = catalogue(&[
+        ("now", json!({"date": "2026-11-24"})),
+        ("next", json!({"date": "2026-11-25"})),
+        ("later", json!({"date": "2026-12-01"})),
+        ("staged", json!({"date": "2026-12-01", "stage": "Staged"})),
+    ]);
+    let version = Version::read("0.17.5").unwrap();
+    let on = |today| sent(&all, nobody(&version), today);
+    assert!(on("2026-11-23").is_empty());
+    assert_eq!(on("2026-11-24"), ["now *"]);
+    assert_eq!(on("2026-11-25"), ["next *", "now *"]);
+    assert_eq!(on("2026-11-30"), ["next *", "now *"]);
+    assert_eq!(on("2026-12-01"), ["later *", "next *", "now *"]);
+    assert_eq!(on("9999-12-31"), ["later *", "next *", "now *"]);
+    // Testers see what will come.
+    let tester = Sender { mode: "staged-msgs", ..nobody(&version) };
+    assert_eq!(sent(&all, tester, "2026-11-24"), ["later *", "staged *", "next *", "now *"]);
+    let preview = Sender { mode: "msg-x", ..nobody(&version) };
+    assert_eq!(sent(&all, preview, "2026-11-24"), ["now *", "msg-x "], "as everybody");
+}
+
+#[test]
 fn messages_are_chosen_by_country() {
     let all = catalogue(&[
         ("both", json!({"audience": {"countries": ["TZ", "KE"]}})),

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use chrono::NaiveDate;
 use criterion::{Criterion, criterion_group, criterion_main};
 use nutritionfacts::{
-    domain::{message::Message, version::Version},
+    domain::{country::Country, message::Message, origin::Origin, version::Version},
     messages::{Catalogue, Sender},
 };
 use serde_json::json;
@@ -35,7 +35,15 @@ fn choose(c: &mut Criterion) {
     let version = Version::read("0.16.0a21").expect("a version");
     let mut group = c.benchmark_group("choose among 200 messages");
     for (name, mode) in [("ordinary", ""), ("staged", "staged-msgs-ver-0.15.8")] {
-        let sender = Sender { version: &version, mode, instance_id: "00", address: [203, 0, 113, 7].into() };
+        let sender = Sender {
+            version: &version,
+            mode,
+            instance_id: "00",
+            origin: Origin { address: [203, 0, 113, 7].into(), country: Country::read("TZ") },
+            installer: "apk - 0.19.5-0.1.7.1",
+            os: "android",
+            language: "sw-tz",
+        };
         println!("{name}: {} are chosen", catalogue.choose(sender, today).len());
         group.bench_function(name, |b| b.iter(|| catalogue.choose(black_box(sender), today)));
     }

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use nutritionfacts::domain::{
     Timestamp,
     mode::ModeRule,
+    origin::Origin,
     pingback::{Arrival, Ping, Pingback},
     privacy::{Key, Privacy},
     profile::{Description, Profile},
@@ -42,8 +43,8 @@ static RAW: LazyLock<Privacy> = LazyLock::new(|| Privacy::Raw { notice_version: 
 static RULES: LazyLock<Vec<ModeRule>> = LazyLock::new(|| {
     let network = "203.0.113.0/24".parse().expect("a network");
     vec![
-        ModeRule { networks: vec![], instances: vec!["a".into()], mode: "by instance".into() },
-        ModeRule { networks: vec![network], instances: vec![], mode: "by network".into() },
+        ModeRule { instances: vec!["a".into()], mode: "by instance".into(), ..ModeRule::default() },
+        ModeRule { networks: vec![network], mode: "by network".into(), ..ModeRule::default() },
     ]
 });
 
@@ -88,7 +89,7 @@ fn rows(pingback: Pingback<'_>, privacy: &Privacy) -> Rows {
 
 fn profile(sent: &Description<'_>, privacy: &Privacy) -> Profile {
     let mut draft = Profile::read(sent);
-    draft.settle_mode(&RULES, SENDER.parse().expect("an address"));
+    draft.settle_mode(&RULES, Origin { address: SENDER.parse().expect("an address"), country: None });
     draft.into_profile(privacy)
 }
 

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, Shared, With, config::print};
-use crate::messages::{Collection, read};
+use super::{Failure, Shared, With, clock::SystemClock, config::print};
+use crate::{
+    domain::Clock,
+    messages::{Collection, read},
+};
 
 /// What to do with messages.
 #[derive(Args)]
@@ -18,7 +21,8 @@ pub struct Options {
 enum Command {
     /// Check message files against every rule that Kolibri clients impose
     ///
-    /// Prints every error by file, line and document; exit 1 if there is one, 2 if a file cannot be read.
+    /// Prints every error by file, line and document; exit 1 if there is one, 2 if a file cannot be read. Also prints which
+    /// messages have a date in the future, which is no error: they are held back until then.
     Check(With<Check>),
 }
 
@@ -45,7 +49,9 @@ impl Options {
         }
         let collection = Collection::of(&read(&paths), &Collection::default());
         let lines: Vec<_> = collection.rejected.iter().flatten().map(|complaint| format!("{complaint}\n")).collect();
-        print(&lines.concat())?;
+        let today = SystemClock.now().date_naive();
+        let early: Vec<_> = collection.early(today).map(|note| format!("{note}\n")).collect();
+        print(&[lines.concat(), early.concat()].concat())?;
         if !collection.unreadable.is_empty() {
             let lines: Vec<_> = collection.unreadable.iter().map(ToString::to_string).collect();
             return Err(Failure::Unchecked(lines.join("\n")));

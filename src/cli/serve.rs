@@ -90,7 +90,7 @@ impl Options {
         let seen = config_maps.subscribe();
         let cluster = Cluster::new(&config.kubernetes, config_maps);
         let watched = cluster.as_ref().map(Cluster::watched).unwrap_or_default();
-        let messages = Messages::new(loaded.clone(), watched.clone(), store.clone(), metrics.clone());
+        let messages = Messages::new(loaded.clone(), watched.clone(), store.clone(), metrics.clone(), SystemClock);
         let leads = watch::Sender::new(false);
         if let Some(cluster) = cluster {
             let run = cluster.run(messages.verdicts(), leads.subscribe(), metrics.clone(), SystemClock);

@@ -24,6 +24,8 @@ use crate::{
 const LONGEST_MESSAGE: usize = 2_000;
 /// Minimum time between two rounds, so that two writers that disagree do not race.
 const ROUND: Duration = Duration::from_secs(1);
+/// How often to look whether the day of a message has come. Not one long sleep, because clocks are set and machines sleep.
+const LOOK: Duration = Duration::from_secs(10);
 /// The object was deleted or changed: the watch will report it.
 const OVERTAKEN: [u16; 2] = [404, 409];
 /// The API server does not accept our token: this concerns all objects.
@@ -54,7 +56,9 @@ pub(super) async fn run(
             }
             continue;
         }
+        let waits = waits(&verdicts.borrow(), clock.now());
         let changed = tokio::select! {
+            () = sleep(LOOK), if waits => Ok(()),
             changed = objects.changed() => changed,
             changed = verdicts.changed() => changed,
             changed = leads.changed() => changed,
@@ -63,6 +67,12 @@ pub(super) async fn run(
             return;
         }
     }
+}
+
+/// Whether a message waits for its day, when its status changes.
+fn waits(verdicts: &Verdicts, now: Timestamp) -> bool {
+    let mut valid = verdicts.values().filter_map(|verdict| verdict.outcome.as_ref().ok());
+    valid.any(|schedule| schedule.is_held_back(now.date_naive()))
 }
 
 /// An object whose status must be written.
@@ -156,8 +166,13 @@ fn status(verdict: &Verdict, before: &Value, now: Timestamp) -> Value {
         })
     };
     let [accepted, published] = match &verdict.outcome {
-        Ok(stage) => {
-            let (is_sent, reason, message) = match stage {
+        Ok(schedule) => {
+            let held_back = format!(
+                "held back until {}, because devices show only the newest message and it would hide all others",
+                schedule.date
+            );
+            let (is_sent, reason, message) = match schedule.stage {
+                Stage::Active if schedule.is_held_back(now.date_naive()) => (false, "Scheduled", held_back.as_str()),
                 Stage::Active => (true, "Active", "devices get it with the answer to their next ping"),
                 Stage::Staged => (false, "Staged", "testers get it: devices whose mode begins with staged-msgs"),
                 Stage::Draft => (false, "Draft", "nobody gets it"),
@@ -183,12 +198,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::message::Schedule;
 
     fn at(second: u32) -> Timestamp {
         format!("2026-11-24T12:00:{second:02}Z").parse().unwrap()
     }
 
     fn verdict(generation: i64, outcome: Result<Stage, String>) -> Verdict {
+        let date = "2026-11-24".parse().unwrap();
+        let outcome = outcome.map(|stage| Schedule { stage, date });
         Verdict { uid: "u".into(), generation, outcome }
     }
 
@@ -209,6 +227,33 @@ mod tests {
             let status = status(&verdict(1, Ok(stage)), &Value::Null, at(0));
             assert_eq!(shown(&status), ["Accepted=True Valid", published]);
         }
+    }
+
+    #[test]
+    fn a_message_of_a_later_day_is_scheduled_until_then() {
+        let day = |text: &str| -> Timestamp { format!("{text}Z").parse().unwrap() };
+        let (eve, noon) = (day("2026-11-23T23:59:59.999999"), day("2026-11-24T00:00:00"));
+        let early = verdict(1, Ok(Stage::Active));
+        let before = status(&early, &Value::Null, eve);
+        assert_eq!(shown(&before), ["Accepted=True Valid", "Published=False Scheduled"]);
+        assert!(before["conditions"][1]["message"].as_str().unwrap().starts_with("held back until 2026-11-24, "));
+        for stage in [Stage::Draft, Stage::Staged, Stage::Withdrawn] {
+            let status = status(&verdict(1, Ok(stage)), &Value::Null, eve);
+            assert_eq!(shown(&status)[1], format!("Published=False {stage:?}"));
+        }
+        // Nothing but the time changes.
+        let object = Object {
+            uid: "u".into(),
+            generation: 1,
+            resource_version: "1".into(),
+            spec: Arc::new(Value::Null),
+            status: before,
+        };
+        let (objects, verdicts) = ([("a".to_owned(), object)].into(), [("a".to_owned(), early)].into());
+        assert!(super::due(Some(&objects), &verdicts, eve).is_empty() && waits(&verdicts, eve));
+        let due = super::due(Some(&objects), &verdicts, noon);
+        assert_eq!(shown(&due[0].status), ["Accepted=True Valid", "Published=True Active"]);
+        assert!(!waits(&verdicts, noon), "there is nothing more to wait for");
     }
 
     #[test]

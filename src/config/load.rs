@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(complaints.len(), 1);
         assert_eq!(
             complaints[0].to_string(),
-            "file x: ingest.mode_rules[1]: got nothing, allowed is an object with the keys `instances`, `mode`, `networks`"
+            "file x: ingest.mode_rules[1]: got nothing, allowed is an object with the keys `countries`, `instances`, `mode`, `networks`"
         );
         assert_eq!(file("http: {trusted_proxies: [~]}").unwrap_err().len(), 1);
     }

@@ -187,7 +187,10 @@ mod tests {
             ("store.port", "a whole number from 1 to 65535"),
             ("store.pooler", "`none` or `transaction`"),
             ("store.password", "text"),
-            ("ingest.mode_rules", "a list, each item an object with the keys `instances`, `mode`, `networks`"),
+            (
+                "ingest.mode_rules",
+                "a list, each item an object with the keys `countries`, `instances`, `mode`, `networks`",
+            ),
         ] {
             assert_eq!(key(path).allowed(), allowed, "{path}");
         }

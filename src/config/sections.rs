@@ -177,7 +177,8 @@ pub struct Ingest {
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(schema_with = "units::memory")]
     pub profile_cache: ByteSize,
-    /// Assigns modes to installations that do not send one: the first matching rule applies.
+    /// Assigns modes to installations that do not send one: the first matching rule applies. A rule matches by one of its
+    /// `networks`, `instances` or `countries`.
     #[schemars(extend("x-live" = true))]
     pub mode_rules: Vec<ModeRule>,
 }

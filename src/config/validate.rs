@@ -213,11 +213,11 @@ fn ingest(config: &Config, check: &mut Check<'_>) {
         );
     }
     for (index, rule) in ingest.mode_rules.iter().enumerate() {
-        if rule.networks.is_empty() && rule.instances.is_empty() {
+        if rule.networks.is_empty() && rule.instances.is_empty() && rule.countries.is_empty() {
             check.complain(
                 &["ingest.mode_rules"],
                 &format!("rule {index} matches nobody"),
-                "give it `networks` or `instances`",
+                "give it `networks`, `instances` or `countries`",
             );
         }
     }

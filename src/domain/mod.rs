@@ -1,10 +1,12 @@
 //! Types and rules of the service without I/O: no async, no database, web or cluster library.
 
+pub mod country;
 pub mod digest;
 pub mod extra;
 pub mod json;
 pub mod message;
 pub mod mode;
+pub mod origin;
 pub mod period;
 pub mod pingback;
 pub mod platform;

@@ -1,5 +1,8 @@
 //! Derives short values from the long platform strings (docs/protocol.md, 9.3–9.5).
 
+/// The values of [`os`] for platforms that were sent.
+pub const SYSTEMS: [&str; 6] = ["windows", "macos", "linux", "android", "chromeos", "other"];
+
 /// `windows`, `macos`, `linux`, `android`, `chromeos`, `other`, or `''` if nothing was sent.
 ///
 /// Android reports itself as Linux or as unknown, so the installer (`apk`) and the mode (`android-…`) take precedence.
@@ -58,6 +61,7 @@ mod tests {
             ("", "", "", ""),
         ] {
             assert_eq!(os(platform, installer, mode), expected, "{platform}");
+            assert!(expected.is_empty() || SYSTEMS.contains(&expected), "{expected}");
         }
     }
 

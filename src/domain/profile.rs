@@ -1,6 +1,6 @@
 //! The profile of an installation: the same texts in each of its pings, until something changes.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     json::Raw,
     mode::{self, ModeRule},
+    origin::Origin,
     platform,
     privacy::Privacy,
     text,
@@ -67,10 +68,7 @@ impl<'a> Description<'a> {
     /// Takes the value if the key is one of these; returns whether it is. The last of duplicate keys wins.
     pub(super) fn take(&mut self, key: &str, value: Raw<'a>) -> bool {
         let known = KEYS.iter().find(|(name, _)| *name == key);
-        if let Some((_, known)) = known {
-            self.0[*known as usize] = Some(value);
-        }
-        known.is_some()
+        known.inspect(|(_, known)| self.0[*known as usize] = Some(value)).is_some()
     }
 
     /// The installation's id as it was sent, quotes and escapes included; `''` if absent.
@@ -148,9 +146,9 @@ pub struct Draft {
 
 impl Draft {
     /// Sets the mode of an installation that has sent none.
-    pub fn settle_mode(&mut self, rules: &[ModeRule], address: IpAddr) {
+    pub fn settle_mode(&mut self, rules: &[ModeRule], origin: Origin) {
         if self.mode.is_empty() {
-            mode::unsent(&self.version, rules, address.to_canonical(), &self.instance_id).clone_into(&mut self.mode);
+            mode::unsent(&self.version, rules, origin, &self.instance_id).clone_into(&mut self.mode);
         }
     }
 
@@ -318,7 +316,7 @@ mod tests {
 
     fn read(body: &str, rules: &[ModeRule], privacy: &Privacy) -> Profile {
         let mut draft = Profile::read(&Pingback::read(body).unwrap().description);
-        draft.settle_mode(rules, "203.0.113.7".parse().unwrap());
+        draft.settle_mode(rules, Origin { address: [203, 0, 113, 7].into(), country: None });
         draft.into_profile(privacy)
     }
 

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     config::sections::Reply,
     domain::{
+        origin::Origin,
         pingback::{Arrival, Pingback},
         statistics::Envelope,
         version::Version,
@@ -74,9 +75,10 @@ async fn keep_pingback(
     let text = text(body, caps, &mut share).await?;
     share.keep().map_err(BodyError::from)?;
     let pingback = Pingback::read(text.as_str())?;
+    let origin = Origin { address, country: None };
     let (reply, most, sender) = {
         let config = state.config.borrow();
-        let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, address);
+        let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, origin);
         (config.api.reply, config.ingest.max_hourly_pings, sender)
     };
     // First, because before the store is up the messages are unknown too, and an empty set would withdraw them.
@@ -85,7 +87,15 @@ async fn keep_pingback(
     let source = sender.source.clone();
     let version = source.version.as_ref();
     let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
-        let sender = Sender { version, mode: &source.mode, instance_id: &source.instance_id, address };
+        let sender = Sender {
+            version,
+            mode: &source.mode,
+            instance_id: &source.instance_id,
+            origin,
+            installer: &source.installer,
+            os: source.os,
+            language: &source.language,
+        };
         state.messages.borrow().choose(sender, received_at.date_naive())
     });
     let unknown = pingback.unknown_keys();

@@ -9,7 +9,7 @@ mod row;
 mod waiting;
 mod writer;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use chrono::SubsecRound;
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use crate::{
         Clock, Timestamp,
         mode::ModeRule,
         new_id,
+        origin::Origin,
         pingback::{Arrival, Pingback},
         privacy::Privacy,
         profile::{Description, Profile},
@@ -154,8 +155,8 @@ impl Ingest {
 
     /// Returns the profile of a sender, with the mode that the rules assign.
     #[must_use]
-    pub fn recognise(&self, sent: &Description<'_>, rules: &[ModeRule], address: IpAddr) -> Sender {
-        let (source, profile) = self.0.profiles.of(sent, rules, address, &self.0.privacy.borrow());
+    pub fn recognise(&self, sent: &Description<'_>, rules: &[ModeRule], origin: Origin) -> Sender {
+        let (source, profile) = self.0.profiles.of(sent, rules, origin, &self.0.privacy.borrow());
         Sender { source, profile }
     }
 

@@ -6,7 +6,6 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,6 +18,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     mode::{self, ModeRule},
+    origin::Origin,
     privacy::Privacy,
     profile::{Described, Description, Profile},
     version::Version,
@@ -27,7 +27,7 @@ use crate::domain::{
 /// Lifetime of entries in seconds: within this time, retention cannot have deleted the profile.
 const LIFE: u32 = 3 * 24 * 60 * 60;
 /// Memory of an entry in addition to its texts, in bytes.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 320;
 
 /// The cache; cheap to clone.
 #[derive(Clone)]
@@ -46,6 +46,12 @@ pub struct Source {
     pub version: Option<Version>,
     /// The mode, as sent or as assigned by a rule.
     pub mode: Box<str>,
+    /// See [`Profile::os`].
+    pub os: &'static str,
+    /// See [`Profile::installer`].
+    pub installer: Box<str>,
+    /// See [`Profile::language`].
+    pub language: Box<str>,
     cut: Box<[&'static str]>,
     /// See [`Description::joined`].
     sent: Box<str>,
@@ -61,7 +67,8 @@ struct Size;
 
 impl Weighter<u64, Arc<Source>> for Size {
     fn weight(&self, _: &u64, source: &Arc<Source>) -> u64 {
-        let bytes = OVERHEAD + source.sent.len() + source.instance_id.len() + source.mode.len();
+        let texts = [&source.sent, &source.mode, &source.installer, &source.language].map(|text| text.len());
+        let bytes = OVERHEAD + texts.iter().sum::<usize>() + source.instance_id.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -80,18 +87,18 @@ impl Profiles {
         &self,
         sent: &Description<'_>,
         rules: &[ModeRule],
-        address: IpAddr,
+        origin: Origin,
         privacy: &Arc<Privacy>,
     ) -> (Arc<Source>, Option<Box<Profile>>) {
         let key = self.hasher.hash_one(sent.instance());
         if let Some(source) = self.cache.get(&key)
-            && source.is(sent, rules, address, privacy)
+            && source.is(sent, rules, origin, privacy)
         {
             return (source, None);
         }
         let mut draft = Profile::read(sent);
         let unsent_mode = draft.mode.is_empty().then(|| draft.version.as_str().into());
-        draft.settle_mode(rules, address);
+        draft.settle_mode(rules, origin);
         let version = Version::read(&draft.version);
         let profile = draft.into_profile(privacy);
         let source = Arc::new(Source {
@@ -99,6 +106,9 @@ impl Profiles {
             instance_id: profile.instance_id.clone(),
             version,
             mode: profile.mode.as_str().into(),
+            os: profile.os,
+            installer: profile.installer.as_str().into(),
+            language: profile.language.as_str().into(),
             cut: profile.cut.clone(),
             sent: sent.joined(),
             privacy: privacy.clone(),
@@ -122,10 +132,11 @@ impl Source {
     }
 
     /// Whether the same was sent, under the same rules.
-    fn is(&self, sent: &Description<'_>, rules: &[ModeRule], address: IpAddr, privacy: &Arc<Privacy>) -> bool {
-        let same_mode = self.unsent_mode.as_ref().is_none_or(|version| {
-            mode::unsent(version, rules, address.to_canonical(), &self.instance_id) == &*self.mode
-        });
+    fn is(&self, sent: &Description<'_>, rules: &[ModeRule], origin: Origin, privacy: &Arc<Privacy>) -> bool {
+        let same_mode = self
+            .unsent_mode
+            .as_ref()
+            .is_none_or(|version| mode::unsent(version, rules, origin, &self.instance_id) == &*self.mode);
         Arc::ptr_eq(&self.privacy, privacy) && same_mode && sent.is(&self.sent)
     }
 
@@ -152,4 +163,49 @@ impl Source {
 /// Seconds since the machine was booted, including sleep. Starts at 1, as 0 means never.
 fn seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{country::Country, pingback::Pingback};
+
+    /// In an order in which each country is asked for after each other one, as all share an entry of the cache.
+    #[test]
+    fn the_mode_is_that_of_the_country_whatever_is_cached() {
+        let (profiles, privacy) = (Profiles::new(1024 * 1024), Arc::new(Privacy::None));
+        let rules = [ModeRule {
+            countries: Country::read("TZ").into_iter().collect(),
+            mode: "pilot".into(),
+            ..ModeRule::default()
+        }];
+        let mode = |rules: &[ModeRule], country: &str, mode: &str| {
+            let body = format!(r#"{{"instance_id": "a", "version": "0.17.5", "mode": "{mode}"}}"#);
+            let sent = Pingback::read(&body).unwrap().description;
+            let origin = Origin { address: [192, 0, 2, 1].into(), country: Country::read(country) };
+            profiles.of(&sent, rules, origin, &privacy).0.mode.to_string()
+        };
+        let assigned = |country: &str| if country == "TZ" { "pilot" } else { "" };
+        for country in ["TZ", "KE", "TZ", "", "TZ", "TZ", "KE", "", "", "KE", "TZ"] {
+            assert_eq!(mode(&rules, country, ""), assigned(country), "{country}");
+        }
+        // Also while other rules, or other modes, are remembered.
+        for country in ["TZ", "KE", "", "TZ"] {
+            assert_eq!(mode(&[], country, ""), "", "{country}");
+            assert_eq!(mode(&rules, country, ""), assigned(country), "{country}");
+            assert_eq!(mode(&rules, country, "sent"), "sent", "{country}");
+        }
+    }
+
+    #[test]
+    fn what_messages_are_chosen_by_is_that_of_the_profile() {
+        let (profiles, privacy) = (Profiles::new(1024 * 1024), Arc::new(Privacy::None));
+        let body = r#"{"instance_id": "a", "version": "0.17.5", "platform": "Linux-4.14", "installer": "apk - 0.19", "language": "sw-tz"}"#;
+        let sent = Pingback::read(body).unwrap().description;
+        let origin = Origin { address: [192, 0, 2, 1].into(), country: None };
+        for _ in 0..2 {
+            let (source, _) = profiles.of(&sent, &[], origin, &privacy);
+            assert_eq!((source.os, &*source.installer, &*source.language), ("android", "apk - 0.19", "sw-tz"));
+        }
+    }
 }

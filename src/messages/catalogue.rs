@@ -1,12 +1,11 @@
 //! Which messages each client gets: immutable, and prepared when messages change, so that a reply costs microseconds.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use chrono::NaiveDate;
 
 use crate::domain::{
-    message::{Message, Stage, preview},
+    message::{Audience, Message, Stage, is_installer, is_language, preview},
+    origin::Origin,
     version::Version,
 };
 
@@ -15,13 +14,14 @@ const STAGED: &str = "staged-msgs";
 const STAGED_FOR_VERSION: &str = "staged-msgs-ver-";
 const PREVIEW: &str = "msg-";
 
-/// All messages that may be sent, the newest first.
+/// All messages that may be sent, the newest first; also those whose day has not come.
 #[derive(Debug, Default)]
 pub struct Catalogue(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
     message: Message,
+    is_for_everybody: bool,
     /// In the format for clients; shared by all replies.
     json: Bytes,
     /// The same with a range of all versions, for testers.
@@ -37,8 +37,14 @@ pub struct Sender<'a> {
     pub mode: &'a str,
     /// As sent.
     pub instance_id: &'a str,
-    /// The client's address.
-    pub address: IpAddr,
+    /// The client's address and country.
+    pub origin: Origin,
+    /// As sent.
+    pub installer: &'a str,
+    /// See [`Profile::os`](crate::domain::profile::Profile::os).
+    pub os: &'a str,
+    /// As sent.
+    pub language: &'a str,
 }
 
 impl Catalogue {
@@ -53,24 +59,30 @@ impl Catalogue {
         let entry = |message: Message| Entry {
             json: message.json().into(),
             json_for_all_versions: message.json_for_all_versions().into(),
+            is_for_everybody: message.audience().is_everybody(),
             message,
         };
         Self(messages.into_iter().map(entry).collect())
     }
 
     /// The full set for a client, as JSON objects: the device withdraws all others (docs/protocol.md, 5.1).
+    ///
+    /// Devices show only the newest message, so that one of a later day would hide all others from now on: until its day only
+    /// testers get it.
     #[must_use]
     pub fn choose(&self, sender: Sender<'_>, today: NaiveDate) -> Vec<Bytes> {
         let tests = sender.mode.starts_with(STAGED);
         let feigned = sender.mode.strip_prefix(STAGED_FOR_VERSION).and_then(Version::read);
         let version = feigned.as_ref().unwrap_or(sender.version);
-        let for_sender = |Entry { message, .. }: &&Entry| {
-            (tests || message.stage() == Stage::Active)
-                && message.range().contains(version)
-                && is_addressed(message, sender)
+        let addressed = Addressed::new(sender, tests);
+        let early = if tests { 0 } else { self.0.partition_point(|entry| entry.message.date() > today) };
+        let for_sender = |entry: &&Entry| {
+            (tests || entry.message.stage() == Stage::Active)
+                && entry.message.range().contains(version)
+                && (entry.is_for_everybody || addressed.is_in(entry.message.audience()))
         };
         let json = |entry: &Entry| if tests { &entry.json_for_all_versions } else { &entry.json }.clone();
-        let mut chosen: Vec<_> = self.0.iter().filter(for_sender).map(json).collect();
+        let mut chosen: Vec<_> = self.0[early..].iter().filter(for_sender).map(json).collect();
         if sender.mode.starts_with(PREVIEW) {
             chosen.push(preview(sender.mode, today).into());
         }
@@ -78,104 +90,35 @@ impl Catalogue {
     }
 }
 
-fn is_addressed(message: &Message, sender: Sender<'_>) -> bool {
-    let audience = message.audience();
-    let address = sender.address.to_canonical();
-    (audience.instances.is_empty() || audience.instances.contains(sender.instance_id))
-        && (audience.networks.is_empty() || audience.networks.iter().any(|network| network.contains(&address)))
+/// A sender as audiences see it.
+struct Addressed<'a> {
+    sender: Sender<'a>,
+    /// `None` for testers: their mode says that they test, and not which installations they stand for.
+    mode: Option<&'a str>,
+}
+
+impl<'a> Addressed<'a> {
+    fn new(mut sender: Sender<'a>, tests: bool) -> Self {
+        sender.origin.address = sender.origin.address.to_canonical();
+        // Whoever looks at the preview gets what an ordinary installation gets.
+        let mode = if sender.mode.starts_with(PREVIEW) { "" } else { sender.mode };
+        Self { sender, mode: (!tests).then_some(mode) }
+    }
+
+    /// Matches every list that has entries.
+    fn is_in(&self, audience: &Audience) -> bool {
+        let Audience { instances, networks, countries, installers, os, modes, languages } = audience;
+        let Sender { instance_id, origin, installer, os: system, language, .. } = self.sender;
+        (instances.is_empty() || instances.contains(instance_id))
+            && (networks.is_empty() || networks.iter().any(|network| network.contains(&origin.address)))
+            && (countries.is_empty() || origin.country.is_some_and(|country| countries.contains(&country)))
+            && (installers.is_empty() || installers.iter().any(|named| is_installer(installer, named)))
+            && (os.is_empty() || os.contains(&system))
+            && (languages.is_empty() || languages.iter().any(|named| is_language(language, named)))
+            && (modes.is_empty()
+                || self.mode.is_none_or(|mode| modes.iter().any(|named| named.eq_ignore_ascii_case(mode))))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn catalogue(changes: &[(&str, Value)]) -> Catalogue {
-        let messages: Vec<_> = changes
-            .iter()
-            .map(|(id, change)| {
-                let mut document = json!({
-                    "id": id, "stage": "Active", "date": "2026-11-01",
-                    "translations": {"en": {"title": "T", "message": "M"}},
-                });
-                document.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-                Message::read(&document).unwrap()
-            })
-            .collect();
-        Catalogue::new(&messages)
-    }
-
-    /// The ids with the ranges that are sent.
-    fn chosen(catalogue: &Catalogue, version: &str, mode: &str, instance_id: &str, address: &str) -> Vec<String> {
-        let version = Version::read(version).unwrap();
-        let sender = Sender { version: &version, mode, instance_id, address: address.parse().unwrap() };
-        let today = NaiveDate::from_ymd_opt(2026, 11, 24).unwrap();
-        let name = |json: &Bytes| {
-            let message: Value = serde_json::from_slice(json).unwrap();
-            format!("{} {}", message["msg_id"].as_str().unwrap(), message["version_range"].as_str().unwrap())
-        };
-        catalogue.choose(sender, today).iter().map(name).collect()
-    }
-
-    #[test]
-    fn messages_are_chosen_by_stage() {
-        let all = catalogue(&[
-            ("draft", json!({"stage": "Draft"})),
-            ("staged", json!({"stage": "Staged", "versionRange": "<0.19.0"})),
-            ("active", json!({"versionRange": "<0.18.0"})),
-            ("withdrawn", json!({"stage": "Withdrawn"})),
-        ]);
-        let by_mode = |mode| chosen(&all, "0.17.5", mode, "", "192.0.2.1");
-        assert_eq!(by_mode(""), ["active <0.18.0"]);
-        assert_eq!(by_mode("demoserver"), ["active <0.18.0"]);
-        assert_eq!(by_mode("staged-msgs"), ["active *", "staged *"]);
-        assert_eq!(by_mode("staged-msgs-ver-0.18.2"), ["staged *"]);
-        assert_eq!(by_mode("staged-msgs-ver-unreadable"), ["active *", "staged *"]);
-        assert_eq!(by_mode("msg-hello"), ["active <0.18.0", "msg-hello "]);
-    }
-
-    #[test]
-    fn messages_are_chosen_by_version() {
-        let all = catalogue(&[
-            ("a", json!({"versionRange": "<0.16.0"})),
-            ("b", json!({"versionRange": ">=0.15.0,<0.18.0"})),
-            ("c", json!({})),
-        ]);
-        let by_version = |version| chosen(&all, version, "", "", "192.0.2.1").join(", ");
-        assert_eq!(by_version("0.14.7"), "a <0.16.0, c *");
-        assert_eq!(by_version("0.16.0a3"), "a <0.16.0, b >=0.15.0,<0.18.0, c *");
-        assert_eq!(by_version("0.16.0"), "b >=0.15.0,<0.18.0, c *");
-        assert_eq!(by_version("0.19.5"), "c *");
-    }
-
-    #[test]
-    fn messages_are_chosen_by_audience() {
-        let all = catalogue(&[
-            ("instance", json!({"audience": {"instances": ["abc", "def"]}})),
-            ("network", json!({"audience": {"networks": ["10.0.0.0/8", "2001:db8::/32"]}})),
-            ("both", json!({"audience": {"instances": ["abc"], "networks": ["10.0.0.0/8"]}})),
-        ]);
-        let to = |instance, address| {
-            let names = chosen(&all, "0.17.5", "", instance, address);
-            names.iter().map(|name| name.trim_end_matches(" *").to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(to("abc", "192.0.2.1"), ["instance"]);
-        assert_eq!(to("xyz", "10.1.2.3"), ["network"]);
-        assert_eq!(to("xyz", "::ffff:10.1.2.3"), ["network"]);
-        assert_eq!(to("xyz", "2001:db8::1"), ["network"]);
-        assert_eq!(to("abc", "10.1.2.3"), ["both", "instance", "network"]);
-        assert!(to("", "192.0.2.1").is_empty());
-    }
-
-    #[test]
-    fn the_newest_message_comes_first() {
-        let all = catalogue(&[
-            ("b", json!({})),
-            ("old", json!({"date": "2025-01-01"})),
-            ("a", json!({})),
-            ("new", json!({"date": "2026-12-01"})),
-        ]);
-        assert_eq!(chosen(&all, "0.17.5", "", "", "192.0.2.1"), ["new *", "a *", "b *", "old *"]);
-    }
-}
+mod tests;

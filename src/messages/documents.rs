@@ -14,7 +14,7 @@ use crate::{
     domain::message::{Message, Problem},
 };
 
-/// One error of a message that is left out.
+/// One error of a message that is left out, or one note about a message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Complaint {
     /// The file.
@@ -46,6 +46,8 @@ pub(super) struct Document {
     pub(super) number: usize,
     /// Its first line in the file, from 1.
     pub(super) line: u64,
+    /// The line of its date.
+    pub(super) date_line: u64,
     /// Its id if readable, even if the message is invalid.
     pub(super) id: Option<String>,
     pub(super) message: Result<Message, Vec<Complaint>>,
@@ -72,13 +74,14 @@ fn one(file: &str, number: usize, first_line: u64, text: &str) -> Option<Documen
             let id = tree.get("id").and_then(Value::as_str).filter(|id| is_printable(id));
             let say = |problem: &Problem| complaint(id, lines.find(&problem.path), problem.to_string());
             let message = Message::read(&tree).map_err(|problems| problems.iter().map(say).collect());
-            Some(Document { number, line: in_file(lines.find(&[])), id: id.map(str::to_owned), message })
+            let (line, date_line) = (in_file(lines.find(&[])), in_file(lines.find(&["date".to_owned()])));
+            Some(Document { number, line, date_line, id: id.map(str::to_owned), message })
         }
         Err(error) => {
             let line = error.place.map_or(1, |(line, _)| line);
             let remedy = if is_bare_range(text, line) { "; put the range in quotes" } else { "" };
             let message = Err(vec![complaint(None, line, error.problem + remedy)]);
-            Some(Document { number, line: first_line, id: None, message })
+            Some(Document { number, line: first_line, date_line: first_line, id: None, message })
         }
     }
 }

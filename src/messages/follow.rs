@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::NaiveDate;
 use tokio::{
     sync::watch,
     task::{JoinHandle, spawn_blocking},
@@ -27,6 +28,7 @@ use crate::{
         looks::{self, Glimpse, PAUSE},
         notice::{MOST_TOLD, Notice, Reason},
     },
+    domain::Clock,
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
@@ -45,11 +47,14 @@ pub struct Messages {
     watched: Watched,
     store: Store,
     metrics: Arc<Metrics>,
+    clock: Box<dyn Clock>,
     current: watch::Sender<Arc<Catalogue>>,
     verdicts: watch::Sender<Verdicts>,
     /// The sources of the active catalogue.
     sources: Vec<Source>,
     collection: Collection,
+    /// The day for which active messages were counted.
+    today: NaiveDate,
     reading: Option<JoinHandle<Vec<Source>>>,
     /// A snapshot that the store does not have yet.
     unsaved: Option<String>,
@@ -59,12 +64,20 @@ pub struct Messages {
 impl Messages {
     /// Has no messages until [`Self::begin`].
     #[must_use]
-    pub fn new(config: watch::Receiver<Loaded>, watched: Watched, store: Store, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: watch::Receiver<Loaded>,
+        watched: Watched,
+        store: Store,
+        metrics: Arc<Metrics>,
+        clock: impl Clock,
+    ) -> Self {
         Self {
             config,
             watched,
             store,
             metrics,
+            clock: Box::new(clock),
+            today: NaiveDate::MIN,
             current: watch::Sender::new(Arc::default()),
             verdicts: watch::Sender::default(),
             sources: Vec::new(),
@@ -128,6 +141,7 @@ impl Messages {
                 let before = std::mem::take(&mut self.collection);
                 self.publish(sources, &before);
             }
+            self.begin_day();
             self.save().await;
         }
     }
@@ -157,7 +171,10 @@ impl Messages {
             tracing::error!(%complaint, "cannot read messages: the previous ones stay active");
         }
         self.tell(&collection, before);
-        let (active, rejected) = (collection.active(), collection.rejected.len() + collection.unreadable.len());
+        self.today = self.clock.now().date_naive();
+        self.tell_early(&collection, before);
+        let (active, rejected) =
+            (collection.active(self.today), collection.rejected.len() + collection.unreadable.len());
         self.metrics.messages_active.set(count(active));
         self.metrics.messages_rejected.set(count(rejected));
         let (messages, were) = (collection.messages().count(), before.messages().count());
@@ -168,6 +185,28 @@ impl Messages {
         self.unsaved = (!sources.is_empty()).then(|| collection.snapshot());
         self.collection = collection;
         self.sources = sources;
+    }
+
+    /// Counts again when a day begins. The catalogue itself holds messages back, at each ping.
+    fn begin_day(&mut self) {
+        let today = self.clock.now().date_naive();
+        if today == self.today {
+            return;
+        }
+        let (before, active) = (self.collection.active(self.today), self.collection.active(today));
+        self.today = today;
+        if active != before {
+            self.metrics.messages_active.set(count(active));
+            tracing::info!(active, before, "the day of messages has come");
+        }
+    }
+
+    /// Logs which messages are new and of a later day.
+    fn tell_early(&self, collection: &Collection, before: &Collection) {
+        let known: BTreeSet<_> = before.early(self.today).collect();
+        for note in collection.early(self.today).filter(|note| !known.contains(note)).take(MOST_TOLD) {
+            tracing::warn!(%note, "message of a later day");
+        }
     }
 
     /// Logs errors of messages that are new.

@@ -17,7 +17,7 @@ use crate::{
         config_maps::{ConfigMap, ConfigMaps, Sight},
         notice::Notice,
     },
-    domain::message::Stage,
+    domain::message::Schedule,
 };
 
 /// Timeout for the first answers.
@@ -43,15 +43,15 @@ pub struct Object {
 /// The objects by name; `None` until the API server has answered.
 pub type Objects = Option<BTreeMap<String, Object>>;
 
-/// The result of checking an object of that generation: the stage of a message, or errors.
+/// The result of checking an object of that generation: the schedule of a message, or errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Of the object that was read.
     pub uid: String,
     /// Of its `spec`.
     pub generation: i64,
-    /// The message's stage, or all its errors in one text.
-    pub outcome: Result<Stage, String>,
+    /// The message's schedule, or all its errors in one text.
+    pub outcome: Result<Schedule, String>,
 }
 
 impl Verdict {

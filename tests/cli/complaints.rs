@@ -146,7 +146,7 @@ fn rules_between_keys_hold() {
         "file DIR/a.yaml: admin.listen: is the same address as `http.listen`; give each its own port",
         "file DIR/a.yaml: ingest.queue_capacity: is less than `ingest.max_batch`, so that no batch could be full; \
          raise it, or lower `ingest.max_batch`",
-        "file DIR/a.yaml: ingest.mode_rules: rule 0 matches nobody; give it `networks` or `instances`",
+        "file DIR/a.yaml: ingest.mode_rules: rule 0 matches nobody; give it `networks`, `instances` or `countries`",
         "--log: telemetry.log.filter: got a value that is not a filter; \
          write directives such as `info` or `nutritionfacts=debug,sqlx=warn`",
     ]);

@@ -53,6 +53,54 @@ fn every_error_is_reported_with_file_line_and_document() {
 }
 
 #[test]
+fn errors_of_an_audience_are_reported_with_key_and_remedy() {
+    let audience = "\
+audience:
+  countries: [TZ, tz, UK, Kenya, NO]
+  installers: [Windows, '']
+  os: [windows, macOS, beos]
+  modes: ['', demoserver, ' ']
+  languages: [sw, sw_tz]
+  installer: [Mac]
+";
+    let folder = folder(&[("m.yaml", &format!("{GOOD}{audience}"))]);
+    let (code, stdout, stderr) = check(folder.path(), &["m.yaml"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    let line = |line: u8, problem: &str| format!("m.yaml:{line}: document 1 (a): audience.{problem}\n");
+    let systems = "`windows`, `macos`, `linux`, `android`, `chromeos`, `other`";
+    let expected = [
+        line(11, "installer: is not a key of a message; did you mean `installers`?"),
+        line(6, "countries.1: is not a country's code of ISO 3166-1; did you mean `TZ`?"),
+        line(6, "countries.2: is not a country's code of ISO 3166-1; did you mean `GB`?"),
+        line(6, "countries.3: is not a country's code of ISO 3166-1; write two capital letters, as `TZ`"),
+        line(7, "installers.1: is empty"),
+        line(8, &format!("os.1: is not one of {systems}; did you mean `macos`?")),
+        line(8, &format!("os.2: is not one of {systems}")),
+        line(9, "modes.2: is empty"),
+        line(
+            10,
+            "languages.1: is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+        ),
+    ];
+    assert_eq!(stdout, expected.concat());
+}
+
+#[test]
+fn a_date_in_the_future_is_noted() {
+    let text = format!("{GOOD}---\n{}", GOOD.replace("id: a", "id: b").replace("2026-11-01", "9999-12-31"));
+    let folder = folder(&[("m.yaml", &text)]);
+    let (code, stdout, stderr) = check(folder.path(), &["m.yaml"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        stdout,
+        "m.yaml:8: document 2 (b): date: 9999-12-31 is in the future; devices show only the newest message, so this one \
+         is held back until then\nall 2 messages are valid\n"
+    );
+    fs::write(folder.path().join("m.yaml"), text.replace("stage: Active", "stage: Withdrawn")).unwrap();
+    assert_eq!(check(folder.path(), &["m.yaml"]).1, "all 2 messages are valid\n");
+}
+
+#[test]
 fn unreadable_files_exit_with_2() {
     let folder = folder(&[("notes.txt", "nothing")]);
     let (code, _, stderr) = check(folder.path(), &["nowhere.yaml"]);

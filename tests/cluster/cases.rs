@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nutritionfacts::domain::message::{Message, Problem};
+use nutritionfacts::domain::{
+    country::Country,
+    message::{Message, Problem},
+};
 use serde_json::{Value, json};
 
 /// A valid object.
@@ -17,7 +20,10 @@ pub fn object() -> Value {
                 "en": {"title": "T", "message": "M\nm", "linkText": "L"},
                 "es-419": {"title": "T", "message": "M"},
             },
-            "audience": {"instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"]},
+            "audience": {
+                "instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"], "countries": ["TZ"],
+                "installers": ["Windows"], "os": ["windows"], "modes": [""], "languages": ["sw-tz"],
+            },
         },
     })
 }
@@ -82,6 +88,15 @@ pub fn accepted() -> Vec<(&'static str, Option<Value>)> {
         ("/spec/audience", json!({"instances": [], "networks": []})),
         ("/spec/audience/instances", json!((0..1_000).map(|number| format!("{number:100}")).collect::<Vec<_>>())),
         ("/spec/audience/networks", json!(vec!["2001:db8::/32"; 200])),
+        ("/spec/audience", json!({"countries": [], "installers": [], "os": [], "modes": [], "languages": []})),
+        ("/spec/audience/countries", json!(Country::all().collect::<Vec<_>>())),
+        ("/spec/audience/installers", json!((0..100).map(|number| format!("{number:255}")).collect::<Vec<_>>())),
+        ("/spec/audience/installers/0", json!("kolibri(apt) with kolibri-server Version: 0.3.5-0ubuntu1")),
+        ("/spec/audience/os", json!(["windows", "macos", "linux", "android", "chromeos", "other"])),
+        ("/spec/audience/modes", json!((0..100).map(|number| format!("{number:255}")).collect::<Vec<_>>())),
+        ("/spec/audience/modes", json!(["", "android-Ministère de l’éducation"])),
+        ("/spec/audience/languages", json!(vec!["ff-adlm-gn-foni"; 100])),
+        ("/spec/audience/languages", json!(["en", "sw-tz", "zh-hans", "kab", "es-419"])),
         ("/spec/audience/networks/0", json!("10.0.0.1/8")),
         ("/spec/audience/networks/0", json!("0.0.0.0/0")),
         ("/spec/audience/networks/0", json!("0064:ff9b:0000:0000:0000:0000:255.255.255.255/128")),
@@ -92,7 +107,8 @@ pub fn accepted() -> Vec<(&'static str, Option<Value>)> {
     let month_ends = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().zip(1..);
     cases.extend(month_ends.map(|(day, month)| ("/spec/date", json!(format!("2026-{month:02}-{day}")))));
     let mut cases: Vec<_> = cases.into_iter().map(|(place, value)| (place, Some(value))).collect();
-    let optional = ["/spec/versionRange", "/spec/linkUrl", "/spec/audience", "/spec/audience/instances"];
+    let optional =
+        ["/spec/versionRange", "/spec/linkUrl", "/spec/audience", "/spec/audience/instances", "/spec/audience/os"];
     cases.extend(optional.map(|place| (place, None)));
     cases.push(("/spec/translations/en/linkText", None));
     cases
@@ -115,6 +131,9 @@ const BLANK: &str = "is empty; write some text";
 const LINES: &str = "contains a line break, a tab or another control character; write it in one line";
 const CONTROL: &str = "contains a control character other than a line break or a tab; remove it";
 const NO_NETWORK: &str = "is not a network; write it as `10.0.0.0/8` or `2001:db8::/32`";
+const NO_COUNTRY: &str = "is not a country's code of ISO 3166-1; write two capital letters, as `TZ`";
+const BLANK_MODE: &str = "is blank; write `\"\"` for ordinary installations";
+const NO_LANGUAGE: &str = "is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
 const NO_NAME: &str = "metadata.name is longer than 50 characters, which devices cannot store; choose a shorter one";
 
 /// Messages that clients cannot store.
@@ -168,6 +187,20 @@ pub fn refused() -> Vec<Refused> {
         ("/spec/audience/instances/0", json!("i".repeat(101)), "spec.audience.instances[0]", "Too long"),
         ("/spec/audience/networks", json!(vec!["10.0.0.0/8"; 201]), "spec.audience.networks", "Too many"),
         ("/spec/audience/networks/0", json!("1".repeat(50)), "spec.audience.networks[0]", "Too long"),
+        ("/spec/audience/countries", json!("TZ"), "spec.audience.countries", "must be of type array"),
+        ("/spec/audience/countries", json!(vec!["TZ"; 251]), "spec.audience.countries", "Too many"),
+        // `NO` without quotes.
+        ("/spec/audience/countries/0", json!(false), "spec.audience.countries[0]", "must be of type string"),
+        ("/spec/audience/countries/0", json!("T".repeat(41)), "spec.audience.countries[0]", "Too long"),
+        ("/spec/audience/installers", json!(vec!["a"; 101]), "spec.audience.installers", "Too many"),
+        ("/spec/audience/installers/0", json!("i".repeat(256)), "spec.audience.installers[0]", "Too long"),
+        ("/spec/audience/os", json!(vec!["linux"; 7]), "spec.audience.os", "Too many"),
+        ("/spec/audience/os/0", json!("Windows"), "spec.audience.os[0]", "Unsupported value"),
+        ("/spec/audience/os/0", json!(""), "spec.audience.os[0]", "Unsupported value"),
+        ("/spec/audience/modes", json!(vec!["a"; 101]), "spec.audience.modes", "Too many"),
+        ("/spec/audience/modes/0", json!("m".repeat(256)), "spec.audience.modes[0]", "Too long"),
+        ("/spec/audience/languages", json!(vec!["en"; 101]), "spec.audience.languages", "Too many"),
+        ("/spec/audience/languages/0", json!("e".repeat(41)), "spec.audience.languages[0]", "Too long"),
     ];
     let mut each = |place, path, complaint, values: &[&str]| {
         cases.extend(values.iter().map(|value| (place, json!(value), path, complaint)));
@@ -249,6 +282,7 @@ pub fn refused() -> Vec<Refused> {
         ("/spec/translations/en/title", "spec.translations[en].title"),
         ("/spec/translations/en/linkText", "spec.translations[en].linkText"),
         ("/spec/audience/instances/0", "spec.audience.instances[0]"),
+        ("/spec/audience/installers/0", "spec.audience.installers[0]"),
     ] {
         each(place, path, BLANK, &["", " ", "\u{a0}\u{3000}"]);
         each(place, path, LINES, &["a\nb", "a\tb", "a\r", "\u{0}a", "a\u{7f}", "a\u{9f}"]);
@@ -259,6 +293,21 @@ pub fn refused() -> Vec<Refused> {
         "spec.translations[en].message",
         CONTROL,
         &["a\u{0}b", "a\r\nb", "a\u{1b}", "a\u{85}"],
+    );
+
+    each(
+        "/spec/audience/countries/0",
+        "spec.audience.countries[0]",
+        NO_COUNTRY,
+        &["", " ", "tz", "TZA", "UK", "EU", "ZZ", "TZ ", "TZ\n", "T", "Kenya", "É1"],
+    );
+    each("/spec/audience/modes/0", "spec.audience.modes[0]", BLANK_MODE, &[" ", "\u{a0}\u{3000}"]);
+    each("/spec/audience/modes/0", "spec.audience.modes[0]", LINES, &["a\nb", "a\tb", "\u{0}a", "a\u{9f}"]);
+    each(
+        "/spec/audience/languages/0",
+        "spec.audience.languages[0]",
+        NO_LANGUAGE,
+        &["", " ", "e", "EN", "pt-BR", "pt_br", "en\n", "ff-adlm-gn-foni2"],
     );
 
     for code in [

@@ -115,6 +115,8 @@ fn every_field_has_a_description() {
         ("kmsg.spec.stage", "Stage of publication."),
         ("kmsg.spec.translations.title", "in one line"),
         ("kmsg.spec.audience.networks", "203.0.113.0/24"),
+        ("kmsg.spec.audience.countries", "ISO 3166-1"),
+        ("kmsg.spec.audience.installers", "Installers whose installations get it"),
         ("kmsg.status.conditions.reason", "one word for programs"),
     ] {
         let page = kubectl(&["explain", field], "").unwrap();

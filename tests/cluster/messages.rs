@@ -49,6 +49,24 @@ fn kubectl_publishes_and_withdraws_messages() {
     eventually("a removed one is withdrawn", || messages(&server).is_empty().then_some(()));
 }
 
+/// The status says so; a server whose clock has reached the day publishes it without a change of the object.
+#[test]
+fn a_message_of_a_later_day_is_scheduled() {
+    let install = Install::new();
+    let server = install.setup().start();
+    let later = message("later", &json!({"date": "9998-12-31", "audience": {"modes": [""]}}));
+    install.namespace.apply(&later.to_string()).unwrap();
+    install.publish("hello");
+    install.wait_for("Published", "hello");
+    install.wait_for("Published=false", "later");
+    assert_eq!(messages(&server), ["hello"]);
+    let of = condition(&install.namespace.stored("kmsg/later"), "Published");
+    assert_eq!(of["reason"], "Scheduled");
+    assert!(of["message"].as_str().unwrap().starts_with("held back until 9998-12-31, "), "{of}");
+    install.wait_for("Accepted", "later");
+    said(&server, "kolibrimessage/later: date: 9998-12-31 is in the future");
+}
+
 /// What the schema cannot express (a length in UTF-16 units) is reported by a condition, and other messages are not affected.
 #[test]
 fn a_violation_that_the_schema_accepts_is_reported_by_a_condition() {

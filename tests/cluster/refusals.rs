@@ -23,7 +23,8 @@ fn normal(path: &str) -> String {
     let path = path.replace('[', ".").replace(']', "");
     let mut names: Vec<_> = path.split('.').collect();
     for at in 1..names.len() {
-        if ["translations", "instances", "networks"].contains(&names[at - 1]) {
+        let lists = ["translations", "instances", "networks", "countries", "installers", "os", "modes", "languages"];
+        if lists.contains(&names[at - 1]) {
             names[at] = "*";
         }
     }
@@ -124,6 +125,7 @@ fn unknown_keys_are_rejected_by_strict_validation() {
         ("/spec/id", "spec.id"),
         ("/spec/translations/en/link_text", "spec.translations.en.link_text"),
         ("/spec/audience/network", "spec.audience.network"),
+        ("/spec/audience/country", "spec.audience.country"),
     ] {
         let object = put(place, Some(json!("x")));
         let refusal = namespace.try_apply(&object).unwrap_err();
@@ -140,6 +142,7 @@ fn a_null_is_treated_as_a_missing_key() {
         "/spec/linkUrl",
         "/spec/audience",
         "/spec/audience/networks",
+        "/spec/audience/countries",
         "/spec/translations/en/linkText",
     ] {
         let mut expected = put(place, None)["spec"].clone();

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +27,8 @@ on_both_stores!(
     a_mistyped_path_withdraws_nothing,
     a_mounted_config_map_is_read_after_a_swap_of_links,
     a_mode_rule_makes_a_device_a_tester,
+    messages_go_to_the_audience_that_they_name,
+    a_message_is_held_back_until_its_day,
 );
 
 /// A setup with a folder of messages.
@@ -194,6 +197,61 @@ fn a_mode_rule_makes_a_device_a_tester(setup: &Setup) {
     let server = setup.set("ingest.mode_rules=[{instances: [tester], mode: staged-msgs}]").start();
     assert_eq!(ids(&server, &json!({"instance_id": "tester"})), ["staged"]);
     assert!(ids(&server, &json!({})).is_empty());
+}
+
+/// An upgrade is announced only where it is downloaded. No country is known of a loopback address.
+fn messages_go_to_the_audience_that_they_name(setup: &Setup) {
+    let (setup, folder) = with_folder(setup);
+    let to = |id: &str, audience: &str| document(id, &format!("audience: {{{audience}}}"));
+    let all = [
+        to("download", "installers: [Windows, Mac, deb kolibri]"),
+        to("phones", "os: [android]"),
+        to("shows", "modes: [demoserver]"),
+        to("ordinary-swahili", "modes: [''], languages: [sw]"),
+        to("tanzania", "countries: [TZ, KE]"),
+        to("all", "countries: []"),
+    ];
+    fs::write(folder.join("a.yaml"), all.join("---\n")).unwrap();
+    let server = setup.start();
+    // The second ping is of a known profile.
+    let to = |more: Value| {
+        let first = ids(&server, &more);
+        assert_eq!(ids(&server, &more), first);
+        first
+    };
+    assert_eq!(to(json!({})), ["all"]);
+    assert_eq!(to(json!({"installer": "Windows - 1.6.6"})), ["all", "download"]);
+    assert_eq!(to(json!({"installer": "Windows App - 0.4.4"})), ["all"]);
+    assert_eq!(to(json!({"installer": "deb kolibri-server - 0.5.1~beta1-0ubuntu1"})), ["all"]);
+    assert_eq!(to(json!({"installer": "apk - 0.19.5-0.1.7.1", "platform": "Linux-4.14"})), ["all", "phones"]);
+    assert_eq!(to(json!({"mode": "android-debug", "platform": "Linux-4.14"})), ["all", "phones"]);
+    assert_eq!(to(json!({"mode": "demoserver", "language": "sw-tz"})), ["all", "shows"]);
+    assert_eq!(to(json!({"language": "sw-tz"})), ["all", "ordinary-swahili"]);
+    assert_eq!(to(json!({"mode": "staged-msgs", "language": "sw-tz"})), ["all", "ordinary-swahili", "shows"]);
+    server.assert_well();
+}
+
+/// Over midnight, without a change of the file.
+fn a_message_is_held_back_until_its_day(setup: &Setup) {
+    const BEFORE_MIDNIGHT: i64 = 20;
+    let (setup, folder) = with_folder(setup);
+    #[expect(clippy::disallowed_methods, reason = "from which the clock of the server is set")]
+    let now = Utc::now();
+    let tomorrow = (now + TimeDelta::days(1)).date_naive();
+    let later = document("later", "").replace("2026-11-01", &tomorrow.to_string());
+    fs::write(folder.join("a.yaml"), [document("now", ""), later].join("---\n")).unwrap();
+    let midnight = tomorrow.and_time(NaiveTime::MIN).and_utc();
+    let ahead = (midnight - now).num_seconds() - BEFORE_MIDNIGHT;
+    let server = setup.clock(1).variable("FAKETIME", format!("{ahead:+}")).start();
+    assert_eq!(ids(&server, &json!({})), ["now"]);
+    assert_eq!(ids(&server, &json!({"mode": "staged-msgs"})), ["later", "now"]);
+    assert_eq!(server.metric("nutritionfacts_messages_active"), Some("1".into()));
+    let note = format!("document 2 (later): date: {tomorrow} is in the future");
+    assert!(server.log.text().contains(&note), "{}", server.log.text());
+    wait_for(&server, &["later", "now"]);
+    eventually("it is counted", || (server.metric("nutritionfacts_messages_active") == Some("2".into())).then_some(()));
+    assert_eq!(server.log.text().matches("is in the future").count(), 1, "logged once");
+    server.assert_well();
 }
 
 fn an_invalid_message_is_left_out_and_others_are_sent(setup: &Setup) {

@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::message::limits::{
-    MAX_INSTANCE, MAX_INSTANCES, MAX_LINK, MAX_MESSAGE, MAX_NETWORKS, MAX_RANGE, MAX_TITLE, MAX_TRANSLATIONS,
+    MAX_COUNTRIES, MAX_INSTALLERS, MAX_INSTANCE, MAX_INSTANCES, MAX_LANGUAGES, MAX_LINK, MAX_MESSAGE, MAX_MODES,
+    MAX_NETWORKS, MAX_RANGE, MAX_SENT, MAX_TITLE, MAX_TRANSLATIONS,
 };
 
 /// The text of the message, and who gets it.
@@ -90,7 +91,8 @@ pub struct KolibriMessageSpec {
     #[schemars(with = "String", length(max = MAX_LINK), extend("x-kubernetes-validations" = rules::link()))]
     pub link_url: Option<String>,
 
-    /// A date such as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed.
+    /// A date such as `2026-11-01`. Devices show the newest message; older ones follow when it is dismissed. A message
+    /// whose date is in the future is held back until then.
     #[schemars(length(max = rules::MAX_DATE), extend("x-kubernetes-validations" = rules::date()))]
     pub date: String,
 
@@ -123,7 +125,7 @@ pub struct Translation {
     pub link_text: Option<String>,
 }
 
-/// Who gets a message.
+/// Who gets a message: devices that match every list that has entries. They match a list if they match one of its entries.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Audience {
     /// Installations that get it, by their `instance_id`. If empty, all do.
@@ -135,6 +137,34 @@ pub struct Audience {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_NETWORKS))]
     pub networks: Vec<Network>,
+
+    /// Countries whose pings get it, by their codes of ISO 3166-1, such as `TZ`. Quote `"NO"`, which YAML may take for false.
+    /// A device whose country is unknown is in no list. If empty, all countries get it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_COUNTRIES))]
+    pub countries: Vec<Country>,
+
+    /// Installers whose installations get it: the text that they send, with or without the version at its end. `Windows`
+    /// is also `Windows - 1.6.6`, and not `Windows App - 0.4.4`. If empty, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_INSTALLERS))]
+    pub installers: Vec<Installer>,
+
+    /// Operating systems that get it: `windows`, `macos`, `linux`, `android`, `chromeos`, `other`. If empty, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rules::systems")]
+    pub os: Vec<String>,
+
+    /// Modes that get it, such as `demoserver`; `""` is an ordinary installation. Does not apply to testers. If empty, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_MODES))]
+    pub modes: Vec<Mode>,
+
+    /// Languages of devices that get it, as Kolibri writes them, with or without their region: `pt` is also `pt-br`. If
+    /// empty, all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_LANGUAGES))]
+    pub languages: Vec<Language>,
 }
 
 /// The id of an installation.
@@ -145,6 +175,26 @@ pub struct Instance(#[schemars(length(max = MAX_INSTANCE), extend("x-kubernetes-
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Network(
     #[schemars(length(max = rules::MAX_NETWORK), extend("x-kubernetes-validations" = rules::network()))] String,
+);
+
+/// The code of a country.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Country(
+    #[schemars(length(max = rules::MAX_CODE), extend("x-kubernetes-validations" = rules::country()))] String,
+);
+
+/// An installer.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Installer(#[schemars(length(max = MAX_SENT), extend("x-kubernetes-validations" = rules::line()))] String);
+
+/// A mode.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Mode(#[schemars(length(max = MAX_SENT), extend("x-kubernetes-validations" = rules::mode()))] String);
+
+/// The code of a language.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Language(
+    #[schemars(length(max = rules::MAX_CODE), extend("x-kubernetes-validations" = rules::language()))] String,
 );
 
 /// What the server has done with the message.

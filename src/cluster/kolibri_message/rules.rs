@@ -8,13 +8,20 @@
 use kube::core::Rule;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::domain::message::{
-    FALLBACK_LANGUAGE, STAGES,
-    limits::{MAX_ID, MAX_LANGUAGE},
+use crate::domain::{
+    country,
+    message::{
+        FALLBACK_LANGUAGE, STAGES,
+        limits::{MAX_ID, MAX_LANGUAGE, MAX_SYSTEMS},
+    },
+    platform::SYSTEMS,
 };
 
 /// Long enough for a date with a time, so that the rule's message is shown and not the limit's.
 pub(super) const MAX_DATE: usize = 40;
+
+/// Long enough for a name in place of a code, so that the rule's message is shown and not the limit's.
+pub(super) const MAX_CODE: usize = 40;
 
 /// The longest network: eight groups, the last two written as an IPv4 address, and `/128`.
 pub(super) const MAX_NETWORK: usize = 49;
@@ -81,16 +88,40 @@ pub(super) fn date() -> [Rule; 1] {
     [rule(condition, "is not a date; write it as `2026-11-01`, without a time")]
 }
 
+/// Whether the variable is the code of a language.
+fn is_language(variable: &str) -> String {
+    format!("{variable}.size() <= {MAX_LANGUAGE} && {variable}.matches('^[a-z]{{2,3}}(-[a-z0-9]+)*$')")
+}
+
+pub(super) fn language() -> [Rule; 1] {
+    let sentence = "is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
+    [rule(is_language("self"), sentence)]
+}
+
+pub(super) fn country() -> [Rule; 1] {
+    let sentence = "is not a country's code of ISO 3166-1; write two capital letters, as `TZ`";
+    [rule(format!("self.matches('{}')", country::Country::pattern()), sentence)]
+}
+
+pub(super) fn systems(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "maxItems": MAX_SYSTEMS, "items": { "type": "string", "enum": SYSTEMS } })
+}
+
+/// A line that may be empty.
+pub(super) fn mode() -> [Rule; 2] {
+    let [_, line] = line();
+    [rule("self == '' || self.trim() != ''", "is blank; write `\"\"` for ordinary installations"), line]
+}
+
 pub(super) fn languages() -> [Rule; 2] {
     const EN: &str = FALLBACK_LANGUAGE;
-    let form = "code.matches('^[a-z]{2,3}(-[a-z0-9]+)*$')";
     [
         rule(
             format!("'{EN}' in self"),
             &format!("`{EN}` is missing; devices in a language without a translation show the English text"),
         ),
         rule(
-            format!("self.all(code, code.size() <= {MAX_LANGUAGE} && {form})"),
+            format!("self.all(code, {})", is_language("code")),
             "has a key that is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
         ),
     ]

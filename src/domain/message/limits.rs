@@ -23,3 +23,15 @@ pub const MAX_INSTANCES: usize = 1_000;
 pub const MAX_INSTANCE: usize = 100;
 /// Largest number of networks in an audience.
 pub const MAX_NETWORKS: usize = 200;
+/// Largest number of countries in an audience: all of them.
+pub const MAX_COUNTRIES: usize = 250;
+/// Largest number of installers in an audience.
+pub const MAX_INSTALLERS: usize = 100;
+/// Largest number of operating systems in an audience: all of them.
+pub const MAX_SYSTEMS: usize = 6;
+/// Largest number of modes in an audience.
+pub const MAX_MODES: usize = 100;
+/// Largest number of languages in an audience.
+pub const MAX_LANGUAGES: usize = 100;
+/// Longest installer and longest mode in an audience (docs/protocol.md, 9.3).
+pub const MAX_SENT: usize = 255;

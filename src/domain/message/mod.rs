@@ -1,17 +1,18 @@
 //! A message to the administrators of Kolibri devices: content, audience, and format for clients (docs/protocol.md, 10).
 
+mod audience;
 pub mod limits;
 mod problem;
 mod read;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use ipnet::IpNet;
 use serde::Serialize;
 
 pub use self::{
+    audience::{Audience, is_installer, is_language},
     problem::Problem,
     read::{FALLBACK_LANGUAGE, STAGES},
     wire::preview,
@@ -52,6 +53,12 @@ impl Message {
         self.date
     }
 
+    /// Its stage and date.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule { stage: self.stage, date: self.date }
+    }
+
     /// The audience.
     #[must_use]
     pub fn audience(&self) -> &Audience {
@@ -78,6 +85,29 @@ pub enum Stage {
     Withdrawn,
 }
 
+/// When devices get a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// The stage.
+    pub stage: Stage,
+    /// The date by which clients sort.
+    pub date: NaiveDate,
+}
+
+impl Schedule {
+    /// Whether the message is active but of a later day: devices show only the newest message, so that it would hide all others.
+    #[must_use]
+    pub fn is_held_back(self, today: NaiveDate) -> bool {
+        self.stage == Stage::Active && self.date > today
+    }
+
+    /// Whether its whole audience gets the message.
+    #[must_use]
+    pub fn is_sent(self, today: NaiveDate) -> bool {
+        self.stage == Stage::Active && self.date <= today
+    }
+}
+
 /// Texts in one language.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,13 +116,4 @@ struct Translation {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     link_text: Option<String>,
-}
-
-/// Who gets a message; everybody if empty. Never sent to clients.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Audience {
-    /// Ids of installations.
-    pub instances: BTreeSet<String>,
-    /// Networks of clients.
-    pub networks: Vec<IpNet>,
 }

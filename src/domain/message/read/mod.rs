@@ -3,18 +3,16 @@
 //! The rules are those of clients: if a client cannot store one message, it discards the whole reply and so sends
 //! no statistics, and some versions do not ping again until they are restarted (docs/protocol.md, 5.3 and 10.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod audience;
+
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::{
     Audience, Message, Problem, Stage, Translation,
-    limits::{
-        MAX_ID, MAX_INSTANCE, MAX_INSTANCES, MAX_LANGUAGE, MAX_LINK, MAX_MESSAGE, MAX_NETWORKS, MAX_RANGE, MAX_TITLE,
-        MAX_TRANSLATIONS,
-    },
+    limits::{MAX_ID, MAX_LANGUAGE, MAX_LINK, MAX_MESSAGE, MAX_RANGE, MAX_TITLE, MAX_TRANSLATIONS},
 };
 use crate::domain::{
     version::Range,
@@ -28,6 +26,8 @@ pub const STAGES: [(&str, Stage); 4] =
 
 /// Kolibri's fallback language; without it the page of a device in another language fails (docs/protocol.md, 10.2).
 pub const FALLBACK_LANGUAGE: &str = "en";
+
+const LANGUAGE_FORM: &str = "write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
 
 impl Message {
     /// Reads a document.
@@ -228,8 +228,7 @@ impl Problems {
             .filter_map(|(language, text)| {
                 let path = &[path, language.as_str()];
                 if !is_language(language) {
-                    let remedy = "write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`";
-                    self.0.push(Problem::new(path, "is not a language code").remedy(remedy));
+                    self.0.push(Problem::new(path, "is not a language code").remedy(LANGUAGE_FORM));
                 }
                 Some((language.clone(), self.translation(path, text)?))
             })
@@ -252,64 +251,6 @@ impl Problems {
             }
         };
         Some(Translation { title: title?.to_owned(), message: message?.to_owned(), link_text: link_text? })
-    }
-
-    fn audience(&mut self, value: &Value) -> Option<Audience> {
-        let path = "audience";
-        let fields = self.object(&[path], value, &["instances", "networks"])?;
-        let before = self.0.len();
-        let instances: BTreeSet<_> = self
-            .list(&[path, "instances"], fields.get("instances"), MAX_INSTANCES)
-            .filter_map(|(path, value)| Some(self.line(&path.each(), value, MAX_INSTANCE)?.to_owned()))
-            .collect();
-        let networks = self
-            .list(&[path, "networks"], fields.get("networks"), MAX_NETWORKS)
-            .filter_map(|(path, value)| self.network(&path.each(), value))
-            .collect();
-        (self.0.len() == before).then_some(Audience { instances, networks })
-    }
-
-    /// The entries of a list with their paths; none for a list that is missing or invalid.
-    fn list<'a>(
-        &mut self,
-        path: &[&'a str; 2],
-        value: Option<&'a Value>,
-        max: usize,
-    ) -> impl Iterator<Item = (EntryPath<'a>, &'a Value)> + use<'a> {
-        let entries = match value {
-            None => &[][..],
-            Some(Value::Array(entries)) if entries.len() <= max => entries,
-            Some(Value::Array(entries)) => {
-                let what = format!("has {} entries, allowed are {max}", entries.len());
-                self.0.push(Problem::new(path, what));
-                &[]
-            }
-            Some(other) => {
-                self.0.push(wrong(path, other, "a list"));
-                &[]
-            }
-        };
-        let path = *path;
-        entries.iter().enumerate().map(move |(index, value)| (EntryPath { path, index: index.to_string() }, value))
-    }
-
-    fn network(&mut self, path: &[&str], value: &Value) -> Option<IpNet> {
-        let text = self.line(path, value, usize::MAX)?;
-        text.parse().ok().or_else(|| {
-            self.complain(Problem::new(path, "is not a network").remedy("write it as `10.0.0.0/8` or `2001:db8::/32`"))
-        })
-    }
-}
-
-/// Path of a list entry.
-struct EntryPath<'a> {
-    path: [&'a str; 2],
-    index: String,
-}
-
-impl EntryPath<'_> {
-    fn each(&self) -> [&str; 3] {
-        [self.path[0], self.path[1], &self.index]
     }
 }
 

@@ -10,7 +10,11 @@ fn document() -> Value {
         "id": "upgrade", "stage": "Active", "versionRange": ">=0.15.0,<0.18.0", "linkUrl": "https://example.org/a",
         "date": "2026-11-01",
         "translations": {"en": {"title": "T", "message": "M\nm", "linkText": null}, "es-419": {"title": "T", "message": "M"}},
-        "audience": {"instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"]},
+        "audience": {
+            "instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"], "countries": ["TZ", "KE"],
+            "installers": ["Windows", "deb kolibri"], "os": ["windows", "linux"], "modes": ["", "demoserver"],
+            "languages": ["sw", "pt-br"],
+        },
     })
 }
 
@@ -27,7 +31,28 @@ fn a_valid_document_reads_back_as_it_was() {
     let short = json!({"id": "a", "stage": "Draft", "date": "2026-02-28", "translations": {"en": {"title": "T", "message": "M"}}});
     let message = Message::read(&short).unwrap();
     assert_eq!((message.version_range.as_str(), message.link_url.as_str()), ("*", ""));
-    assert_eq!(message.audience, Audience::default());
+    assert!(message.audience.is_everybody());
+}
+
+/// An older program reads the saved messages that have no list that it does not know.
+#[test]
+fn an_audience_is_saved_without_lists_that_are_empty() {
+    let mut document = document();
+    for name in ["countries", "installers", "os", "modes", "languages"] {
+        document["audience"][name] = json!([]);
+    }
+    let message = Message::read(&document).unwrap();
+    let saved = serde_json::to_value(&message).unwrap();
+    assert_eq!(saved["audience"], json!({"instances": ["abc"], "networks": ["10.0.0.0/8", "2001:db8::/32"]}));
+}
+
+#[test]
+fn each_list_makes_an_audience_that_is_not_everybody() {
+    for (name, entries) in self::document()["audience"].as_object().unwrap() {
+        let mut document = document();
+        document["audience"] = json!({name: entries});
+        assert!(!Message::read(&document).unwrap().audience.is_everybody(), "{name}");
+    }
 }
 
 /// Each rule: the place, a violation, and its error.
@@ -125,6 +150,59 @@ fn every_violation_has_its_error() {
         ("/audience/instances", json!("abc"), "audience.instances: got text, allowed is a list"),
         ("/audience/instances/0", json!(5), "audience.instances.0: got a number, allowed is text; put it in quotes"),
         ("/audience/instances", json!(vec!["a"; 1001]), "audience.instances: has 1001 entries, allowed are 1000"),
+        (
+            "/audience/countries/0",
+            json!("tz"),
+            "audience.countries.0: is not a country's code of ISO 3166-1; did you mean `TZ`?",
+        ),
+        (
+            "/audience/countries/1",
+            json!("UK"),
+            "audience.countries.1: is not a country's code of ISO 3166-1; did you mean `GB`?",
+        ),
+        (
+            "/audience/countries/0",
+            json!("TZA"),
+            "audience.countries.0: is not a country's code of ISO 3166-1; write two capital letters, as `TZ`",
+        ),
+        // `NO` without quotes, as some readers of YAML take it.
+        (
+            "/audience/countries/0",
+            json!(false),
+            "audience.countries.0: got a boolean, allowed is text; put it in quotes",
+        ),
+        ("/audience/countries", json!(vec!["TZ"; 251]), "audience.countries: has 251 entries, allowed are 250"),
+        ("/audience/installers", json!("Windows"), "audience.installers: got text, allowed is a list"),
+        ("/audience/installers/1", json!(" "), "audience.installers.1: is empty"),
+        (
+            "/audience/installers/0",
+            json!("i".repeat(256)),
+            "audience.installers.0: has 256 characters, allowed are 255",
+        ),
+        ("/audience/installers", json!(vec!["a"; 101]), "audience.installers: has 101 entries, allowed are 100"),
+        (
+            "/audience/os/0",
+            json!("Windows"),
+            "audience.os.0: is not one of `windows`, `macos`, `linux`, `android`, `chromeos`, `other`; did you mean `windows`?",
+        ),
+        (
+            "/audience/os/0",
+            json!("BeOS 5.0"),
+            "audience.os.0: is not one of `windows`, `macos`, `linux`, `android`, `chromeos`, `other`",
+        ),
+        ("/audience/os", json!(vec!["linux"; 7]), "audience.os: has 7 entries, allowed are 6"),
+        ("/audience/modes/1", json!(" "), "audience.modes.1: is empty"),
+        ("/audience/modes/1", json!("a\nb"), "audience.modes.1: contains a line break or a tab"),
+        ("/audience/modes/1", json!(null), "audience.modes.1: got nothing, allowed is text; leave the key out"),
+        ("/audience/modes/0", json!("m".repeat(256)), "audience.modes.0: has 256 characters, allowed are 255"),
+        ("/audience/modes", json!(vec!["a"; 101]), "audience.modes: has 101 entries, allowed are 100"),
+        (
+            "/audience/languages/0",
+            json!("pt-BR"),
+            "audience.languages.0: is not a language code; write it as Kolibri does, in lower case: `en`, `sw-tz`, `pt-br`",
+        ),
+        ("/audience/languages", json!(vec!["en"; 101]), "audience.languages: has 101 entries, allowed are 100"),
+        ("/audience/country", json!(["TZ"]), "audience.country: is not a key of a message; did you mean `countries`?"),
         ("/versionrange", json!("*"), "versionrange: is not a key of a message; did you mean `versionRange`?"),
     ];
     for (place, offence, complaint) in cases {
@@ -167,8 +245,12 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::hash_map("[a-z]{2,3}|title|message|linkText|instances|networks", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::hash_map(
+                "[a-z]{2,3}|title|message|linkText|instances|networks|countries|installers|os|modes|languages",
+                inner,
+                0..4
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -176,7 +258,7 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     /// Every accepted message fits into the columns of a client, and reads back as the same message.
     #[test]
-    fn every_accepted_message_can_be_stored_by_clients(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/translations/en(/title|/message|/linkText)?", put in value()) {
+    fn every_accepted_message_can_be_stored_by_clients(place in "/(id|stage|versionRange|linkUrl|date|translations|audience)|/audience/(countries|installers|os|modes|languages)(/0)?|/translations/en(/title|/message|/linkText)?", put in value()) {
         let mut document = document();
         *document.pointer_mut(&place).unwrap() = put;
         if let Ok(message) = Message::read(&document) {

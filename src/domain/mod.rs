@@ -7,6 +7,7 @@ pub mod message;
 pub mod mode;
 pub mod period;
 pub mod pingback;
+pub mod place;
 pub mod platform;
 pub mod privacy;
 pub mod profile;

@@ -122,7 +122,7 @@ impl Listener {
                 Err(error) if is_of_client(&error) => {}
                 Err(error) => {
                     let sum = move |count| {
-                        tracing::warn!(count, listener = name, "cannot accept connections: further errors")
+                        tracing::warn!(count, listener = name, "cannot accept connections: further errors");
                     };
                     if failures.begins(sum) {
                         tracing::warn!(%error, listener = name, "cannot accept connections");

@@ -181,6 +181,7 @@ mod tests {
             (json!({"country": "TZ"}), "TZ "),
             (json!({"country": "Tanzania", "country_code": "TZ", "continent": "Africa"}), "TZ "),
             (json!({"country": {"iso_code": "TZ"}, "country_code": ""}), "TZ "),
+            (json!({"country": "UK", "country_code": "GB"}), "GB "),
             (json!({"country_code": "tz"}), "TZ "),
             (json!({"country_code": "None"}), " "),
             (json!({"country_code": 255}), " "),

@@ -1,11 +1,14 @@
 # The server's image: the program alone on distroless, without a shell and without root.
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" --tag nutritionfacts .
+#   docker build --build-arg GEOIP=without .           without the database of countries (docs/operations.md, "Countries")
 #   docker build --target debug --output . .          the debug symbols, as nutritionfacts.debug
 #   docker run --publish 8080:8080 --volume nutritionfacts:/data nutritionfacts
 
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+ARG NODE_IMAGE=docker.io/library/node:22-bookworm-slim
+ARG GEOIP=with
 
 FROM ${RUST_IMAGE} AS manifest
 WORKDIR /build
@@ -32,6 +35,19 @@ RUN NUTRITIONFACTS_REVISION=$REVISION cargo build --profile dist --locked && mkd
 FROM scratch AS debug
 COPY --from=build /out/nutritionfacts.debug /
 
+FROM ${RUST_IMAGE} AS geoip-without
+COPY docker/image.yaml /out/etc/nutritionfacts/image.yaml
+
+# npm fetches the database.
+FROM ${NODE_IMAGE} AS geoip-with
+WORKDIR /build
+COPY scripts/geoip scripts/geoip
+COPY docker docker
+RUN scripts/geoip /out/usr/share/nutritionfacts/countries.mmdb && rm /out/usr/share/nutritionfacts/*.version \
+    && mkdir -p /out/etc/nutritionfacts && cat docker/image.yaml docker/geoip.yaml >/out/etc/nutritionfacts/image.yaml
+
+FROM geoip-${GEOIP} AS geoip
+
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -42,7 +58,7 @@ LABEL org.opencontainers.image.title="nutritionfacts" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/nutritionfacts /nutritionfacts
-COPY docker/image.yaml /etc/nutritionfacts/image.yaml
+COPY --from=geoip /out/ /
 # Where the embedded store is, unless something is mounted there.
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV NUTRITIONFACTS_CONFIG=/etc/nutritionfacts/image.yaml

@@ -7,6 +7,10 @@ _default:
 run *ARGS:
     cargo run --release -- serve {{ ARGS }}
 
+# the same with countries of pings, from a public database
+run-with-countries *ARGS:
+    cargo run --release -- serve --set geoip.database="$(scripts/geoip)" {{ ARGS }}
+
 # all tests, and what they need
 test *ARGS:
     scripts/test {{ ARGS }}
@@ -19,7 +23,7 @@ fmt:
 lint:
     cargo fmt --all --check
     cargo clippy --all-targets --locked -- -D warnings
-    cargo clippy --test cluster --test control_plane --test e2e --test helm --test kustomize --locked -- -D warnings
+    cargo clippy --test cluster --test control_plane --test countries --test e2e --test helm --test kustomize --locked -- -D warnings
 
 # licences, bans and sources of the dependencies
 deny:

@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nutritionfacts::domain::{
     Timestamp, new_id,
     pingback::{Arrival, Pingback},
+    place::Place,
     privacy::{Key, Privacy},
     profile::Profile,
     statistics::Envelope,
@@ -27,6 +28,7 @@ fn pingback(c: &mut Criterion) {
         id: new_id(Timestamp::UNIX_EPOCH, 1),
         received_at: Timestamp::UNIX_EPOCH,
         address: IpAddr::from([203, 0, 113, 7]),
+        place: Place::of("TZ", "02"),
     };
     let rules = Privacy::Pseudonymous(Key::new(&"k".repeat(32)).expect("long enough"));
     let mut group = c.benchmark_group("pingback");

@@ -5,7 +5,7 @@
 //! ```text
 //! 6  cli                    the command line; the only module that imports all others
 //! 5  http  cluster          interfaces to clients and to Kubernetes (independent of each other)
-//! 4  ingest  messages  maintenance  leadership    what the service does (independent of each other)
+//! 4  ingest  messages  geoip  maintenance  leadership    what the service does (independent of each other)
 //! 3  store                  PostgreSQL and SQLite
 //! 2  telemetry  lifecycle   logs, metrics and traces; start and stop
 //! 1  config                 settings and where each value comes from
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod domain;
+pub mod geoip;
 pub mod http;
 pub mod ingest;
 pub mod leadership;

@@ -10,7 +10,7 @@ use std::{
 const LAYERS: [&[&str]; 7] = [
     &["cli"],
     &["http", "cluster"],
-    &["ingest", "messages", "maintenance", "leadership"],
+    &["ingest", "messages", "geoip", "maintenance", "leadership"],
     &["store"],
     &["telemetry", "lifecycle"],
     &["config"],

@@ -10,6 +10,7 @@ use nutritionfacts::domain::{
     mode::ModeRule,
     origin::Origin,
     pingback::{Arrival, Ping, Pingback},
+    place::Place,
     privacy::{Key, Privacy},
     profile::{Description, Profile},
 };
@@ -80,8 +81,8 @@ fuzz_target!(|body: &[u8]| {
 type Rows = (Ping, Profile);
 
 fn rows(pingback: Pingback<'_>, privacy: &Privacy) -> Rows {
-    let arrival =
-        Arrival { id: Uuid::nil(), received_at: Timestamp::UNIX_EPOCH, address: SENDER.parse().expect("an address") };
+    let (id, address) = (Uuid::nil(), SENDER.parse().expect("an address"));
+    let arrival = Arrival { id, received_at: Timestamp::UNIX_EPOCH, address, place: Place::default() };
     let profile = profile(&pingback.description, privacy);
     let ping = pingback.into_ping(arrival, profile.described(), privacy);
     (ping, profile)

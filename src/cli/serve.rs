@@ -14,6 +14,7 @@ use crate::{
     cluster::Cluster,
     config::{Config, Layer, Loaded, config_maps::ConfigMaps, live, sections},
     domain::Clock,
+    geoip,
     http::{
         self,
         budget::Budgets,
@@ -91,6 +92,7 @@ impl Options {
         let cluster = Cluster::new(&config.kubernetes, config_maps);
         let watched = cluster.as_ref().map(Cluster::watched).unwrap_or_default();
         let messages = Messages::new(loaded.clone(), watched.clone(), store.clone(), metrics.clone(), SystemClock);
+        let (places, following) = geoip::follow(loaded.clone(), watched.notices.clone(), &metrics);
         let leads = watch::Sender::new(false);
         if let Some(cluster) = cluster {
             let run = cluster.run(messages.verdicts(), leads.subscribe(), metrics.clone(), SystemClock);
@@ -99,6 +101,7 @@ impl Options {
         let state = Arc::new(AppState {
             ingest: ingest.clone(),
             messages: messages.current(),
+            places,
             config: loaded.clone(),
             health: health.clone(),
             lifecycle: lifecycle.clone(),
@@ -108,9 +111,10 @@ impl Options {
             unknown: Unknown::default(),
         });
         // Both are bound before anything else happens, so that probes are answered while migrations run.
-        for listener in
-            [public(&config.http, places(&config, open_files), &state, &controls.traces)?, admin(&config, &state)?]
-        {
+        for listener in [
+            public(&config.http, max_connections(&config, open_files), &state, &controls.traces)?,
+            admin(&config, &state)?,
+        ] {
             lifecycle.spawn_essential(listener.name, listener.run(lifecycle.clone(), metrics.clone()));
         }
         let leadership = leadership::run(store.clone(), metrics.clone(), leads);
@@ -119,7 +123,7 @@ impl Options {
         let first_look = (!config.kubernetes.config_maps.is_empty()).then_some(first_look);
         let maintenance = maintenance::run(store.clone(), SystemClock, metrics.clone());
         let duties = async { tokio::join!(leadership, maintenance) };
-        let keep = keep_store(store.clone(), health, messages, first_look, duties, lifecycle.clone());
+        let keep = keep_store(store.clone(), health, messages, following, first_look, duties, lifecycle.clone());
         lifecycle.spawn_essential("store", keep);
         let (sender, outcomes) = mpsc::channel(1);
         let read = move || {
@@ -179,9 +183,9 @@ async fn until_stop(lifecycle: Lifecycle, task: impl Future<Output = ()> + Send)
     }
 }
 
-fn public(http: &sections::Http, places: usize, state: &Shared, traces: &Traces) -> Result<Listener, Failure> {
+fn public(http: &sections::Http, max_connections: usize, state: &Shared, traces: &Traces) -> Result<Listener, Failure> {
     let deadlines = Deadlines { header: http.header_timeout, idle: http.idle_timeout };
-    let listener = listener("public", http.listen, http::public(state.clone()), deadlines, places)?;
+    let listener = listener("public", http.listen, http::public(state.clone()), deadlines, max_connections)?;
     Ok(Listener { traces: traces.clone(), ..listener })
 }
 
@@ -210,6 +214,7 @@ async fn keep_store(
     store: Store,
     health: Health,
     mut messages: Messages,
+    mut places: geoip::Following,
     first_look: Option<oneshot::Receiver<()>>,
     duties: impl Future<Output = ((), ())> + Send,
     lifecycle: Lifecycle,
@@ -219,6 +224,7 @@ async fn keep_store(
         if let Some(first_look) = first_look {
             let _ = timeout(FIRST_LOOK, first_look).await;
         }
+        places.begin().await;
         let mut said = String::new();
         // No ping is answered before the messages are known: an empty set would withdraw them.
         while let Err(error) = prepare(&store, &mut messages).await {
@@ -236,7 +242,7 @@ async fn keep_store(
         health.set(true, "");
         lifecycle.set_started();
         tracing::info!(store = store.kind(), "ready");
-        tokio::join!(health.probe(store.clone()), messages.follow(), duties);
+        tokio::join!(health.probe(store.clone()), messages.follow(), places.follow(), duties);
     };
     // Migrations make it a large future, which runs once.
     until_stop(lifecycle.clone(), Box::pin(work)).await;
@@ -254,7 +260,7 @@ fn revision() -> &'static str {
 
 /// How many connections are allowed: bounded by the limit of open files, of which some are reserved for the admin listener,
 /// the store and files.
-fn places(config: &Config, open_files: u64) -> usize {
+fn max_connections(config: &Config, open_files: u64) -> usize {
     let store = usize::try_from(config.store.max_connections).unwrap_or(usize::MAX);
     let others = MAX_ADMIN_CONNECTIONS.saturating_add(store).saturating_add(OTHER_FILES);
     let most = usize::try_from(open_files).unwrap_or(usize::MAX).saturating_sub(others).max(1);

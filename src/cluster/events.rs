@@ -45,6 +45,7 @@ fn word(reason: Reason) -> &'static str {
         Reason::Rejected => "ConfigRejected",
         Reason::RestartNeeded => "ConfigRestartNeeded",
         Reason::MessagesRejected => "MessagesRejected",
+        Reason::DatabaseRejected => "DatabaseRejected",
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Config {
     pub store: sections::Store,
     /// From request to row.
     pub ingest: sections::Ingest,
+    /// Where pings come from.
+    pub geoip: sections::Geoip,
     /// Messages to administrators.
     pub messages: sections::Messages,
     /// Which identifiers of devices are stored.

@@ -25,4 +25,6 @@ pub enum Reason {
     RestartNeeded,
     /// It contains messages that are left out.
     MessagesRejected,
+    /// It names a file of countries that cannot be used.
+    DatabaseRejected,
 }

@@ -203,6 +203,7 @@ mod tests {
             live,
             [
                 "api.reply",
+                "geoip.database",
                 "http.max_body",
                 "http.max_inflated_body",
                 "http.trusted_proxies",

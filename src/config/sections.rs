@@ -183,6 +183,15 @@ pub struct Ingest {
     pub mode_rules: Vec<ModeRule>,
 }
 
+/// `geoip`: where pings come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Geoip {
+    /// MMDB file in which countries and subdivisions are looked up; if not set, they are empty (docs/operations.md).
+    #[schemars(length(min = 1), extend("x-live" = true))]
+    pub database: Option<PathBuf>,
+}
+
 /// `messages`: messages to administrators of Kolibri.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

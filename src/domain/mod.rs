@@ -9,6 +9,7 @@ pub mod mode;
 pub mod origin;
 pub mod period;
 pub mod pingback;
+pub mod place;
 pub mod platform;
 pub mod privacy;
 pub mod profile;

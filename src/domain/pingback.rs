@@ -10,6 +10,7 @@ use super::{
     Timestamp,
     extra::{self, Unknown},
     json::{Entries, NotAnObject, Raw},
+    place::Place,
     privacy::Privacy,
     profile::{self, Described, Description, Profile},
     text,
@@ -43,6 +44,8 @@ pub struct Arrival {
     pub received_at: Timestamp,
     /// Address of the client.
     pub address: IpAddr,
+    /// Looked up from the whole address.
+    pub place: Place,
 }
 
 impl<'a> Pingback<'a> {
@@ -85,8 +88,8 @@ impl<'a> Pingback<'a> {
             uptime: self.uptime.map_or(0, text::integer),
             client_time: self.timestamp.and_then(|value| text::moment(&text::text(value))),
             ip: privacy.address(arrival.address),
-            country: String::new(),
-            subdivision: String::new(),
+            country: arrival.place.country().to_owned(),
+            subdivision: arrival.place.subdivision().to_owned(),
             extra: extra::column(unknown, described.cut, dropped),
         }
     }
@@ -135,6 +138,7 @@ mod tests {
             id: Uuid::nil(),
             received_at: Timestamp::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
             address: "203.0.113.7".parse().unwrap(),
+            place: Place::of("TZ", "02"),
         };
         Pingback::read(body).unwrap().into_rows(arrival, privacy)
     }
@@ -159,6 +163,7 @@ mod tests {
         assert_eq!(ping.client_time.unwrap().to_rfc3339(), "2026-11-23T19:48:38.200+00:00");
         assert_eq!((node_id.as_str(), ping.ip.as_str(), privacy_notice.as_str()), ("b7", "203.0.113.7", "7"));
         assert_eq!((&*ping.extra, &*ping.instance_id, ping.profile), ("{}", "46", profile.id));
+        assert_eq!((ping.country.as_str(), ping.subdivision.as_str()), ("TZ", "TZ-02"));
     }
 
     #[test]

@@ -84,6 +84,7 @@ async fn keep_pingback(
     // First, because before the store is up the messages are unknown too, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
     // Selected now, while the address is known.
+    let place = state.places.find(address);
     let source = sender.source.clone();
     let version = source.version.as_ref();
     let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {
@@ -99,7 +100,7 @@ async fn keep_pingback(
         state.messages.borrow().choose(sender, received_at.date_naive())
     });
     let unknown = pingback.unknown_keys();
-    let ping = sender.send(pingback, Arrival { id, received_at, address });
+    let ping = sender.send(pingback, Arrival { id, received_at, address, place });
     let held = text.as_str().len();
     drop(text);
     share.shrink(held);

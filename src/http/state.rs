@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::{budget::Budgets, refusals::Refusals, unknown::Unknown};
 use crate::{
     config::Loaded,
+    geoip::Places,
     ingest::{Ingest, health::Health},
     lifecycle::Lifecycle,
     messages,
@@ -19,6 +20,8 @@ pub struct AppState {
     pub ingest: Ingest,
     /// The active messages.
     pub messages: messages::Current,
+    /// Where pings come from.
+    pub places: Places,
     /// The effective configuration.
     pub config: watch::Receiver<Loaded>,
     /// Whether the store accepts rows.

@@ -144,6 +144,7 @@ mod tests {
     use crate::domain::{
         Timestamp,
         pingback::{Arrival, Pingback},
+        place::Place,
         privacy::Privacy,
     };
 
@@ -153,6 +154,7 @@ mod tests {
             id: uuid::Uuid::nil(),
             received_at: Timestamp::UNIX_EPOCH,
             address: std::net::IpAddr::from([192, 0, 2, 1]),
+            place: Place::default(),
         };
         let (ping, _) = Pingback::read("{}").unwrap().into_rows(arrival, &Privacy::None);
         let fresh = Fresh::default();

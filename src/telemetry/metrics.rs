@@ -157,6 +157,12 @@ metrics! {
     unknown_reports_total: IntCounterVec ["kind"],
     /// Unknown keys in acknowledged reports: of a `pingback`, of `statistics`, or of an entry for a `channel` or a `facility`. They are in the column `extra`.
     unknown_keys_total: IntCounterVec ["place"],
+    /// Look-ups of countries: `found`, `unknown` (the database does not have the address), `reserved` (no address of the Internet, such as that of a proxy that is not trusted), `failed` (the database cannot be read there). None without a database.
+    geoip_lookups_total: IntCounterVec ["result"],
+    /// Time when the database of countries was built; seconds since 1970, 0 without a database.
+    geoip_database_built_timestamp_seconds: IntGauge,
+    /// Whether `geoip.database` could not be used when it was last read; then the last good one stays in use.
+    geoip_database_rejected: IntGauge,
     /// Always 1; the label is the hash of the effective configuration (of its redacted values).
     config_info: IntGaugeVec ["hash"],
     /// Whether the last change of the configuration was applied; if not, the last good one is active.
@@ -193,6 +199,9 @@ impl Metrics {
         }
         for place in UNKNOWN_PLACES {
             metrics.unknown_keys_total.with_label_values(&[place]);
+        }
+        for result in ["found", "unknown", "reserved", "failed"] {
+            metrics.geoip_lookups_total.with_label_values(&[result]);
         }
         for grain in Grain::ALL {
             for result in ["counted", "failed"] {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{ROOT, RULES, alerts, tool, yaml};
 
-const TESTS: [&str; 2] = ["dashboards/alerts.test.yaml", "dashboards/alerts.long.test.yaml"];
+const TESTS: [&str; 3] =
+    ["dashboards/alerts.test.yaml", "dashboards/alerts.long.test.yaml", "dashboards/alerts.year.test.yaml"];
 
 fn promtool(arguments: &[&str]) -> Result<(), String> {
     tool::promtool(Path::new(ROOT), arguments)
@@ -26,6 +27,11 @@ fn alerts_fire_when_they_must_and_only_then() {
 #[test]
 fn alerts_over_days_fire_when_they_must_and_only_then() {
     promtool(&["test", "rules", TESTS[1]]).unwrap_or_else(|complaint| panic!("{complaint}"));
+}
+
+#[test]
+fn alerts_over_a_year_fire_when_they_must_and_only_then() {
+    promtool(&["test", "rules", TESTS[2]]).unwrap_or_else(|complaint| panic!("{complaint}"));
 }
 
 /// Whether each check of an alert expects it to fire.

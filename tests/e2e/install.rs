@@ -23,6 +23,8 @@ fn the_dev_profile_can_be_installed_and_uninstalled() {
     let id = reply.json()["id"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned();
     let row = release.sql(&format!("SELECT kolibri_version, os, uptime FROM pingbacks WHERE id = '{id}'"));
     assert_eq!(row, "0.17.5|linux|5");
+    let log = release.kubectl(&["logs", DEPLOYMENT]).unwrap();
+    assert!(log.contains("database of countries loaded"), "the image has one, and the chart uses it: {log}");
 
     // From a pod, by the names of the Services.
     let tested = release.helm(&["test", NAME, "--logs"]);

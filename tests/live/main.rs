@@ -27,6 +27,7 @@ fn dashboards_show_and_alerts_report_what_happens() {
     troubles::poison(&place, &mut alerts);
     troubles::unknown(&place, &mut alerts);
     troubles::changes(&place, &mut alerts);
+    troubles::countries(&place, &mut alerts);
     troubles::leaderless(&place, &mut alerts);
     troubles::paused(&place, &mut alerts);
     troubles::stopped(&place, &mut alerts);

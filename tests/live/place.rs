@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use crate::{
     stand_in,
     support::{
+        mmdb::Mmdb,
         postgres::Cluster,
         prometheus::{Job, Prometheus, now},
         server::{Server, Setup},
@@ -25,6 +26,7 @@ pub const EMBEDDED: &str = "embedded";
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 60 * MINUTE;
+pub const YEAR: i64 = 365 * DAY;
 
 pub struct Place {
     pub runtime: Runtime,
@@ -33,6 +35,8 @@ pub struct Place {
     pub replicas: [Server; 2],
     pub files: [PathBuf; 2],
     pub messages: PathBuf,
+    /// The database of countries of those with PostgreSQL.
+    pub countries: PathBuf,
     pub embedded: Server,
     pub prometheus: Prometheus,
     /// Number of targets in Prometheus.
@@ -51,6 +55,8 @@ impl Place {
         let messages = folder.path().join("messages");
         fs::create_dir(&messages).unwrap();
         fs::write(messages.join("good.yaml"), message("good")).unwrap();
+        let countries = folder.path().join("countries.mmdb");
+        fs::write(&countries, mmdb(now())).unwrap();
         let files = ["a.yaml", "b.yaml"].map(|name| folder.path().join(name));
         let nowhere = folder.path().join("kubeconfig");
         fs::write(&nowhere, KUBECONFIG).unwrap();
@@ -60,8 +66,15 @@ impl Place {
             let settings = ["ingest.queue_capacity=40", "ingest.lanes=8", "ingest.max_batch=1"];
             let limits = ["store.acquire_timeout=15s", "store.statement_timeout=30s"];
             let of_messages = format!("messages.files=[{}]", messages.display());
+            let of_countries = format!("geoip.database={}", countries.display());
             let setup = Setup::postgres(&url).config(file).kubeconfig(&nowhere).set("kubernetes.config_maps=[live]");
-            settings.iter().chain(&limits).fold(setup, |setup, setting| setup.set(setting)).set(&of_messages).start()
+            settings
+                .iter()
+                .chain(&limits)
+                .fold(setup, |setup, setting| setup.set(setting))
+                .set(&of_messages)
+                .set(&of_countries)
+                .start()
         });
         let embedded = Setup::sqlite().on_a_small_disk().start();
         let jobs = stand_in::CHANGES.map(|change| stand_in::job(change, replicas[0].admin));
@@ -79,7 +92,19 @@ impl Place {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/alerts.yaml");
         let prometheus = Prometheus::start(&jobs, &rules, &history());
         let targets = jobs.iter().map(|job| job.targets.len()).sum();
-        Self { runtime, cluster, replicas, files, messages, embedded, prometheus, targets, begun, _folder: folder }
+        Self {
+            runtime,
+            cluster,
+            replicas,
+            files,
+            messages,
+            countries,
+            embedded,
+            prometheus,
+            targets,
+            begun,
+            _folder: folder,
+        }
     }
 
     /// Runs statements in the database of the servers.
@@ -91,6 +116,11 @@ impl Place {
     pub fn stop(self) -> Prometheus {
         self.prometheus
     }
+}
+
+/// A database of countries that was built at this time; seconds since 1970.
+pub fn mmdb(built: i64) -> Vec<u8> {
+    Mmdb::new().built(u64::try_from(built).unwrap()).network("41.0.0.0/8", Mmdb::flat("TZ")).bytes()
 }
 
 /// An active message.

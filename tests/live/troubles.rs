@@ -6,8 +6,8 @@ use sqlx::{Executor, Row};
 
 use crate::{
     alerts::Alerts,
-    place::{EMBEDDED, POSTGRES, Place, message},
-    support::{eventually, http::post, server::Server},
+    place::{EMBEDDED, POSTGRES, Place, YEAR, message, mmdb},
+    support::{eventually, http::post, prometheus::now, server::Server},
     traffic::{self, ping},
 };
 
@@ -95,6 +95,17 @@ pub fn changes(place: &Place, alerts: &mut Alerts) {
     alerts.see(&place.prometheus, "NutritionfactsMessagesRejected", POSTGRES);
     fs::remove_file(&bad).unwrap();
     alerts.see_the_end(&place.prometheus, "NutritionfactsMessagesRejected", POSTGRES);
+}
+
+/// A database of countries that is broken, and one that is old.
+pub fn countries(place: &Place, alerts: &mut Alerts) {
+    fs::write(&place.countries, "no database").unwrap();
+    alerts.see(&place.prometheus, "NutritionfactsGeoipDatabaseRejected", POSTGRES);
+    fs::write(&place.countries, mmdb(now() - YEAR - 60)).unwrap();
+    alerts.see_the_end(&place.prometheus, "NutritionfactsGeoipDatabaseRejected", POSTGRES);
+    alerts.see(&place.prometheus, "NutritionfactsGeoipDatabaseOld", POSTGRES);
+    fs::write(&place.countries, mmdb(now())).unwrap();
+    alerts.see_the_end(&place.prometheus, "NutritionfactsGeoipDatabaseOld", POSTGRES);
 }
 
 /// Another session that does not respond holds the leader's lock.

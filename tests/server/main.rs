@@ -31,6 +31,7 @@ mod openapi;
 mod outage;
 mod overload;
 mod ping;
+mod places;
 mod pooler;
 mod privacy;
 mod profiles;

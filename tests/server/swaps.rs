@@ -15,6 +15,7 @@ use chrono::Utc;
 use nutritionfacts::{
     config::{Layer, load},
     domain::{Clock, Timestamp, message::Message, privacy::Privacy},
+    geoip::Places,
     http::{
         self,
         serve::{Listener, bind},
@@ -87,6 +88,7 @@ async fn every_reply_contains_one_complete_state() {
     let state_of_server = Arc::new(AppState {
         ingest,
         messages: catalogue.subscribe(),
+        places: Places::unknown(&metrics),
         config,
         health,
         lifecycle: lifecycle.clone(),

@@ -7,6 +7,7 @@ pub mod grafana;
 pub mod helm;
 pub mod http;
 pub mod line;
+pub mod mmdb;
 pub mod mount;
 pub mod pgbouncer;
 pub mod postgres;

@@ -12,6 +12,8 @@
 {{- if include "nutritionfacts.privacySecret" . -}}
 {{- $_ := set $config "privacy" (dict "key_file" "/run/secrets/nutritionfacts-privacy/privacy.key") -}}
 {{- end -}}
+{{- /* The database that the image has. */ -}}
+{{- $_ := set $config "geoip" (dict "database" "/usr/share/nutritionfacts/countries.mmdb") -}}
 {{- $config = mergeOverwrite $config (deepCopy (.Values.config | default dict)) -}}
 {{- $_ := set $config "messages" (dict "files" (include "nutritionfacts.messageFiles" (dict "root" . "config" .Values.config) | fromYamlArray)) -}}
 {{- /* `kubernetes.enabled` keeps its default, which is on in a pod; these settings say what is watched. */ -}}

@@ -209,6 +209,7 @@ mod tests {
     use crate::domain::{
         Timestamp,
         pingback::{self, Arrival, Ping, Pingback},
+        place::Place,
         privacy::{Key, Privacy},
         profile::Profile,
         statistics::{Envelope, StatisticsReport},
@@ -220,7 +221,7 @@ mod tests {
 
     fn rows(body: &serde_json::Value) -> (Ping, Profile) {
         let (id, address) = (Uuid::nil(), "192.0.2.1".parse().unwrap());
-        let arrival = Arrival { id, received_at: Timestamp::UNIX_EPOCH, address };
+        let arrival = Arrival { id, received_at: Timestamp::UNIX_EPOCH, address, place: Place::default() };
         let privacy = Privacy::Raw { notice_version: "1".into(), key: Key::new(&"k".repeat(32)).unwrap() };
         Pingback::read(&body.to_string()).unwrap().into_rows(arrival, &privacy)
     }

@@ -2,8 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Codes that stand for no country: ISO 3166-1 leaves them to users, and databases use them for "unknown".
-const NOWHERE: [&[u8; 2]; 2] = [b"XX", b"ZZ"];
+use super::country::Country;
 
 /// A country and its subdivision; the default is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,19 +13,17 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a country code and a subdivision such as `02` or `TZ-02`. What is no code is unknown.
+    /// The place of a country code and a subdivision such as `02` or `TZ-02`. What is not a code is unknown, as are `ZZ`, `EU` and others
+    /// that databases use and ISO 3166-1 gives to no country.
     #[must_use]
     pub fn of(country: &str, subdivision: &str) -> Self {
         let mut place = Self::default();
-        let &[first, second] = country.as_bytes() else { return place };
-        let country = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
-        if !country.iter().all(u8::is_ascii_uppercase) || NOWHERE.contains(&&country) {
-            return place;
-        }
-        place.code[..2].copy_from_slice(&country);
+        let Some(country) = Country::meant_by(country) else { return place };
+        let country = country.code().as_bytes();
+        place.code[..2].copy_from_slice(country);
         place.length = 2;
         let local = match subdivision.split_once('-') {
-            Some((of, local)) if of.as_bytes().eq_ignore_ascii_case(&country) => local.as_bytes(),
+            Some((of, local)) if of.as_bytes().eq_ignore_ascii_case(country) => local.as_bytes(),
             Some(_) => &[],
             None => subdivision.as_bytes(),
         };
@@ -45,6 +42,12 @@ impl Place {
             };
         }
         place
+    }
+
+    /// The country, if it is known.
+    #[must_use]
+    pub fn known_country(&self) -> Option<Country> {
+        Country::read(self.country())
     }
 
     /// ISO 3166-1 code such as `TZ`, or `''`.

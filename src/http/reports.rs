@@ -75,7 +75,9 @@ async fn keep_pingback(
     let text = text(body, caps, &mut share).await?;
     share.keep().map_err(BodyError::from)?;
     let pingback = Pingback::read(text.as_str())?;
-    let origin = Origin { address, country: None };
+    // While the address is known: what is stored of it is less.
+    let place = state.places.find(address);
+    let origin = Origin { address, country: place.known_country() };
     let (reply, most, sender) = {
         let config = state.config.borrow();
         let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, origin);
@@ -84,7 +86,6 @@ async fn keep_pingback(
     // First, because before the store is up the messages are unknown too, and an empty set would withdraw them.
     let (id, received_at) = state.ingest.arrive()?;
     // Selected now, while the address is known.
-    let place = state.places.find(address);
     let source = sender.source.clone();
     let version = source.version.as_ref();
     let messages = version.filter(|version| reply == Reply::ByVersion && version.takes_json()).map(|version| {

@@ -28,7 +28,11 @@ const BUILT: &str = "nutritionfacts_geoip_database_built_timestamp_seconds";
 /// On the Internet, and in the databases of [`one`].
 const ADDRESS: &str = "41.59.7.9";
 
-on_both_stores!(captured_pings_get_the_country_of_the_whole_address, a_swap_under_load_loses_no_ping_and_mixes_nothing);
+on_both_stores!(
+    captured_pings_get_the_country_of_the_whole_address,
+    messages_and_modes_follow_the_country,
+    a_swap_under_load_loses_no_ping_and_mixes_nothing,
+);
 
 /// A request as a proxy on this machine passes it on.
 fn forwarded(request: &[u8], address: &str) -> Vec<u8> {
@@ -119,6 +123,43 @@ fn captured_pings_get_the_country_of_the_whole_address(setup: &Setup) {
     let counted = ["found", "unknown", "reserved", "failed"].map(|result| lookups(&server, result).unwrap());
     assert_eq!(counted, ["8", "1", "1", "0"]);
     server.assert_well();
+}
+
+fn messages_and_modes_follow_the_country(setup: &Setup) {
+    let folder = setup.folder();
+    let database = folder.join("places.mmdb");
+    fs::write(&database, one("TZ", 1)).unwrap();
+    let message = |id: &str, countries: &str| {
+        format!(
+            "id: {id}\nstage: Active\ndate: 2026-11-01\naudience: {{countries: {countries}}}\ntranslations: {{en: {{title: T, message: M}}}}\n"
+        )
+    };
+    let files = folder.join("messages.yaml");
+    fs::write(&files, [message("east", "[TZ, UG]"), message("kenya", "[KE]")].join("---\n")).unwrap();
+    let server = behind_a_proxy(setup, &database)
+        .set(&format!("messages.files=[{}]", files.display()))
+        .set("ingest.mode_rules=[{countries: [KE], mode: pilot}]")
+        .start();
+    let mut rows = Rows::open(&setup.url);
+    // One installation that travels: what its country decides is not remembered for the next.
+    for (address, messages, mode) in [
+        (ADDRESS, &["east"][..], ""),
+        ("2c0f:fe38::1", &["kenya"], "pilot"),
+        ("8.8.8.8", &[], ""),
+        (ADDRESS, &["east"], ""),
+    ] {
+        let before = rows.ids("pingbacks");
+        let reply = server.ask(&forwarded(&ping("traveller"), address));
+        let sent = reply.json()["messages"].as_array().unwrap().clone();
+        assert_eq!(
+            sent.iter().map(|message| message["msg_id"].as_str().unwrap()).collect::<Vec<_>>(),
+            messages,
+            "{address}"
+        );
+        let after = rows.ids("pingbacks");
+        let row = rows.one("pingbacks", "id", (&after - &before).first().unwrap());
+        assert_eq!(row["mode"], mode, "{address}");
+    }
 }
 
 /// Without `geoip.database` and without a trusted proxy.

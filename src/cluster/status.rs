@@ -42,7 +42,9 @@ pub(super) async fn run(
     let mut writer = Writer { access, client: None, leads: leads.clone(), said: None };
     let mut pauses = Pauses::default();
     loop {
-        let due = due(objects.borrow_and_update().as_ref(), &verdicts.borrow_and_update(), clock.now());
+        // Read once: between two readings a message's day might begin, and nobody would look again.
+        let now = clock.now();
+        let due = due(objects.borrow_and_update().as_ref(), &verdicts.borrow_and_update(), now);
         if *leads.borrow_and_update() && !due.is_empty() {
             match writer.write(due).await {
                 Ok(()) => {
@@ -56,7 +58,7 @@ pub(super) async fn run(
             }
             continue;
         }
-        let waits = waits(&verdicts.borrow(), clock.now());
+        let waits = waits(&verdicts.borrow(), now);
         let changed = tokio::select! {
             () = sleep(LOOK), if waits => Ok(()),
             changed = objects.changed() => changed,

@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(unsent("0.16.0", "192.0.2.1", "abc"), "lab");
         assert_eq!(unsent("0.16.0", "192.0.2.1", "abcd"), "");
     }
+
     #[test]
     fn a_rule_may_match_by_country() {
         let country = |code| Country::read(code).unwrap();

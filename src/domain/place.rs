@@ -30,16 +30,11 @@ impl Place {
         // ISO 3166-2: one to three letters or digits.
         if (1..=3).contains(&local.len()) && local.iter().all(u8::is_ascii_alphanumeric) {
             place.code[2] = b'-';
+            place.length = 3;
             for (to, from) in place.code[3..].iter_mut().zip(local) {
                 *to = from.to_ascii_uppercase();
+                place.length += 1;
             }
-            place.length = if local.len() == 3 {
-                6
-            } else if local.len() == 2 {
-                5
-            } else {
-                4
-            };
         }
         place
     }

@@ -68,7 +68,10 @@ impl<'a> Description<'a> {
     /// Takes the value if the key is one of these; returns whether it is. The last of duplicate keys wins.
     pub(super) fn take(&mut self, key: &str, value: Raw<'a>) -> bool {
         let known = KEYS.iter().find(|(name, _)| *name == key);
-        known.inspect(|(_, known)| self.0[*known as usize] = Some(value)).is_some()
+        if let Some((_, known)) = known {
+            self.0[*known as usize] = Some(value);
+        }
+        known.is_some()
     }
 
     /// The installation's id as it was sent, quotes and escapes included; `''` if absent.

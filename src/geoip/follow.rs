@@ -12,7 +12,7 @@ use chrono::{DateTime, SecondsFormat};
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::database::{Database, Unusable};
@@ -27,8 +27,11 @@ use crate::{
 };
 
 const KEY: &str = "geoip.database";
-/// How long the first ping waits for the database: a large one takes a second to read and check.
+/// How long the first ping waits for the database, and after how long a file system counts as hung: a large database takes a
+/// second to read and check.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A file that cannot be read is tried again after this time, unless its stamp changes before.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// A file, and what changes with its content; reading it all twice a second would be too much.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +63,8 @@ pub struct Following {
     current: watch::Sender<Option<Arc<Database>>>,
     /// The file that was last read, whatever came of it.
     read: Option<Look>,
+    /// When to read it again, if that may help although it stays as it is.
+    again: Option<Instant>,
     /// What is wrong with it.
     problem: String,
 }
@@ -71,7 +76,7 @@ impl Following {
         metrics: Arc<Metrics>,
         current: watch::Sender<Option<Arc<Database>>>,
     ) -> Self {
-        Self { config, notices, metrics, current, read: None, problem: String::new() }
+        Self { config, notices, metrics, current, read: None, again: None, problem: String::new() }
     }
 
     /// Reads the database for the first time. If it cannot be used, pings are answered all the same, without countries.
@@ -83,9 +88,14 @@ impl Following {
             );
             return;
         };
+        let first = async {
+            while !self.look().await {
+                sleep(looks::PAUSE).await;
+            }
+        };
         // A hung file system must not prevent the start.
-        if timeout(PATIENCE, self.look()).await.is_err() {
-            self.reject(&path, "it does not respond");
+        if timeout(PATIENCE, first).await.is_err() {
+            self.hung(&path);
         }
     }
 
@@ -94,41 +104,67 @@ impl Following {
         let (mut glimpse, mut ticks) = (Glimpse::default(), looks::ticks());
         loop {
             ticks.tick().await;
-            let path = self.path();
-            let Ok(look) = spawn_blocking(move || Look::at(path)).await else { continue };
+            let Some(look) = self.beside(Look::at).await else { continue };
+            let is_due = self.again.is_some_and(|moment| moment <= Instant::now());
+            let read = self.read.as_ref().filter(|_| !is_due);
             // Seen twice, because whoever overwrites the file in place may be in the middle of it.
-            if glimpse.confirm(look, self.read.as_ref()).is_some() {
+            if glimpse.confirm(look, read).is_some() {
                 self.look().await;
             }
         }
+    }
+
+    /// Runs what may block for ever on a hung file system; `None` if another file was configured meanwhile, or it panicked.
+    async fn beside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Option<PathBuf>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let path = self.path();
+        let mut task = spawn_blocking({
+            let path = path.clone();
+            move || work(path)
+        });
+        loop {
+            match timeout(PATIENCE, &mut task).await {
+                Ok(done) => return done.ok(),
+                Err(_) if self.path() == path => self.hung(path.as_deref().unwrap_or(Path::new(""))),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn hung(&mut self, path: &Path) {
+        // It is read again as soon as it responds.
+        self.read = None;
+        self.reject(path, "it does not respond");
     }
 
     fn path(&self) -> Option<PathBuf> {
         self.config.borrow().geoip.database.clone()
     }
 
-    /// Reads the file, and takes it into use if it is valid.
-    async fn look(&mut self) {
-        let path = self.path();
-        let read = move || {
+    /// Reads the file, and takes it into use if it is valid; `false` if it changed meanwhile.
+    async fn look(&mut self) -> bool {
+        let read = |path: Option<PathBuf>| {
             let before = Look::at(path.clone());
             let database = path.as_deref().map(Database::read).transpose();
             let is_steady = Look::at(path) == before;
             (before, database, is_steady)
         };
-        let Ok((look, database, is_steady)) = spawn_blocking(read).await else { return };
+        let Some((look, database, is_steady)) = self.beside(read).await else { return false };
         // What was read while it changed may be a mixture of two databases.
         if !is_steady {
-            return;
+            return false;
         }
         let path = look.path.clone().unwrap_or_default();
-        // Where reading has failed it is tried again at the next look, the file may not change.
-        let is_final = !database.as_ref().is_err_and(Unusable::is_transient) || look.stamp.is_err();
-        self.read = is_final.then_some(look);
+        let may_help = database.as_ref().is_err_and(Unusable::is_transient) && look.stamp.is_ok();
+        self.again = may_help.then(|| Instant::now() + RETRY);
+        self.read = Some(look);
         match database {
             Ok(database) => self.accept(&path, database),
             Err(error) => self.reject(&path, &error.to_string()),
         }
+        true
     }
 
     fn accept(&mut self, path: &Path, database: Option<Database>) {
@@ -173,6 +209,28 @@ impl Following {
 mod tests {
     use super::*;
     use crate::config::{Layer, load};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_system_that_hangs_is_reported_until_it_responds() {
+        let (_config, config) = watch::channel(load(&[Layer::file("/etc/x.yaml", "geoip: {database: /x}")]).unwrap());
+        let metrics = Metrics::new();
+        let (_, mut following) = crate::geoip::follow(config, None, &metrics);
+        following.read = Some(Look::at(None));
+        let (release, held) = std::sync::mpsc::channel();
+        let operator = async {
+            tokio::time::advance(PATIENCE + Duration::from_millis(1)).await;
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            let rejected = metrics.geoip_database_rejected.get();
+            release.send(()).unwrap();
+            rejected
+        };
+        let (responded, rejected) = tokio::join!(following.beside(move |_| held.recv().is_ok()), operator);
+        assert_eq!((responded, rejected), (Some(true), 1));
+        assert!(following.read.is_none(), "it is read again");
+        assert_eq!(following.problem, "/x: it does not respond");
+    }
 
     /// `kubectl describe configmap` shows what is wrong to whoever has named the file there.
     #[tokio::test]

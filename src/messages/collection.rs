@@ -26,7 +26,7 @@ pub struct Collection {
     pub rejected: Vec<Vec<Complaint>>,
     /// Unreadable files and folders, and why.
     pub unreadable: Vec<Complaint>,
-    /// For each message that is not withdrawn, its date, and what to say while that is in the future.
+    /// For each active message, its date, and what to say while that is in the future.
     dated: Vec<(NaiveDate, Complaint)>,
     /// The verdicts on objects in the cluster.
     pub verdicts: Verdicts,
@@ -101,7 +101,8 @@ impl Collection {
 
     fn note_date(&mut self, message: &Message, complaint: impl Fn(String) -> Complaint) {
         let date = message.date();
-        if message.stage() != Stage::Withdrawn {
+        // Testers get a staged message at once, and nobody gets a draft.
+        if message.stage() == Stage::Active {
             let note = format!(
                 "date: {date} is in the future; devices show only the newest message, so this one is held back until then"
             );
@@ -145,6 +146,7 @@ impl Collection {
             let fresh = |message: &&Message| taken.insert(message.id().to_owned(), file.clone()).is_none();
             let messages = messages.iter().filter(fresh).cloned().collect();
             self.files.insert(path.clone(), messages);
+            self.dated.extend(before.dated.iter().filter(|(_, note)| note.file == file).cloned());
         }
     }
 

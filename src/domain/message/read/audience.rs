@@ -1,9 +1,7 @@
 //! Reads the key `audience`.
 
-use std::collections::BTreeSet;
-
 use ipnet::IpNet;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     super::{
@@ -24,47 +22,31 @@ impl Problems {
         let fields = self.object(&["audience"], value, &KEYS)?;
         let before = self.0.len();
         let audience = Audience {
-            instances: self
-                .list("instances", fields.get("instances"), MAX_INSTANCES)
-                .filter_map(|(path, value)| Some(self.line(&path.each(), value, MAX_INSTANCE)?.to_owned()))
-                .collect(),
-            networks: self
-                .list("networks", fields.get("networks"), MAX_NETWORKS)
-                .filter_map(|(path, value)| self.network(&path.each(), value))
-                .collect(),
-            countries: self
-                .list("countries", fields.get("countries"), MAX_COUNTRIES)
-                .filter_map(|(path, value)| self.country(&path.each(), value))
-                .collect::<BTreeSet<_>>(),
-            installers: self
-                .list("installers", fields.get("installers"), MAX_INSTALLERS)
-                .filter_map(|(path, value)| Some(self.line(&path.each(), value, MAX_SENT)?.to_owned()))
-                .collect(),
-            os: self
-                .list("os", fields.get("os"), MAX_SYSTEMS)
-                .filter_map(|(path, value)| self.system(&path.each(), value))
-                .collect(),
-            modes: self
-                .list("modes", fields.get("modes"), MAX_MODES)
-                .filter_map(|(path, value)| self.mode(&path.each(), value))
-                .collect(),
-            languages: self
-                .list("languages", fields.get("languages"), MAX_LANGUAGES)
-                .filter_map(|(path, value)| self.language(&path.each(), value))
-                .collect(),
+            instances: self.list(fields, "instances", MAX_INSTANCES, |problems, path, value| {
+                problems.owned_line(path, value, MAX_INSTANCE)
+            }),
+            networks: self.list(fields, "networks", MAX_NETWORKS, Self::network),
+            countries: self.list(fields, "countries", MAX_COUNTRIES, Self::country),
+            installers: self.list(fields, "installers", MAX_INSTALLERS, |problems, path, value| {
+                problems.owned_line(path, value, MAX_SENT)
+            }),
+            os: self.list(fields, "os", MAX_SYSTEMS, Self::system),
+            modes: self.list(fields, "modes", MAX_MODES, Self::mode),
+            languages: self.list(fields, "languages", MAX_LANGUAGES, Self::language),
         };
         (self.0.len() == before).then_some(audience)
     }
 
-    /// The entries of a list with their paths; none for a list that is missing or invalid.
-    fn list<'a>(
+    /// What is read of the entries of a list; nothing of a list that is missing or invalid.
+    fn list<T, C: FromIterator<T>>(
         &mut self,
+        fields: &Map<String, Value>,
         name: &'static str,
-        value: Option<&'a Value>,
         max: usize,
-    ) -> impl Iterator<Item = (EntryPath, &'a Value)> + use<'a> {
+        read: impl Fn(&mut Self, &[&str], &Value) -> Option<T>,
+    ) -> C {
         let path = &["audience", name];
-        let entries = match value {
+        let entries = match fields.get(name) {
             None => &[][..],
             Some(Value::Array(entries)) if entries.len() <= max => entries,
             Some(Value::Array(entries)) => {
@@ -77,7 +59,12 @@ impl Problems {
                 &[]
             }
         };
-        entries.iter().enumerate().map(move |(index, value)| (EntryPath { name, index: index.to_string() }, value))
+        let entries = entries.iter().enumerate();
+        entries.filter_map(|(index, value)| read(self, &["audience", name, &index.to_string()], value)).collect()
+    }
+
+    fn owned_line(&mut self, path: &[&str], value: &Value, max: usize) -> Option<String> {
+        self.line(path, value, max).map(str::to_owned)
     }
 
     fn network(&mut self, path: &[&str], value: &Value) -> Option<IpNet> {
@@ -115,7 +102,7 @@ impl Problems {
         if value.as_str() == Some("") {
             return Some(String::new());
         }
-        Some(self.line(path, value, MAX_SENT)?.to_owned())
+        self.owned_line(path, value, MAX_SENT)
     }
 
     fn language(&mut self, path: &[&str], value: &Value) -> Option<String> {
@@ -124,17 +111,5 @@ impl Problems {
             return self.complain(Problem::new(path, "is not a language code").remedy(LANGUAGE_FORM));
         }
         Some(text.to_owned())
-    }
-}
-
-/// Path of a list entry.
-struct EntryPath {
-    name: &'static str,
-    index: String,
-}
-
-impl EntryPath {
-    fn each(&self) -> [&str; 3] {
-        ["audience", self.name, &self.index]
     }
 }

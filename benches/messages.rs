@@ -39,7 +39,7 @@ fn choose(c: &mut Criterion) {
             version: &version,
             mode,
             instance_id: "00",
-            origin: Origin { address: [203, 0, 113, 7].into(), country: Country::read("TZ") },
+            origin: Origin::new([203, 0, 113, 7].into(), Country::read("TZ")),
             installer: "apk - 0.19.5-0.1.7.1",
             os: "android",
             language: "sw-tz",

@@ -90,7 +90,7 @@ fn rows(pingback: Pingback<'_>, privacy: &Privacy) -> Rows {
 
 fn profile(sent: &Description<'_>, privacy: &Privacy) -> Profile {
     let mut draft = Profile::read(sent);
-    draft.settle_mode(&RULES, Origin { address: SENDER.parse().expect("an address"), country: None });
+    draft.settle_mode(&RULES, Origin::new(SENDER.parse().expect("an address"), None));
     draft.into_profile(privacy)
 }
 

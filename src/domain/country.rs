@@ -44,9 +44,12 @@ impl Country {
     /// Reads a code in capital letters; `None` if no country has it.
     #[must_use]
     pub fn read(code: &str) -> Option<Self> {
-        let [first, second] = *code.as_bytes() else { return None };
-        let (_, seconds) = CODES.get(usize::from(first.checked_sub(b'A')?))?;
-        seconds.as_bytes().contains(&second).then_some(Self([first, second]))
+        Self::of(code.as_bytes().try_into().ok()?)
+    }
+
+    fn of(code: [u8; 2]) -> Option<Self> {
+        let (_, seconds) = CODES.get(usize::from(code[0].checked_sub(b'A')?))?;
+        seconds.as_bytes().contains(&code[1]).then_some(Self(code))
     }
 
     /// All countries, in the order of their codes.
@@ -66,8 +69,9 @@ impl Country {
     /// The country that is meant by what is no code: letters in lower case, or a common mistake.
     #[must_use]
     pub fn meant_by(text: &str) -> Option<Self> {
-        let text = text.trim().to_ascii_uppercase();
-        Self::read(if text == "UK" { "GB" } else { &text })
+        let mut code: [u8; 2] = text.trim().as_bytes().try_into().ok()?;
+        code.make_ascii_uppercase();
+        Self::of(if code == *b"UK" { *b"GB" } else { code })
     }
 
     /// A regular expression of all codes.

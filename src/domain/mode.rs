@@ -23,7 +23,7 @@ pub struct ModeRule {
 
 impl ModeRule {
     fn matches(&self, origin: Origin, instance_id: &str) -> bool {
-        self.networks.iter().any(|network| network.contains(&origin.address.to_canonical()))
+        self.networks.iter().any(|network| network.contains(&origin.address))
             || self.instances.iter().any(|instance| instance == instance_id)
             || origin.country.is_some_and(|country| self.countries.contains(&country))
     }
@@ -66,7 +66,7 @@ mod tests {
         };
         let rules = [rule(&["10.0.0.0/8"], &[], "office"), rule(&["10.1.0.0/16", "2001:db8::/32"], &["abc"], "lab")];
         let unsent = |version, address: &str, instance| {
-            unsent(version, &rules, Origin { address: address.parse().unwrap(), country: None }, instance)
+            unsent(version, &rules, Origin::new(address.parse().unwrap(), None), instance)
         };
         assert_eq!(unsent("0.16.0.dev0+git.1", "192.0.2.1", ""), "dev");
         assert_eq!(unsent("0.16.0", "10.1.2.3", ""), "office");
@@ -89,7 +89,7 @@ mod tests {
             },
         ];
         let unsent = |code: &str, instance| {
-            let origin = Origin { address: [192, 0, 2, 1].into(), country: Country::read(code) };
+            let origin = Origin::new([192, 0, 2, 1].into(), Country::read(code));
             unsent("0.16.0", &rules, origin, instance)
         };
         assert_eq!([unsent("TZ", ""), unsent("KE", "abc"), unsent("US", "")], ["pilot", "pilot", "office"]);

@@ -7,8 +7,9 @@ use super::country::Country;
 /// A country and its subdivision; the default is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Place {
-    /// `TZ` or `TZ-02`, in ASCII.
-    code: [u8; 6],
+    country: Option<Country>,
+    /// `TZ-02` in ASCII, so many bytes of it.
+    subdivision: [u8; 6],
     length: u8,
 }
 
@@ -17,21 +18,18 @@ impl Place {
     /// that databases use and ISO 3166-1 gives to no country.
     #[must_use]
     pub fn of(country: &str, subdivision: &str) -> Self {
-        let mut place = Self::default();
-        let Some(country) = Country::meant_by(country) else { return place };
-        let country = country.code().as_bytes();
-        place.code[..2].copy_from_slice(country);
-        place.length = 2;
+        let Some(country) = Country::meant_by(country) else { return Self::default() };
+        let mut place = Self { country: Some(country), ..Self::default() };
         let local = match subdivision.split_once('-') {
-            Some((of, local)) if of.as_bytes().eq_ignore_ascii_case(country) => local.as_bytes(),
+            Some((of, local)) if of.eq_ignore_ascii_case(country.code()) => local.as_bytes(),
             Some(_) => &[],
             None => subdivision.as_bytes(),
         };
         // ISO 3166-2: one to three letters or digits.
         if (1..=3).contains(&local.len()) && local.iter().all(u8::is_ascii_alphanumeric) {
-            place.code[2] = b'-';
-            place.length = 3;
-            for (to, from) in place.code[3..].iter_mut().zip(local) {
+            for (to, from) in
+                place.subdivision.iter_mut().zip(country.code().bytes().chain([b'-']).chain(local.iter().copied()))
+            {
                 *to = from.to_ascii_uppercase();
                 place.length += 1;
             }
@@ -42,23 +40,19 @@ impl Place {
     /// The country, if it is known.
     #[must_use]
     pub fn known_country(&self) -> Option<Country> {
-        Country::read(self.country())
+        self.country
     }
 
     /// ISO 3166-1 code such as `TZ`, or `''`.
     #[must_use]
     pub fn country(&self) -> &str {
-        self.text(self.length.min(2))
+        self.country.as_ref().map_or("", Country::code)
     }
 
     /// ISO 3166-2 code such as `TZ-02`, or `''`.
     #[must_use]
     pub fn subdivision(&self) -> &str {
-        if self.length > 2 { self.text(self.length) } else { "" }
-    }
-
-    fn text(&self, length: u8) -> &str {
-        std::str::from_utf8(&self.code[..usize::from(length)]).unwrap_or_default()
+        std::str::from_utf8(&self.subdivision[..usize::from(self.length)]).unwrap_or_default()
     }
 }
 

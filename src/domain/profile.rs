@@ -319,7 +319,7 @@ mod tests {
 
     fn read(body: &str, rules: &[ModeRule], privacy: &Privacy) -> Profile {
         let mut draft = Profile::read(&Pingback::read(body).unwrap().description);
-        draft.settle_mode(rules, Origin { address: [203, 0, 113, 7].into(), country: None });
+        draft.settle_mode(rules, Origin::new([203, 0, 113, 7].into(), None));
         draft.into_profile(privacy)
     }
 

@@ -77,7 +77,7 @@ async fn keep_pingback(
     let pingback = Pingback::read(text.as_str())?;
     // While the address is known: what is stored of it is less.
     let place = state.places.find(address);
-    let origin = Origin { address, country: place.known_country() };
+    let origin = Origin::new(address, place.known_country());
     let (reply, most, sender) = {
         let config = state.config.borrow();
         let sender = state.ingest.recognise(&pingback.description, &config.ingest.mode_rules, origin);

@@ -182,7 +182,7 @@ mod tests {
         let mode = |rules: &[ModeRule], country: &str, mode: &str| {
             let body = format!(r#"{{"instance_id": "a", "version": "0.17.5", "mode": "{mode}"}}"#);
             let sent = Pingback::read(&body).unwrap().description;
-            let origin = Origin { address: [192, 0, 2, 1].into(), country: Country::read(country) };
+            let origin = Origin::new([192, 0, 2, 1].into(), Country::read(country));
             profiles.of(&sent, rules, origin, &privacy).0.mode.to_string()
         };
         let assigned = |country: &str| if country == "TZ" { "pilot" } else { "" };
@@ -202,7 +202,7 @@ mod tests {
         let (profiles, privacy) = (Profiles::new(1024 * 1024), Arc::new(Privacy::None));
         let body = r#"{"instance_id": "a", "version": "0.17.5", "platform": "Linux-4.14", "installer": "apk - 0.19", "language": "sw-tz"}"#;
         let sent = Pingback::read(body).unwrap().description;
-        let origin = Origin { address: [192, 0, 2, 1].into(), country: None };
+        let origin = Origin::new([192, 0, 2, 1].into(), None);
         for _ in 0..2 {
             let (source, _) = profiles.of(&sent, &[], origin, &privacy);
             assert_eq!((source.os, &*source.installer, &*source.language), ("android", "apk - 0.19", "sw-tz"));

@@ -98,8 +98,7 @@ struct Addressed<'a> {
 }
 
 impl<'a> Addressed<'a> {
-    fn new(mut sender: Sender<'a>, tests: bool) -> Self {
-        sender.origin.address = sender.origin.address.to_canonical();
+    fn new(sender: Sender<'a>, tests: bool) -> Self {
         // Whoever looks at the preview gets what an ordinary installation gets.
         let mode = if sender.mode.starts_with(PREVIEW) { "" } else { sender.mode };
         Self { sender, mode: (!tests).then_some(mode) }

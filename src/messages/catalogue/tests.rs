@@ -25,7 +25,7 @@ const OLD: &str = "0.0.1";
 
 /// A sender of no version that matters, in no known country, who says nothing.
 fn nobody(version: &Version) -> Sender<'_> {
-    let origin = Origin { address: [192, 0, 2, 1].into(), country: None };
+    let origin = Origin::new([192, 0, 2, 1].into(), None);
     Sender { version, mode: "", instance_id: "", origin, installer: "", os: "", language: "" }
 }
 
@@ -44,7 +44,7 @@ fn sent(catalogue: &Catalogue, sender: Sender<'_>, today: &str) -> Vec<String> {
 
 fn chosen(catalogue: &Catalogue, version: &str, mode: &str, instance_id: &str, address: &str) -> Vec<String> {
     let version = Version::read(version).unwrap();
-    let origin = Origin { address: address.parse().unwrap(), country: None };
+    let origin = Origin::new(address.parse().unwrap(), None);
     sent(catalogue, Sender { mode, instance_id, origin, ..nobody(&version) }, "2026-11-24")
 }
 

@@ -140,7 +140,7 @@ impl Reconfigure {
             }
         }
         for notice in notices(changed, result, *is_fresh) {
-            self.watched.tell(notice);
+            self.watched.notices.tell(notice);
         }
     }
 

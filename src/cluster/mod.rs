@@ -20,7 +20,7 @@ use self::{access::Access, follow::Answers};
 use crate::{
     config::{
         config_maps::ConfigMaps,
-        notice::Notice,
+        notice::{Notice, Notices},
         sections::{Enabled, Kubernetes},
     },
     domain::Clock,
@@ -40,7 +40,7 @@ pub struct Cluster {
     objects: Option<watch::Sender<Objects>>,
     /// Number of sources without a first answer.
     pending: watch::Sender<usize>,
-    notices: mpsc::Sender<Notice>,
+    notices: Notices,
     to_tell: mpsc::Receiver<Notice>,
 }
 
@@ -57,6 +57,7 @@ impl Cluster {
         let pending = watch::Sender::new(kubernetes.config_maps.len() + usize::from(objects.is_some()));
         let access = Access::new(kubernetes.namespace.clone());
         let (notices, to_tell) = mpsc::channel(MOST_NOTICES);
+        let notices = Notices::to(notices);
         (enabled && something).then_some(Self { access, config_maps, objects, pending, notices, to_tell })
     }
 
@@ -67,7 +68,7 @@ impl Cluster {
             config_maps: Some(self.config_maps.subscribe()),
             objects: self.objects.as_ref().map(watch::Sender::subscribe),
             pending: Some(self.pending.subscribe()),
-            notices: Some(self.notices.clone()),
+            notices: self.notices.clone(),
         }
     }
 

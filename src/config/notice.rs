@@ -1,5 +1,7 @@
 //! Notices to users about the ConfigMaps that they changed.
 
+use tokio::sync::mpsc;
+
 /// Limit of logged errors per change: a large invalid file can cause thousands.
 pub const MOST_TOLD: usize = 20;
 
@@ -27,4 +29,22 @@ pub enum Reason {
     MessagesRejected,
     /// It names a file of countries that cannot be used.
     DatabaseRejected,
+}
+
+/// Takes notices for Events on ConfigMaps; by default nobody hears of them.
+#[derive(Debug, Clone, Default)]
+pub struct Notices(Option<mpsc::Sender<Notice>>);
+
+impl Notices {
+    /// With a receiver.
+    #[must_use]
+    pub fn to(receiver: mpsc::Sender<Notice>) -> Self {
+        Self(Some(receiver))
+    }
+
+    /// Sends a notice, if there is a receiver.
+    pub fn tell(&self, notice: Notice) {
+        // Full only if the API server was unreachable for many changes: the log has them all.
+        let _ = self.0.as_ref().map(|receiver| receiver.try_send(notice));
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, SecondsFormat};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
@@ -21,7 +21,7 @@ use crate::{
         Loaded,
         config_maps::ConfigMaps,
         looks::{self, Glimpse},
-        notice::{Notice, Reason},
+        notice::{Notice, Notices, Reason},
     },
     telemetry::metrics::Metrics,
 };
@@ -58,7 +58,7 @@ impl Look {
 /// Follows the database.
 pub struct Following {
     config: watch::Receiver<Loaded>,
-    notices: Option<mpsc::Sender<Notice>>,
+    notices: Notices,
     metrics: Arc<Metrics>,
     current: watch::Sender<Option<Arc<Database>>>,
     /// The file that was last read, whatever came of it.
@@ -72,7 +72,7 @@ pub struct Following {
 impl Following {
     pub(super) fn new(
         config: watch::Receiver<Loaded>,
-        notices: Option<mpsc::Sender<Notice>>,
+        notices: Notices,
         metrics: Arc<Metrics>,
         current: watch::Sender<Option<Arc<Database>>>,
     ) -> Self {
@@ -197,16 +197,17 @@ impl Following {
         tracing::error!(problem, "database of countries rejected: {rest}");
         let config = self.config.borrow();
         let config_map = config.origins.get(KEY).and_then(|layer| ConfigMaps::name_of(layer)).map(str::to_owned);
-        if let (Some(config_map), Some(notices)) = (config_map, &self.notices) {
+        if let Some(config_map) = config_map {
             let note = format!("{KEY}: {problem}. So {rest}");
-            // Full only if the API server was unreachable for many changes: the log has them all.
-            let _ = notices.try_send(Notice { config_map, reason: Reason::DatabaseRejected, note });
+            self.notices.tell(Notice { config_map, reason: Reason::DatabaseRejected, note });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
     use crate::config::{Layer, load};
 
@@ -214,7 +215,7 @@ mod tests {
     async fn a_file_system_that_hangs_is_reported_until_it_responds() {
         let (_config, config) = watch::channel(load(&[Layer::file("/etc/x.yaml", "geoip: {database: /x}")]).unwrap());
         let metrics = Metrics::new();
-        let (_, mut following) = crate::geoip::follow(config, None, &metrics);
+        let (_, mut following) = crate::geoip::follow(config, Notices::default(), &metrics);
         following.read = Some(Look::at(None));
         let (release, held) = std::sync::mpsc::channel();
         let operator = async {
@@ -241,7 +242,7 @@ mod tests {
         let of = |layer: Layer| watch::channel(load(&[layer]).unwrap()).1;
         let (notices, mut told) = mpsc::channel(10);
         let config = of(Layer::config_map("live", text.as_str()));
-        let (_, mut following) = crate::geoip::follow(config, Some(notices.clone()), &Metrics::new());
+        let (_, mut following) = crate::geoip::follow(config, Notices::to(notices.clone()), &Metrics::new());
         following.begin().await;
         following.look().await;
         let Notice { config_map, reason, note } = told.try_recv().unwrap();
@@ -253,7 +254,7 @@ mod tests {
         assert!(told.try_recv().unwrap().note.contains("it is not a complete MMDB file"), "{}", following.problem);
 
         let config = of(Layer::file("/etc/x.yaml", text));
-        let (_, mut following) = crate::geoip::follow(config, Some(notices), &Metrics::new());
+        let (_, mut following) = crate::geoip::follow(config, Notices::to(notices), &Metrics::new());
         following.begin().await;
         assert!(told.try_recv().is_err(), "a file has no Events");
     }

@@ -10,14 +10,14 @@ mod record;
 use std::{net::IpAddr, sync::Arc};
 
 use prometheus::IntCounter;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 pub use self::{
     database::{Database, Unusable},
     follow::Following,
 };
 use crate::{
-    config::{Loaded, notice::Notice},
+    config::{Loaded, notice::Notices},
     domain::place::{Place, is_public},
     telemetry::metrics::Metrics,
 };
@@ -37,11 +37,7 @@ pub struct Places {
 
 /// Looks up places in the database that the configuration names; before [`Following::begin`] all are unknown.
 #[must_use]
-pub fn follow(
-    config: watch::Receiver<Loaded>,
-    notices: Option<mpsc::Sender<Notice>>,
-    metrics: &Arc<Metrics>,
-) -> (Places, Following) {
+pub fn follow(config: watch::Receiver<Loaded>, notices: Notices, metrics: &Arc<Metrics>) -> (Places, Following) {
     let current = watch::Sender::new(None);
     let places = Places::of(current.subscribe(), metrics);
     (places, Following::new(config, notices, metrics.clone(), current))

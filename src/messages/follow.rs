@@ -230,7 +230,7 @@ impl Messages {
             let more =
                 if complaints.len() > 1 { format!(" (and {} more)", complaints.len() - 1) } else { String::new() };
             let note = format!("{}{more}. It is left out", complaints[0]);
-            self.watched.tell(Notice { config_map, reason: Reason::MessagesRejected, note });
+            self.watched.notices.tell(Notice { config_map, reason: Reason::MessagesRejected, note });
         }
     }
 

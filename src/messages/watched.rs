@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     files::is_message_file,
@@ -15,7 +12,7 @@ use super::{
 use crate::{
     config::{
         config_maps::{ConfigMap, ConfigMaps, Sight},
-        notice::Notice,
+        notice::Notices,
     },
     domain::message::Schedule,
 };
@@ -74,17 +71,11 @@ pub struct Watched {
     pub objects: Option<watch::Receiver<Objects>>,
     /// Number of sources that the API server has neither returned nor denied since the start.
     pub pending: Option<watch::Receiver<usize>>,
-    /// Where notices for Events on ConfigMaps are sent.
-    pub notices: Option<mpsc::Sender<Notice>>,
+    /// Takes notices for Events on ConfigMaps.
+    pub notices: Notices,
 }
 
 impl Watched {
-    /// Sends a notice about a ConfigMap, if there is a receiver.
-    pub fn tell(&self, notice: Notice) {
-        // Full only if the API server was unreachable for many changes: the log has them all.
-        let _ = self.notices.as_ref().map(|notices| notices.try_send(notice));
-    }
-
     /// Waits until the API server has answered about each source, up to a timeout.
     pub async fn settled(&self) {
         if let Some(pending) = &self.pending {
